@@ -1,0 +1,112 @@
+//! The experiment: validated, and unable to represent nonsense.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    blast_radius::Caps, fault::Fault, guardrail::AbortWhen, probe::ProbeSpec, quantity::Share, selector::Selector, steady_state::Condition,
+};
+
+/// One experiment file, lowered and checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Experiment {
+    /// One sentence: what is believed to hold.
+    pub title: String,
+    /// More words.
+    pub description: Option<String>,
+    /// Who is told.
+    pub owner: Option<String>,
+    /// Labels of the experiment itself.
+    pub labels: BTreeMap<String, String>,
+    /// The environment named in the file; `--env` overrides it.
+    pub environment: Option<String>,
+    /// The seed of all draws; drawn and printed when absent.
+    pub seed: Option<u64>,
+    /// What measures, in file order.
+    pub probes: Vec<ProbeSpec>,
+    /// What must hold.
+    pub steady_state: Vec<Condition>,
+    /// An objective for the error budget, if stated.
+    pub objective: Option<Objective>,
+    /// How long probes run before anything counts.
+    pub warm_up: Duration,
+    /// How long the untouched system is measured.
+    pub baseline: Duration,
+    /// How recovery is recognised.
+    pub recovery: Recovery,
+    /// How long an act that has no undo is watched.
+    pub watch: Duration,
+    /// When victims are drawn.
+    pub bind: Bind,
+    /// What is done, in order.
+    pub method: Vec<Step>,
+    /// The blast radius.
+    pub caps: Caps,
+    /// What ends the run early.
+    pub abort_when: Vec<AbortWhen>,
+}
+
+/// An availability objective over a period.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Objective {
+    /// Such as 99.9 %.
+    pub availability: Share,
+    /// Such as 30 days.
+    pub over: Duration,
+}
+
+/// When the system counts as recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Recovery {
+    /// The steady state must hold for so long.
+    pub hold: Duration,
+    /// And it must begin to within so long, or the recovery phase ends without it.
+    pub limit: Duration,
+}
+
+/// When victims are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bind {
+    /// All of them before the first act.
+    #[default]
+    AtStart,
+    /// Each step's when it begins; capped and journalled before it is armed.
+    AtStep,
+}
+
+/// One step of the method.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Faults that start at once; one for a plain step.
+    Faults(Vec<FaultStep>),
+    /// Nothing for a while.
+    Wait(Duration),
+    /// A command of the experimenter's (a deployment, a switch), as an argument list, without a shell.
+    Command(CommandStep),
+}
+
+/// A fault, its targets, and how long it lasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultStep {
+    /// What is done.
+    pub fault: Fault,
+    /// To whom.
+    pub target: Selector,
+    /// It is undone after so long; without it, at the end of the method.
+    pub hold: Option<Duration>,
+}
+
+/// A command as a step of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandStep {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// The command that undoes it.
+    pub undo: Option<Vec<String>>,
+    /// Its limit.
+    pub timeout: Duration,
+}

@@ -1,0 +1,196 @@
+//! Faults: what is done to a target. Which platform can do which is in `capabilities`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::quantity::Share;
+
+/// A fault with its parameters. One fault acts on one target; selection is never in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+pub enum Fault {
+    /// The process (tree), container or machine ends at once, without a chance to clean up.
+    Kill {
+        /// The signal's name without `SIG`; `KILL` unless told.
+        signal: Option<String>,
+    },
+    /// The main process dies by itself, so that a restart policy applies.
+    Crash,
+    /// Asked to end; killed after the grace.
+    Stop {
+        /// Time between the request and the kill.
+        grace: Duration,
+    },
+    /// Frozen: connections stay open, nothing answers.
+    Pause,
+    /// Stopped and started again.
+    Restart {
+        /// Time between the request and the kill.
+        grace: Duration,
+    },
+    /// Deleted with its definition.
+    Remove,
+    /// Cut off from the balancer or the network.
+    Partition {
+        /// Whether new connections are refused at once or hang.
+        mode: PartitionMode,
+    },
+    /// Every instance of the zone dies, and none is replaced there while it lasts.
+    ZoneOutage,
+    /// Every instance of every zone of the region dies, and none is replaced there while it lasts.
+    RegionOutage,
+    /// Nothing that dies is replaced while it lasts.
+    SuspendReplacement,
+    /// A managed store fails over to its standby.
+    Failover,
+    /// Answers are delayed.
+    Slow {
+        /// Added to each answer.
+        latency: Duration,
+        /// Up to this much more, uniformly.
+        jitter: Duration,
+    },
+    /// Requests (or packets) are lost.
+    Loss {
+        /// The share that is lost.
+        share: Share,
+    },
+    /// Bandwidth is limited.
+    Limit {
+        /// Bytes per second.
+        rate: u64,
+    },
+    /// The machine is kept busy.
+    Stress {
+        /// Busy workers on the processor.
+        cpu: Option<u32>,
+        /// Bytes of memory held.
+        memory: Option<u64>,
+        /// Bytes of disk written.
+        disk: Option<u64>,
+    },
+    /// A command is run for each target, as an argument list, without a shell.
+    Run {
+        /// The command and its arguments.
+        command: Vec<String>,
+        /// The command that undoes it; none means that it cannot be undone.
+        undo: Option<Vec<String>>,
+        /// Its limit; longer is a failed act.
+        timeout: Duration,
+    },
+}
+
+/// How a partition feels to the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionMode {
+    /// Packets vanish: connections hang until somebody's timeout.
+    #[default]
+    Hang,
+    /// Connections are refused at once.
+    Refuse,
+}
+
+/// The fault's name alone, as in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are those of `Fault`, explained there")]
+pub enum FaultKind {
+    Kill,
+    Crash,
+    Stop,
+    Pause,
+    Restart,
+    Remove,
+    Partition,
+    ZoneOutage,
+    RegionOutage,
+    SuspendReplacement,
+    Failover,
+    Slow,
+    Loss,
+    Limit,
+    Stress,
+    Run,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 16] = [
+        Self::Kill,
+        Self::Crash,
+        Self::Stop,
+        Self::Pause,
+        Self::Restart,
+        Self::Remove,
+        Self::Partition,
+        Self::ZoneOutage,
+        Self::RegionOutage,
+        Self::SuspendReplacement,
+        Self::Failover,
+        Self::Slow,
+        Self::Loss,
+        Self::Limit,
+        Self::Stress,
+        Self::Run,
+    ];
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Crash => "crash",
+            Self::Stop => "stop",
+            Self::Pause => "pause",
+            Self::Restart => "restart",
+            Self::Remove => "remove",
+            Self::Partition => "partition",
+            Self::ZoneOutage => "zone-outage",
+            Self::RegionOutage => "region-outage",
+            Self::SuspendReplacement => "suspend-replacement",
+            Self::Failover => "failover",
+            Self::Slow => "slow",
+            Self::Loss => "loss",
+            Self::Limit => "limit",
+            Self::Stress => "stress",
+            Self::Run => "run",
+        }
+    }
+
+    /// Whether the fault takes capacity away, so that the blast radius and `min-healthy` count its victims.
+    pub fn takes_capacity(self) -> bool {
+        !matches!(self, Self::SuspendReplacement | Self::Slow | Self::Loss | Self::Limit | Self::Stress | Self::Run)
+    }
+}
+
+impl std::fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Fault {
+    /// The fault's name alone.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Kill { .. } => FaultKind::Kill,
+            Self::Crash => FaultKind::Crash,
+            Self::Stop { .. } => FaultKind::Stop,
+            Self::Pause => FaultKind::Pause,
+            Self::Restart { .. } => FaultKind::Restart,
+            Self::Remove => FaultKind::Remove,
+            Self::Partition { .. } => FaultKind::Partition,
+            Self::ZoneOutage => FaultKind::ZoneOutage,
+            Self::RegionOutage => FaultKind::RegionOutage,
+            Self::SuspendReplacement => FaultKind::SuspendReplacement,
+            Self::Failover => FaultKind::Failover,
+            Self::Slow { .. } => FaultKind::Slow,
+            Self::Loss { .. } => FaultKind::Loss,
+            Self::Limit { .. } => FaultKind::Limit,
+            Self::Stress { .. } => FaultKind::Stress,
+            Self::Run { .. } => FaultKind::Run,
+        }
+    }
+}

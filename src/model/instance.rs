@@ -1,0 +1,92 @@
+//! An instance: the same idea on every platform.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{InstanceId, Region, Scope, Service, Zone};
+
+/// One process, container or machine as the inventory found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// Unique in its scope.
+    pub id: InstanceId,
+    /// What a person calls it; often the id.
+    pub name: String,
+    /// The service it belongs to.
+    pub service: Service,
+    /// Where it runs.
+    pub zone: Zone,
+    /// The region of its zone.
+    pub region: Region,
+    /// Whether it runs.
+    pub state: InstanceState,
+    /// What its health check says; `None` without one.
+    pub healthy: Option<bool>,
+    /// Labels or tags.
+    pub labels: BTreeMap<String, String>,
+    /// `host:port` where it serves, when known.
+    pub address: Option<String>,
+    /// Which incarnation this is: pid and start time, container id and `StartedAt`. A name that was reused has another one.
+    pub identity: String,
+    /// What it was built from: command and binary hash, image digest, AMI and template version.
+    pub fingerprint: String,
+    /// Whether the tool (or the system it manages) started it. What it did not start needs an opt-in.
+    pub managed: bool,
+}
+
+impl Instance {
+    /// Whether the protected label forbids touching it. The label always wins.
+    pub fn protected(&self) -> bool {
+        self.labels.get(PROTECTED).is_some_and(|v| v == "true")
+    }
+
+    /// Whether it counts as capacity: running and not known to be unhealthy.
+    pub fn serving(&self) -> bool {
+        self.state == InstanceState::Running && self.healthy != Some(false)
+    }
+}
+
+/// The label (or tag) that protects an instance on every platform.
+pub const PROTECTED: &str = "firedrill.protected";
+
+/// Whether an instance runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Launched, not yet serving.
+    Starting,
+    /// Running.
+    Running,
+    /// Stopped in place (SIGSTOP, docker pause).
+    Paused,
+    /// Not running, but could be started again.
+    Stopped,
+    /// Gone for good.
+    Gone,
+}
+
+impl InstanceState {
+    /// The word a reader sees.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Everything a platform sees in one scope, at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inventory {
+    /// The scope the instances were listed in; two runs on one scope exclude each other.
+    pub scope: Scope,
+    /// The instances, in the platform's stable order (by id).
+    pub instances: Vec<Instance>,
+    /// How many instances each service wants (declared replicas, desired capacity); absent when nobody says.
+    pub desired: BTreeMap<Service, u32>,
+}

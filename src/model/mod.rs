@@ -1,0 +1,25 @@
+//! Layer 0: the words of the field as types. No I/O, no async runtime, no clock, no randomness.
+//!
+//! Everything here is owned data; what a machine reads or writes derives serde.
+
+pub mod act;
+pub mod blast_radius;
+pub mod capabilities;
+pub mod environment;
+pub mod experiment;
+pub mod fault;
+pub mod guardrail;
+pub mod ids;
+pub mod instance;
+pub mod measurement;
+pub mod observation;
+pub mod outcome;
+pub mod plan;
+pub mod probe;
+pub mod quantity;
+pub mod sample;
+pub mod selector;
+pub mod steady_state;
+pub mod time;
+pub mod undo;
+pub mod verdict;

@@ -1,0 +1,182 @@
+//! What a probe asks for; how it is asked is `crate::probe`.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ids::ProbeName, quantity::Rate};
+
+/// A probe of the experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeSpec {
+    /// Its name.
+    pub name: ProbeName,
+    /// What a request is.
+    pub kind: ProbeKind,
+    /// Requests per second, open loop.
+    pub rate: Rate,
+    /// The deadline of a request over everything, counted from its due time.
+    pub timeout: Duration,
+    /// A success slower than this is `ok-slow`.
+    pub slow: Option<Duration>,
+}
+
+/// What a request is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProbeKind {
+    /// One HTTP/1.1 request.
+    Http(Box<HttpProbe>),
+    /// One TCP connection.
+    Tcp(TcpProbe),
+    /// One run of a program.
+    Command(CommandProbe),
+}
+
+impl ProbeKind {
+    /// The key in the file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
+/// An HTTP request with expectations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpProbe {
+    /// `http://` or `https://`, variables already put in.
+    pub url: String,
+    /// `GET` unless told.
+    pub method: String,
+    /// Headers beside Host, Connection and User-Agent.
+    pub headers: Vec<(String, Text)>,
+    /// The request's body.
+    pub body: Option<Text>,
+    /// Which connections are used.
+    pub connections: Connections,
+    /// How the host name becomes an address.
+    pub names: NameModel,
+    /// Addresses (`ip` or `ip:port`) used in place of resolving the host's name, like A records.
+    pub addresses: Vec<String>,
+    /// What an answer must be.
+    pub expect: HttpExpect,
+    /// Bytes of the body that are read; more is a failure.
+    pub body_limit: u64,
+    /// Which response headers name the instance and the zone that answered.
+    pub served_by: Option<ServedBy>,
+    /// TLS settings.
+    pub tls: TlsSettings,
+    /// `http://host:port` of a proxy.
+    pub proxy: Option<String>,
+}
+
+/// Expectations on an HTTP answer. All must hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpExpect {
+    /// Accepted status codes; 200 to 299 when empty.
+    pub status: Vec<u16>,
+    /// Headers that must be there with this value.
+    pub headers: BTreeMap<String, String>,
+    /// Text that the body must contain.
+    pub body_contains: Option<String>,
+    /// Regular expression that the body must match.
+    pub body_matches: Option<String>,
+    /// JSON pointer (RFC 6901) to value, compared as JSON.
+    pub json: BTreeMap<String, serde_json::Value>,
+    /// The door must be closed: only `refused`, `unreachable` or `connect-timeout` is a success.
+    pub unreachable: bool,
+}
+
+/// Which connections requests use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// A new connection for each request: a new visitor.
+    New,
+    /// A connection that is already there: a browser that came before.
+    KeepAlive,
+    /// Drawn per request by a seeded hash of its number, reported apart.
+    #[default]
+    Both,
+}
+
+/// How a name becomes an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameModel {
+    /// Resolved for each new connection; one address of the answer is drawn per request.
+    #[default]
+    EachConnection,
+    /// Resolved once for ever; each request is drawn as one of the users who cached one of the addresses.
+    Pinned,
+}
+
+/// How an answer is attributed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServedBy {
+    /// The response header that names the instance.
+    pub header: Option<String>,
+    /// The response header that names the zone.
+    pub zone_header: Option<String>,
+}
+
+/// TLS settings of a probe. Verification is on unless `insecure`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsSettings {
+    /// PEM file with the authorities to trust in place of the system's.
+    pub ca: Option<String>,
+    /// PEM file with the client's certificate chain.
+    pub certificate: Option<String>,
+    /// PEM file with the client's key.
+    pub key: Option<String>,
+    /// No verification; said loudly in the report.
+    pub insecure: bool,
+}
+
+/// A TCP connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TcpProbe {
+    /// `host:port`.
+    pub address: String,
+    /// Sent after connecting, if any.
+    pub send: Option<String>,
+    /// Must be received after that, if any.
+    pub receive: Option<String>,
+    /// The door must be closed.
+    pub unreachable: bool,
+}
+
+/// A program whose exit status says ok or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandProbe {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Exit statuses that count as success; 0 when empty.
+    pub status: Vec<i32>,
+}
+
+/// Text, or where a secret is to be found. A secret's value is never part of the model.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Text {
+    /// Plain text.
+    Plain(String),
+    /// The value of an environment variable.
+    Env(String),
+    /// The content of a file, without its last newline.
+    File(String),
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => write!(f, "{text:?}"),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}

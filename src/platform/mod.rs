@@ -1,0 +1,115 @@
+//! Layer 2: what a platform must do. Selecting, drawing, capping, retrying and recording are never in here.
+
+pub mod fake;
+pub mod local;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::model::{
+    act::{Act, Effect, Prepared, Target},
+    capabilities::Capabilities,
+    fault::Fault,
+    ids::{ActId, Scope},
+    instance::{Instance, Inventory},
+    observation::Observation,
+    undo::Undo,
+};
+
+/// Why a platform could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformError {
+    /// The platform is not there: no daemon, no system, no credentials. Nothing was touched.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It said no.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// No answer within the deadline: what was asked for may or may not have happened.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// It answered with a failure.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What an undo came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    /// The state before is back, and was seen to be.
+    Restored {
+        /// What was done: `started web-a-1 again`.
+        says: String,
+    },
+    /// Nothing had to be done: somebody replaced it, or it had never happened.
+    NothingToUndo {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A platform: processes, containers, machines.
+///
+/// Contract, held by one conformance suite on every platform:
+/// * `prepare` only reads. Its undo is made from the state it found, and any process can carry it out.
+/// * `inject` addresses targets by the identity they had when they were chosen; a target that is gone or is another one now is
+///   `Vanished`, a protected one `Refused`. All acts of one call start together, not one after another. The same acts
+///   injected twice do not hit twice.
+/// * `verify` looks at a source that is independent of the call's own answer, and gives the best known time of the effect.
+/// * `revert` is idempotent, safe after an act that may never have happened, and returns only when the state before was seen to
+///   be back.
+/// * Every call has a deadline of its own inside the platform; no answer is an error, never a hang.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// What it can do. Pure.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The scope that a run on this platform locks. Reads only what is needed to know it.
+    async fn scope(&self) -> Result<Scope, PlatformError>;
+
+    /// Everything that is there.
+    async fn inventory(&self) -> Result<Inventory, PlatformError>;
+
+    /// The acts that make up a fault on its victims, in the order in which they are to be done. Pure. One act a victim, unless
+    /// the platform says otherwise (an outage first stops replacement). `group` describes where the victims were chosen.
+    fn acts(&self, fault: &Fault, victims: &[Instance], group: &crate::model::act::Group) -> Vec<(Fault, Target)> {
+        let _ = group;
+        victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect()
+    }
+
+    /// How the act would be undone, made from the state found now.
+    async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError>;
+
+    /// Does the acts, all at once, and says for each what the call itself came to. One effect an act, in their order.
+    async fn inject(&self, acts: &[Prepared]) -> Vec<Effect>;
+
+    /// Looks whether the acts really happened. Takes the effects of `inject`, gives them back with `status` and `took_effect`
+    /// from the independent source.
+    async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect>;
+
+    /// Restores the state before.
+    async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError>;
+
+    /// Observations from now on, until the receiver is dropped. Times are when it happened, not when it was heard.
+    async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError>;
+
+    /// Faults of ours that are still there although no journal knows them (found by their marks).
+    async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A fault of ours that no journal knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orphan {
+    /// The run it belonged to, if its mark says.
+    pub run: Option<String>,
+    /// The act, if its mark says.
+    pub act: Option<ActId>,
+    /// What it is.
+    pub says: String,
+    /// How it is undone.
+    pub undo: Undo,
+}
