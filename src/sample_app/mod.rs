@@ -1,0 +1,1 @@
+//! Layer 1: what the rungs of the ladder run.
