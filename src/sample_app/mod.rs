@@ -1,1 +1,3 @@
-//! Layer 1: what the rungs of the ladder run.
+//! Layer 1: the application that every rung of the ladder runs.
+
+pub mod what_time;
