@@ -30,8 +30,12 @@ pub(super) struct Streamed {
     /// Until the body ends; then the connection goes back.
     lease: Option<Lease>,
     /// Waiting for the end of a partition.
-    held: Option<Pin<Box<dyn Future<Output = Result<(), CutOff>> + Send>>>,
+    held: Option<Waiting<Result<(), CutOff>>>,
+    /// Waiting for a partition that refuses, while the backend is silent.
+    cut: Option<Waiting<CutOff>>,
 }
+
+type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Why a body broke off; the client sees its connection close.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,7 @@ pub(super) enum BodyError {
 impl Answer {
     /// The backend's body; the lease goes back when it ends.
     pub(super) fn streamed(body: Incoming, lease: Lease) -> Self {
-        let mut streamed = Streamed { body, member: lease.member.clone(), lease: Some(lease), held: None };
+        let mut streamed = Streamed { body, member: lease.member.clone(), lease: Some(lease), held: None, cut: None };
         streamed.give_back_at_end();
         Self::Streamed(streamed)
     }
@@ -88,7 +92,17 @@ impl Streamed {
                 return Poll::Ready(Some(Err(cut.into())));
             }
         }
-        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let cut = self.cut.get_or_insert_with(|| {
+                let member = self.member.clone();
+                Box::pin(async move { member.faults.cut().await })
+            });
+            let cut = ready!(cut.as_mut().poll(cx));
+            self.cut = None;
+            self.lease = None;
+            return Poll::Ready(Some(Err(cut.into())));
+        };
+        match polled {
             Some(Ok(frame)) => {
                 // hyper does not poll a body of known length to its `None`.
                 self.give_back_at_end();

@@ -1,1 +1,3 @@
 //! Integration tests.
+mod balancer;
+mod what_time;
