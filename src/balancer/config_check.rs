@@ -53,6 +53,8 @@ mod tests {
     use super::*;
     use crate::balancer::protocol::Backend;
 
+    type Spoil = fn(&mut Config);
+
     fn good() -> Config {
         Config {
             name: "edge".into(),
@@ -74,7 +76,6 @@ mod tests {
     #[test]
     fn each_wrong_thing_is_named() {
         assert_eq!(check(&good()), Ok(()));
-        type Spoil = fn(&mut Config);
         let cases: [(Spoil, &str); 7] = [
             (|c| c.backends.push(c.backends[0].clone()), "two backends have the id `a`"),
             (|c| c.sticky = Some("a b".into()), "not a cookie's name"),

@@ -198,7 +198,7 @@ mod millis {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(d: &Duration, out: S) -> Result<S::Ok, S::Error> {
-        if d.subsec_nanos() % 1_000_000 == 0 {
+        if d.subsec_nanos().is_multiple_of(1_000_000) {
             out.serialize_u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
         } else {
             out.serialize_f64(d.as_secs_f64() * 1e3)

@@ -77,7 +77,7 @@ pub enum RunError {
 }
 
 /// Runs a server until SIGTERM or SIGINT. On one thread: many of these share a machine.
-pub fn run(options: Options) -> Result<(), RunError> {
+pub fn run(options: &Options) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
@@ -93,7 +93,7 @@ pub fn run(options: Options) -> Result<(), RunError> {
             }
             let address = options.listen;
             let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-            serve(listener, &options, stop.clone()).await
+            serve(listener, options, stop.clone()).await
         };
         tokio::pin!(served);
         tokio::select! {
