@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, Version,
-    header::{CONNECTION, COOKIE, EXPECT, Entry, HOST, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, COOKIE, EXPECT, Entry, HOST, SET_COOKIE, TE, UPGRADE},
 };
 
 use super::member::Member;
@@ -46,8 +46,6 @@ pub(super) fn to_client<B>(response: &mut Response<B>, member: &Member) {
     let switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     let upgrade = drop_hop_by_hop(headers);
-    // hyper frames the answer anew. (A request keeps its own: without it, hyper sends no body with a GET.)
-    headers.remove(TRANSFER_ENCODING);
     if !switching && upgrade {
         headers.remove(CONNECTION);
         headers.remove(UPGRADE);
@@ -74,7 +72,7 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
-/// Drops what concerns one connection only. An upgrade is kept, and true is given back.
+/// Drops what concerns one connection only, but for `transfer-encoding`: hyper frames each message anew by it. An upgrade is kept, and true is given back.
 fn drop_hop_by_hop(headers: &mut HeaderMap) -> bool {
     let mut upgrade = false;
     if headers.contains_key(CONNECTION) {

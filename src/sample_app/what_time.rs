@@ -93,6 +93,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
             }
             let address = options.listen;
             let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+            println!("{} listens on http://{}", options.instance, listener.local_addr()?);
             serve(listener, options, stop.clone()).await
         };
         tokio::pin!(served);

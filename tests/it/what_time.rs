@@ -92,11 +92,11 @@ async fn bytes_come_back_after_an_upgrade() {
 
 #[tokio::test]
 async fn told_to_stop_it_finishes_what_it_has() {
-    let site = site(&["--work", "300ms"]).await;
+    let site = site(&["--work", "900ms"]).await;
     let address = site.address;
     let idle = TcpStream::connect(address).await.unwrap();
     let in_flight = TaskTracker::new().spawn(async move { get(address, "/").await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     site.stop.cancel();
     assert!(timeout(PATIENCE, in_flight).await.unwrap().unwrap().contains("o'clock"), "a request in flight was cut");
     timeout(PATIENCE, site.ended).await.expect("an idle connection kept it alive").unwrap();

@@ -135,6 +135,19 @@ async fn bodies_of_a_megabyte_arrive_whole() {
 }
 
 #[tokio::test]
+async fn an_old_client_gets_the_bytes_without_chunks() {
+    let a = Server::start("a").await;
+    let rig = Rig::start(&[&a], blind).await;
+    let mut stream = TcpStream::connect(rig.balancer.address()).await.unwrap();
+    stream.write_all(b"GET /big HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut got = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut got)).await.expect("the connection stayed open").unwrap();
+    let head = got.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    assert!(!String::from_utf8_lossy(&got[..head]).contains("chunked"), "{}", String::from_utf8_lossy(&got[..head]));
+    assert!(got[head..] == megabyte(), "{} bytes", got.len() - head);
+}
+
+#[tokio::test]
 async fn request_bodies_keep_their_framing() {
     let a = Server::start("a").await;
     let rig = Rig::start(&[&a], blind).await;
@@ -214,7 +227,7 @@ async fn a_client_that_leaves_cancels_its_request() {
 #[tokio::test]
 async fn a_removed_backend_finishes_what_it_has() {
     let (a, b) = (Server::start("a").await, Server::start("b").await);
-    let mut rig = Rig::start(&[&a], blind).await;
+    let mut rig = Rig::start(&[&a], |_| {}).await;
     let mut early = rig.client().await;
     let waiting = TaskTracker::new().spawn(async move { early.get("/wait").await });
     until("the request is with the backend", || a.requests() == 1).await;

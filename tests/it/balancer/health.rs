@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 use firedrill::balancer::protocol::{CheckKind, Report};
 use http::header;
 
-use super::rig::{Rig, Server, blind};
+use super::rig::{Rig, Server, blind, until};
 
 #[tokio::test]
 async fn a_dead_backend_is_ejected_and_admitted_again() {
@@ -41,6 +41,15 @@ async fn thresholds_count_checks_in_a_row() {
     assert!(why.contains("status 500"), "{why}");
     assert!(ejected.since(admitted) >= Duration::from_millis(60), "four checks 20 ms apart");
     assert!(firedrill::clock::now() >= ejected);
+}
+
+#[tokio::test]
+async fn bad_checks_that_are_not_in_a_row_do_not_eject() {
+    let a = Server::start("a").await;
+    let mut rig = Rig::start(&[&a], |_| {}).await;
+    a.state.flapping.store(true, SeqCst);
+    until("twelve checks, half of them bad", || a.state.checks.load(SeqCst) >= 12).await;
+    rig.no_report();
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub struct State {
     pub requests: AtomicUsize,
     pub checks: AtomicUsize,
     pub healthy: AtomicBool,
+    /// Every other check is bad.
+    pub flapping: AtomicBool,
     /// Requests to `/hang` that were dropped.
     pub cancelled: AtomicUsize,
     /// One permit lets one `/wait` go.
@@ -80,6 +82,7 @@ impl Server {
             requests: AtomicUsize::new(0),
             checks: AtomicUsize::new(0),
             healthy: AtomicBool::new(true),
+            flapping: AtomicBool::new(false),
             cancelled: AtomicUsize::new(0),
             gate: Semaphore::new(0),
         });
@@ -163,8 +166,8 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Response<U
     }
     match request.uri().path() {
         "/health" => {
-            state.checks.fetch_add(1, SeqCst);
-            with_status(if state.healthy.load(SeqCst) { 200 } else { 500 })
+            let bad_turn = state.checks.fetch_add(1, SeqCst) % 2 == 1 && state.flapping.load(SeqCst);
+            with_status(if state.healthy.load(SeqCst) && !bad_turn { 200 } else { 500 })
         }
         "/big" => {
             let pieces: Vec<_> = megabyte().chunks(10_000).map(|c| Ok(Frame::data(Bytes::copy_from_slice(c)))).collect();
@@ -233,12 +236,12 @@ pub fn config(servers: &[&Server]) -> Config {
         check: Check {
             kind: CheckKind::Http { path: "/health".into() },
             every: Duration::from_millis(20),
-            timeout: Duration::from_millis(500),
+            timeout: Duration::from_secs(3),
             rise: 1,
             fall: 2,
         },
         sticky: None,
-        connect_timeout: Duration::from_millis(500),
+        connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(5),
     }
 }
