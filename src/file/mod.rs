@@ -6,6 +6,7 @@
 
 pub mod diagnostic;
 pub mod escape;
+pub mod lower;
 pub mod read;
 pub mod render;
 mod scan_error;

@@ -26,12 +26,13 @@ impl<'n> Fields<'n> {
     pub fn new(node: &'n Node, table: &'static Table, sink: &mut Sink) -> Option<Self> {
         let entries = map(node, table.is, sink)?;
         let fields = Self::of(entries, head(node), table);
-        for entry in entries.iter().filter(|e| table.keys.iter().all(|k| k.name != e.key)) {
+        for entry in entries.iter().filter(|e| !table.knows(&e.key)) {
             sink.error(entry.key_span, format!("unknown key {} in {}", quote(&entry.key), table.is))
                 .expected(listed(table.names(), "or"))
                 .nearest(nearest(&entry.key, table.names()));
         }
         fields.report_missing(sink);
+        fields.report_choice(sink);
         Some(fields)
     }
 
@@ -41,9 +42,29 @@ impl<'n> Fields<'n> {
     }
 
     fn report_missing(&self, sink: &mut Sink) {
-        for key in self.table.keys.iter().filter(|k| k.required && self.entries.iter().all(|e| e.key != k.name)) {
+        for key in self.table.all().filter(|k| k.required && self.entries.iter().all(|e| e.key != k.name)) {
             sink.error(self.span, format!("the key `{}` is missing in {}", key.name, self.table.is))
                 .expected(format!("`{}`: {}", key.name, key.about));
+        }
+    }
+
+    fn report_choice(&self, sink: &mut Sink) {
+        let choice = self.table.one_of;
+        let given: Vec<&Entry> = self.entries.iter().filter(|e| choice.contains(&e.key.as_str())).collect();
+        match given.as_slice() {
+            [] if !choice.is_empty() => {
+                let what = listed(choice.iter().copied(), "or");
+                // A key that is nearly one of them was reported as unknown, with the right one beside it.
+                if self.entries.iter().all(|e| nearest(&e.key, choice.iter().copied()).is_none()) {
+                    sink.error(self.span, format!("{} needs one key more", self.table.is)).expected(format!("exactly one of {what}"));
+                }
+            }
+            [first, second, ..] => {
+                sink.error(second.key_span, format!("`{}` and `{}` exclude each other", first.key, second.key))
+                    .expected(format!("exactly one of {}", listed(choice.iter().copied(), "or")))
+                    .note_at(first.key_span, format!("`{}` is given here", first.key));
+            }
+            _ => {}
         }
     }
 
@@ -61,6 +82,11 @@ impl<'n> Fields<'n> {
     /// Whether the key is there.
     pub fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
+    }
+
+    /// Whether the key is there, also for keys that this table may not have.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.entries.iter().any(|e| e.key == key)
     }
 
     /// A key's place, or the map's when it is not there.
@@ -304,10 +330,10 @@ mod tests {
         yaml,
     };
 
-    static TABLE: Table = Table {
-        is: "a thing",
-        keys: &[must("size", Kind::Bytes, "how large"), key("after", Kind::Duration, "when"), key("often", Kind::Rate, "how often")],
-    };
+    static TABLE: Table = Table::new(
+        "a thing",
+        &[must("size", Kind::Bytes, "how large"), key("after", Kind::Duration, "when"), key("often", Kind::Rate, "how often")],
+    );
 
     #[test]
     fn every_error_of_a_map_is_told_at_once() {

@@ -1,6 +1,10 @@
 //! A file's text, and places in it.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 
@@ -101,6 +105,11 @@ impl Source {
                 refuse(format!("`{name}` is not UTF-8 text: byte {} in line {line} does not belong there", at + 1), "a YAML file in UTF-8")
             }
         }
+    }
+
+    /// A path that the file names, as seen from the working directory: relative paths are relative to the file's folder.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        Path::new(&self.name).parent().unwrap_or(Path::new("")).join(path)
     }
 
     /// The line (from 1) and the column (from 1, in characters) of a byte.

@@ -5,8 +5,12 @@
 pub struct Table {
     /// What the map is, with its article: "a probe".
     pub is: &'static str,
-    /// The keys.
+    /// Its own keys.
     pub keys: &'static [Key],
+    /// Keys that it shares with others.
+    pub also: Option<&'static Table>,
+    /// Exactly one of these keys must be there.
+    pub one_of: &'static [&'static str],
 }
 
 /// A key of a table.
@@ -53,7 +57,7 @@ pub enum Kind {
     Map(&'static Kind),
     /// A map with these keys.
     Table(&'static Table),
-    /// A map with just one of these keys that says what it is (a fault, a probe's kind), beside others.
+    /// A map with the keys of one of these tables.
     Tables(&'static [&'static Table]),
     /// One of several forms.
     Either(&'static [Kind]),
@@ -72,8 +76,37 @@ pub const fn must(name: &'static str, kind: Kind, about: &'static str) -> Key {
 }
 
 impl Table {
+    /// A map with these keys.
+    pub const fn new(is: &'static str, keys: &'static [Key]) -> Self {
+        Self { is, keys, also: None, one_of: &[] }
+    }
+
+    /// With the keys of another table beside its own.
+    #[must_use]
+    pub const fn also(mut self, other: &'static Table) -> Self {
+        self.also = Some(other);
+        self
+    }
+
+    /// With exactly one of these keys.
+    #[must_use]
+    pub const fn one_of(mut self, names: &'static [&'static str]) -> Self {
+        self.one_of = names;
+        self
+    }
+
+    /// All keys, its own first.
+    pub fn all(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().chain(self.also.map_or(&[][..], |t| t.keys)).chain(self.also.and_then(|t| t.also).map_or(&[][..], |t| t.keys))
+    }
+
     /// The names of the keys.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.keys.iter().map(|k| k.name)
+        self.all().map(|k| k.name)
+    }
+
+    /// Whether a key is known.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names().any(|n| n == name)
     }
 }
