@@ -4,9 +4,12 @@
 //! (references; can this platform do it?). `read` is what lowering is written with; its key tables are also what `schema`
 //! prints, so that the two cannot differ.
 
+pub mod check;
 pub mod diagnostic;
 pub mod escape;
+pub mod load;
 pub mod lower;
+pub mod project;
 pub mod read;
 pub mod render;
 mod scan_error;
@@ -16,6 +19,8 @@ pub mod table;
 pub mod vars;
 pub mod yaml;
 
+pub use check::{Known, check};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Sink};
+pub use load::{LoadOptions, Loaded, load, load_source};
 pub use source::{Place, Source, Span};
 pub use yaml::{Node, Value, parse};
