@@ -13,10 +13,12 @@ pub mod project;
 pub mod read;
 pub mod render;
 mod scan_error;
+pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod table;
 pub mod vars;
+pub mod write;
 pub mod yaml;
 
 pub use check::{Known, check};

@@ -47,8 +47,6 @@ pub enum Kind {
     Bytes,
     /// `>= 99.5%`.
     Comparison,
-    /// A name of `a-z`, `0-9` and `-`.
-    Name,
     /// One of these words.
     Words(&'static [&'static str]),
     /// A list.
