@@ -43,6 +43,11 @@ impl<'n> Fields<'n> {
 
     fn report_missing(&self, sink: &mut Sink) {
         for key in self.table.all().filter(|k| k.required && self.entries.iter().all(|e| e.key != k.name)) {
+            // A key that is nearly this one was reported as unknown, with the right one beside it.
+            let meant = |e: &&Entry| !self.table.knows(&e.key) && nearest(&e.key, self.table.names()) == Some(key.name);
+            if self.entries.iter().any(|e| meant(&e)) {
+                continue;
+            }
             sink.error(self.span, format!("the key `{}` is missing in {}", key.name, self.table.is))
                 .expected(format!("`{}`: {}", key.name, key.about));
         }
@@ -54,8 +59,8 @@ impl<'n> Fields<'n> {
         match given.as_slice() {
             [] if !choice.is_empty() => {
                 let what = listed(choice.iter().copied(), "or");
-                // A key that is nearly one of them was reported as unknown, with the right one beside it.
-                if self.entries.iter().all(|e| nearest(&e.key, choice.iter().copied()).is_none()) {
+                // An unknown key stands in its place, and was reported.
+                if self.entries.iter().all(|e| self.table.knows(&e.key)) {
                     sink.error(self.span, format!("{} needs one key more", self.table.is)).expected(format!("exactly one of {what}"));
                 }
             }
@@ -238,7 +243,14 @@ pub fn bytes(node: &Node, sink: &mut Sink) -> Option<u64> {
 
 /// A whole number, written with digits only.
 pub fn integer(node: &Node, sink: &mut Sink) -> Option<u64> {
-    integer_of(node).or_else(|| wrong(node, "a whole number like `3`", sink))
+    if let Some(number) = integer_of(node) {
+        return Some(number);
+    }
+    if node.text().is_some_and(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit())) {
+        sink.error(node.span, format!("{} is too large", node.says())).expected(format!("a whole number up to {}", u64::MAX));
+        return None;
+    }
+    wrong(node, "a whole number like `3`", sink)
 }
 
 /// A whole number within limits.

@@ -88,7 +88,9 @@ fn one(out: &mut String, diagnostic: &Diagnostic, styles: &Styles) {
 fn excerpt(out: &mut String, place: &Place, gutter: usize, caret: Style, styles: &Styles) {
     let (line, _) = place.source.line_column(place.span.start);
     let (text, start) = place.source.line(line);
-    let (shown, before, marked) = window(text, place.span.start.saturating_sub(start), place.span.end.saturating_sub(start));
+    let (shown, before, marked) = window(text, place.span.start.saturating_sub(start), place.span.end.saturating_sub(start), &|at| {
+        place.source.is_hidden(start + at)
+    });
     let (pad, frame) = (" ".repeat(gutter), styles.frame);
     let _ = writeln!(out, "{pad}{frame}-->{frame:#} {}", safe(&place.to_string()));
     let _ = writeln!(out, "{pad} {frame}|{frame:#}");
@@ -97,7 +99,7 @@ fn excerpt(out: &mut String, place: &Place, gutter: usize, caret: Style, styles:
 }
 
 /// The line made safe to show and cut around the place, the columns before the place, and the columns of the place.
-fn window(text: &str, from: usize, to: usize) -> (String, usize, usize) {
+fn window(text: &str, from: usize, to: usize, hidden: &dyn Fn(usize) -> bool) -> (String, usize, usize) {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let at = chars.partition_point(|(byte, _)| *byte < from);
     let first = if chars.len() > WIDEST { at.saturating_sub(WIDEST / 3) } else { 0 };
@@ -114,10 +116,10 @@ fn window(text: &str, from: usize, to: usize) -> (String, usize, usize) {
         }
         let length = shown.len();
         // A tab has no width of its own: here it has four columns.
-        if *c == '\t' {
-            shown.push_str("    ")
-        } else {
-            push_safe(&mut shown, *c)
+        match *c {
+            _ if hidden(*byte) => shown.push('*'),
+            '\t' => shown.push_str("    "),
+            c => push_safe(&mut shown, c),
         }
         let columns: usize = shown[length..].chars().map(|c| c.width().unwrap_or(0)).sum();
         width += columns;
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn a_line_without_end_is_cut_around_the_place() {
         let text = "x".repeat(1 << 20);
-        let (shown, before, marked) = window(&text, 500_000, 500_003);
+        let (shown, before, marked) = window(&text, 500_000, 500_003, &|_| false);
         assert!(shown.chars().count() <= WIDEST + 2 && before < WIDEST && marked == 3);
     }
 

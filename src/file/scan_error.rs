@@ -2,6 +2,7 @@
 
 use super::{
     diagnostic::Sink,
+    escape::quote,
     source::{Source, Span},
 };
 
@@ -29,6 +30,9 @@ pub fn explain(source: &Source, at: usize, info: &str, open: Option<Span>, sink:
                 .expected(format!("`,` or `{closing}`; text with `{{`, `}}`, `[`, `]` or `,` in it needs quotes"))
                 .note_at(bracket, "it was opened here");
         }
+        return;
+    }
+    if info.contains("mapping values") && explain_space(source, at, sink) {
         return;
     }
     let (message, expected) = words(info);
@@ -100,6 +104,23 @@ fn explain_tab(source: &Source, at: usize, sink: &mut Sink) -> bool {
         }
     }
     false
+}
+
+/// `title:A drill` is text to YAML, and the next `:` is where it notices.
+fn explain_space(source: &Source, at: usize, sink: &mut Sink) -> bool {
+    let (line, _) = source.line_column(at);
+    if line < 2 {
+        return false;
+    }
+    let (text, start) = source.line(line - 1);
+    let Some(colon) = text.find(':') else { return false };
+    let key = text[..colon].trim_start_matches([' ', '-']);
+    let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !is_key || text[colon + 1..].is_empty() || text[colon + 1..].starts_with(' ') {
+        return false;
+    }
+    sink.error(Span::new(start + colon, start + colon + 1), "a space is missing after `:`").expected(quote(&format!("{key}: value")));
+    true
 }
 
 fn open_quote(info: &str, text: &str, at: usize) -> Option<Span> {

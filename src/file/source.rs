@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::diagnostic::{Diagnostic, Diagnostics};
@@ -34,14 +34,24 @@ impl Span {
 }
 
 /// A text with a name: a file, or what stands for one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Source {
     /// The name in messages: the path as it was given.
     pub name: String,
     /// The text, without a byte order mark.
     pub text: String,
     line_starts: Vec<usize>,
+    /// What must not be shown: secrets that somebody wrote into the file.
+    hidden: Mutex<Vec<Span>>,
 }
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Eq for Source {}
 
 /// Where something is: a span of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +70,7 @@ impl Source {
             text.drain(..'\u{feff}'.len_utf8());
         }
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Arc::new(Self { name: name.into(), text, line_starts })
+        Arc::new(Self { name: name.into(), text, line_starts, hidden: Mutex::default() })
     }
 
     /// Reads a file: at most 1 MiB of UTF-8. Only regular files, so that a pipe or a device cannot hang the check.
@@ -105,6 +115,16 @@ impl Source {
                 refuse(format!("`{name}` is not UTF-8 text: byte {} in line {line} does not belong there", at + 1), "a YAML file in UTF-8")
             }
         }
+    }
+
+    /// From now on no excerpt shows this part of the text.
+    pub fn hide(&self, span: Span) {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+    }
+
+    /// Whether a byte must not be shown.
+    pub fn is_hidden(&self, offset: usize) -> bool {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|s| s.start <= offset && offset < s.end)
     }
 
     /// A path that the file names, as seen from the working directory: relative paths are relative to the file's folder.

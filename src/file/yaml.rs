@@ -130,7 +130,7 @@ fn fit_to_parse(source: &Source, sink: &mut Sink) -> bool {
     });
     if nothing {
         let what = if text.trim().is_empty() { "the file is empty" } else { "the file holds nothing but comments" };
-        sink.error(Span::new(0, 0), what).expected("a map of keys and values, such as `title: Losing one instance goes unnoticed`");
+        sink.error(Span::new(0, 0), what).expected("a map of keys and values");
         return false;
     }
     true
@@ -343,7 +343,7 @@ fn key_name(node: Node, seen: &HashMap<String, Span>, sink: &mut Sink) -> Option
     let span = node.span;
     let Value::Scalar(scalar) = node.value else {
         sink.error(span, format!("{} cannot be a key", node.says()))
-            .expected("text; a value that begins with `{` or `[` needs quotes to be text");
+            .expected("text; a value that begins with `{` or `[` needs quotes, and variables are written `${name}`");
         return None;
     };
     if scalar.text.is_empty() {

@@ -208,6 +208,7 @@ fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
         }
         let value = text_or_secret(&entry.value, header_value, sink);
         if matches!(value, Some(Text::Plain(_))) && looks_secret(&name) {
+            sink.source().hide(entry.value.span);
             let variable = name.to_ascii_uppercase().replace('-', "_");
             sink.error(entry.key_span, format!("the header {} holds a secret, and secrets are never written in a file", quote(&entry.key)))
                 .expected(format!("`{name}: {{ env: {variable} }}` or `{name}: {{ file: PATH }}`"));

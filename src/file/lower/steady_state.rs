@@ -197,11 +197,11 @@ pub fn known_probe(node: &Node, probes: &[String], sink: &mut Sink) -> Option<St
     if probes.iter().any(|p| p == text) {
         return Some(text.to_owned());
     }
-    let expected = if probes.is_empty() {
-        "a probe defined under `probes`; there are none".to_owned()
-    } else {
-        format!("one of the probes {}", listed(probes.iter().map(String::as_str), "or"))
-    };
+    // Without probes there is one error already.
+    if probes.is_empty() {
+        return None;
+    }
+    let expected = listed(probes.iter().map(String::as_str), "or");
     sink.error(node.span, format!("there is no probe {}", quote(text)))
         .expected(expected)
         .nearest(nearest(text, probes.iter().map(String::as_str)));

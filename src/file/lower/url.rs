@@ -7,7 +7,15 @@ use crate::file::{diagnostic::Sink, escape::quote, source::Span};
 /// Reports a URL that is not one a probe may use. Gives its scheme.
 pub fn check_url(text: &str, span: Span, sink: &mut Sink) -> Option<&'static str> {
     const EXPECTED: &str = "a URL like `http://127.0.0.1:8080/path`";
-    let Some((scheme, rest)) = text.split_once("://") else {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    if authority.contains('@') {
+        sink.source().hide(span);
+        sink.error(span, "the URL holds a user name or password")
+            .expected("the URL without it, and `headers: { authorization: { env: NAME } }`");
+        return None;
+    }
+    let Some((scheme, _)) = text.split_once("://") else {
         sink.error(span, format!("{} is not a URL", quote(text))).expected(EXPECTED);
         return None;
     };
@@ -19,12 +27,6 @@ pub fn check_url(text: &str, span: Span, sink: &mut Sink) -> Option<&'static str
             return None;
         }
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    if authority.contains('@') {
-        sink.error(span, "the URL holds a user name or password")
-            .expected("the URL without it, and `headers: { authorization: { env: NAME } }`");
-        return None;
-    }
     if text.contains('#') {
         sink.error(span, "the URL has a fragment (`#…`), which is never sent").expected("the URL without it");
         return None;
