@@ -1,6 +1,6 @@
 //! An experiment file and its environment, loaded together.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 use super::{
     diagnostic::{Diagnostic, Diagnostics, Severity, Sink},
@@ -92,7 +92,7 @@ pub fn load_source(source: &Arc<Source>, project: Option<&Path>, options: &LoadO
     let experiment = lower::experiment(&root, &mut sink);
     let mut all = both(sink, others);
     if unfilled {
-        all = without_consequences(all);
+        all = without_consequences(&all);
     }
     match experiment {
         Some(experiment) if !all.has_errors() => Ok(Loaded { experiment, environment, vars, sources, spans, warnings: all }),
@@ -149,7 +149,7 @@ fn environment(
     let chosen = match &project {
         Some(project) if !sink.has_errors() => match project.choose(name) {
             Ok(chosen) => project.environment(chosen, &options.vars, &mut sink),
-            Err(error) => return Err(at(error)),
+            Err(error) => return Err(at(*error)),
         },
         _ => None,
     };
@@ -160,7 +160,7 @@ fn environment(
 }
 
 /// Drops errors about texts in which a variable has no value: they say the same thing twice.
-fn without_consequences(all: Diagnostics) -> Diagnostics {
+fn without_consequences(all: &Diagnostics) -> Diagnostics {
     let unfilled = |d: &Diagnostic| d.message.starts_with("the variable `${") || d.message.starts_with("`${` without");
     let holes: Vec<Span> = all.iter().filter(|d| unfilled(d)).filter_map(|d| d.place.as_ref().map(|p| p.span)).collect();
     let kept = all.iter().filter(|d| {
@@ -181,7 +181,7 @@ fn spans(root: &Node) -> BTreeMap<String, Span> {
             Value::Scalar(_) => {}
             Value::Seq(items) => {
                 for (number, item) in items.iter().enumerate() {
-                    path.push_str(&format!("[{number}]"));
+                    let _ = write!(path, "[{number}]");
                     walk(item, path, out);
                     path.truncate(length);
                 }

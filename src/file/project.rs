@@ -113,20 +113,20 @@ impl Project {
     }
 
     /// The environment of this name, or the only one. `Err` says what is wrong with the choice.
-    pub fn choose(&self, name: Option<&str>) -> Result<&str, Diagnostic> {
+    pub fn choose(&self, name: Option<&str>) -> Result<&str, Box<Diagnostic>> {
         let names = || listed(self.names(), "or");
         match (name, self.environments.as_slice()) {
             (Some(name), all) => all.iter().find(|(n, ..)| n == name).map(|(n, ..)| n.as_str()).ok_or_else(|| {
                 let mut error = Diagnostic::error(format!("there is no environment {}", quote(name)));
                 error.expected(format!("one of those in {}: {}", self.source.name, names())).nearest(nearest(name, self.names()));
-                error
+                Box::new(error)
             }),
             (None, [(only, ..)]) => Ok(only),
             (None, _) => {
                 let mut error =
                     Diagnostic::error(format!("{} has several environments, and nothing says which one is meant", self.source.name));
                 error.expected(format!("`environment:` in the experiment or `--env`: {}", names()));
-                Err(error)
+                Err(Box::new(error))
             }
         }
     }

@@ -322,7 +322,7 @@ pub fn command(node: &Node, sink: &mut Sink) -> Option<Vec<String>> {
     if sink.count() > before {
         return None;
     }
-    if words.first().is_none_or(|program| program.is_empty()) {
+    if words.first().is_none_or(String::is_empty) {
         sink.error(head(node), "the command is empty").expected(EXPECTED);
         return None;
     }

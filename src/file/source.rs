@@ -111,7 +111,7 @@ impl Source {
             Ok(text) => Ok(Self::new(name, text)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let line = 1 + error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count();
+                let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
                 refuse(format!("`{name}` is not UTF-8 text: byte {} in line {line} does not belong there", at + 1), "a YAML file in UTF-8")
             }
         }

@@ -9,6 +9,7 @@ use crate::model::{
     blast_radius::MinHealthy,
     experiment::{Bind, Experiment, FaultStep, Step},
     fault::{Fault, PartitionMode},
+    ids::{InstanceId, Service},
     probe::{Connections, HttpProbe, NameModel, ProbeKind, ProbeSpec, Text},
     selector::{Pick, ProcessMatch, Selector, Take},
     steady_state::{Comparison, Condition, Expect, Phase, Unit},
@@ -122,7 +123,9 @@ fn write_step(out: &mut String, step: &Step) {
             [fault] => write_fault(out, "  ", fault),
             many => {
                 out.push_str("  - together:\n");
-                many.iter().for_each(|fault| write_fault(out, "      ", fault));
+                for fault in many {
+                    write_fault(out, "      ", fault);
+                }
             }
         },
     }
@@ -141,7 +144,7 @@ fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
 fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
     let mut out = Pairs::new();
     if !selector.services.is_empty() {
-        out.push(pair("service", one_or_list(selector.services.iter().map(|s| s.as_str()))));
+        out.push(pair("service", one_or_list(selector.services.iter().map(Service::as_str))));
     }
     out.extend(selector.zone.as_ref().map(|zone| pair("zone", pick(zone, |z| z.as_str()))));
     out.extend(selector.region.as_ref().map(|region| pair("region", pick(region, |r| r.as_str()))));
@@ -150,7 +153,7 @@ fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
     }
     out.extend(selector.name.as_ref().map(|name| pair("name", quoted(name))));
     if !selector.ids.is_empty() {
-        out.push(pair("id", one_or_list(selector.ids.iter().map(|i| i.as_str()))));
+        out.push(pair("id", one_or_list(selector.ids.iter().map(InstanceId::as_str))));
     }
     match &selector.process {
         Some(ProcessMatch::PidFile(path)) => out.push(pair("process", flow(vec![pair("pid-file", quoted(path))]))),

@@ -109,7 +109,7 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             }
             "tcp" => {
                 let fields = Fields::new(&entry.value, &TCP, sink)?;
-                (tcp(fields, sink).map(ProbeKind::Tcp), fields)
+                (Some(ProbeKind::Tcp(tcp(fields, sink))), fields)
             }
             _ => {
                 let fields = Fields::new(&entry.value, &COMMAND, sink)?;
@@ -141,7 +141,7 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
 }
 
-fn tcp(fields: Fields<'_>, sink: &mut Sink) -> Option<TcpProbe> {
+fn tcp(fields: Fields<'_>, sink: &mut Sink) -> TcpProbe {
     let address = fields.get("tcp", sink, |node, sink| {
         let text = read::line(node, sink)?;
         url::check_address(text, node.span, sink).then(|| text.to_owned())
@@ -157,7 +157,7 @@ fn tcp(fields: Fields<'_>, sink: &mut Sink) -> Option<TcpProbe> {
         sink.error(fields.key_span("expect"), "a door that is closed neither takes nor gives anything")
             .expected("`expect: unreachable` without `send` and `receive`");
     }
-    Some(probe)
+    probe
 }
 
 fn command(fields: Fields<'_>, sink: &mut Sink) -> Option<CommandProbe> {

@@ -1,5 +1,7 @@
 //! Selectors: which instances a fault may choose from, and how many of them.
 
+use std::collections::BTreeMap;
+
 use crate::{
     file::{
         diagnostic::Sink,
@@ -81,7 +83,7 @@ pub fn selector(fields: Fields<'_>, sink: &mut Sink) -> Selector {
         region: place(fields, "region", sink),
         labels: fields.get("labels", sink, super::experiment::labels).unwrap_or_default(),
         name: fields.get("name", sink, glob),
-        ids: fields.get("id", sink, lines).unwrap_or_default().into_iter().map(Into::into).collect(),
+        ids: fields.node("id").map(|node| lines(node, sink)).unwrap_or_default().into_iter().map(Into::into).collect(),
         process: fields.get("process", sink, process),
         all: fields.flag("all", sink),
         take: fields.get("take", sink, take).unwrap_or_default(),
@@ -99,7 +101,7 @@ pub fn whole(fields: Fields<'_>, table: &'static Table, sink: &mut Sink) -> Sele
         labels: if table.knows("labels") {
             fields.get("labels", sink, super::experiment::labels).unwrap_or_default()
         } else {
-            Default::default()
+            BTreeMap::default()
         },
         all: table.knows("all") && fields.flag("all", sink),
         take: Take::All,
@@ -177,9 +179,9 @@ fn place<T: From<String>>(fields: Fields<'_>, key: &str, sink: &mut Sink) -> Opt
     Some(Pick::Named(names))
 }
 
-fn lines(node: &Node, sink: &mut Sink) -> Option<Vec<String>> {
+fn lines(node: &Node, sink: &mut Sink) -> Vec<String> {
     not_empty(node, sink);
-    Some(read::one_or_many(node).iter().filter_map(|item| read::line(item, sink)).map(str::to_owned).collect())
+    read::one_or_many(node).iter().filter_map(|item| read::line(item, sink)).map(str::to_owned).collect()
 }
 
 fn glob(node: &Node, sink: &mut Sink) -> Option<String> {
