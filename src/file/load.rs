@@ -203,3 +203,91 @@ fn spans(root: &Node) -> BTreeMap<String, Span> {
     walk(root, &mut String::new(), &mut out);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        file::{Known, check},
+        model::{capabilities::Capabilities, environment::PlatformSpec, fault::FaultKind},
+    };
+
+    const EXPERIMENT: &str = r#"
+title: Losing a zone costs users at most two seconds of errors
+environment: laptop
+probes:
+  home:
+    http: ${url}/
+    rate: 200/s
+    expect: { status: 200, body: { contains: "o'clock" } }
+steady-state:
+  - { probe: home, availability: ">= 99.5%" }
+  - { recovered-within: 30s }
+method:
+  - kill: { service: web, zone: random, take: all }
+    hold: 20s
+"#;
+    const PROJECT: &str = r#"
+environments:
+  laptop: { platform: { local: sys/system.yaml }, vars: { host: "127.0.0.1", url: "http://${host}:${port}", port: 8080 } }
+  staging: { platform: { docker: { project: what-time } }, require: { confirm: true, hours: "Mon-Thu 10:00-16:00 Europe/Lisbon" } }
+"#;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("experiments")).unwrap();
+        std::fs::write(folder.path().join("experiments/zone.yaml"), EXPERIMENT).unwrap();
+        std::fs::write(folder.path().join(project::FILE), PROJECT).unwrap();
+        folder
+    }
+
+    #[test]
+    fn an_experiment_is_loaded_with_the_environment_of_a_folder_above() {
+        let folder = folder();
+        let options = LoadOptions { env: None, vars: BTreeMap::from([("port".to_owned(), "81".to_owned())]) };
+        let loaded = load(&folder.path().join("experiments/zone.yaml"), &options).unwrap();
+        let environment = loaded.environment.as_ref().unwrap();
+        assert_eq!(environment.platform, PlatformSpec::Local { system: Some(folder.path().join("sys/system.yaml")) });
+        let crate::model::probe::ProbeKind::Http(http) = &loaded.experiment.probes[0].kind else { panic!() };
+        assert_eq!(http.url, "http://127.0.0.1:81/");
+        assert_eq!(loaded.place("method[0].kill.zone").unwrap().source.line_column(loaded.spans["method[0].kill.zone"].start), (13, 33));
+    }
+
+    #[test]
+    fn checks_point_into_the_file() {
+        let folder = folder();
+        let loaded = load(&folder.path().join("experiments/zone.yaml"), &LoadOptions::default()).unwrap();
+        let mut capabilities = Capabilities { platform: "fake", faults: vec![FaultKind::Kill], why_not: BTreeMap::new(), foreign: false };
+        let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new() };
+        assert!(check(&loaded, &capabilities, Some(&known)).is_empty());
+        capabilities.faults = vec![FaultKind::Stop];
+        let text = check(&loaded, &capabilities, Some(&Known::default())).to_string();
+        assert!(text.contains("zone.yaml:13:5") && text.contains("cannot do `kill`") && text.contains("no service `web`"), "{text}");
+    }
+
+    #[test]
+    fn the_command_line_chooses_the_environment() {
+        let folder = folder();
+        let path = folder.path().join("experiments/zone.yaml");
+        let env = |name: &str| LoadOptions { env: Some(name.to_owned()), ..LoadOptions::default() };
+        let errors = load(&path, &env("stagin")).unwrap_err().to_string();
+        assert!(errors.contains("did you mean `staging`?") && errors.contains("`--env`"), "{errors}");
+        let errors = load(&path, &env("staging")).unwrap_err().to_string();
+        assert!(errors.contains("`${url}` has no value"), "{errors}");
+    }
+
+    /// Prints what loading costs; the bar (20 ms for the whole of `check`) is in the benchmarks.
+    #[test]
+    fn a_file_that_is_as_large_as_allowed_is_read_in_bounded_time() {
+        let mut text = include_str!("testdata/everything.yaml").replace("environment: laptop\n", "");
+        let start = crate::clock::now();
+        load_source(&Source::new("t.yaml", text.as_str()), None, &LoadOptions::default()).unwrap();
+        println!("one file: {:?}", crate::clock::now().since(start));
+        text.push_str(&"# é filler\n".repeat((1 << 20) / 13 - 1000));
+        let start = crate::clock::now();
+        load_source(&Source::new("t.yaml", text), None, &LoadOptions::default()).unwrap();
+        let took = crate::clock::now().since(start);
+        println!("a file of 1 MiB: {took:?}");
+        assert!(took < std::time::Duration::from_secs(10), "{took:?}");
+    }
+}
