@@ -215,11 +215,7 @@ mod tests {
         let (good_out, good) = mpsc::channel();
         let (bad_out, bad) = mpsc::channel();
         let (hold, held) = mpsc::channel();
-        let fan = FanOut::start(vec![
-            Box::new(Forward(bad_out, Some(2))),
-            Box::new(Stalls(held)),
-            Box::new(Forward(good_out, None)),
-        ]);
+        let fan = FanOut::start(vec![Box::new(Forward(bad_out, Some(2))), Box::new(Stalls(held)), Box::new(Forward(good_out, None))]);
         for number in 1..=100 {
             fan.send(warning(number));
         }

@@ -70,7 +70,7 @@ fn reason(record: &RunRecord, verdict: Verdict) -> String {
                         0 => String::new(),
                         n => format!(" ({} more did not hold)", n),
                     };
-                    format!("`{}` did not hold {place}: {}{more}.", first.condition, bare(&first.measured))
+                    format!("“{}” did not hold {place}: {}{more}.", first.condition, bare(&first.measured))
                 }
             }
         }

@@ -29,7 +29,12 @@ pub fn render(record: &RunRecord) -> String {
             .map(|j| {
                 let (word, sign) = words::judged(j.result);
                 let why = j.why.as_ref().map(|why| format!(" ({})", text(why))).unwrap_or_default();
-                vec![text(&j.condition), j.phase.map_or("whole run", Phase::name).to_owned(), text(&j.measured), format!("{sign} {word}{why}")]
+                vec![
+                    text(&j.condition),
+                    j.phase.map_or("whole run", Phase::name).to_owned(),
+                    text(&j.measured),
+                    format!("{sign} {word}{why}"),
+                ]
             })
             .collect(),
     );
@@ -39,7 +44,12 @@ pub fn render(record: &RunRecord) -> String {
     if let Some(outcome) = record.outcome.as_ref().filter(|outcome| !outcome.residue.is_empty()) {
         out.push_str("\n**What is left, and how to undo it**\n\n");
         for residue in &outcome.residue {
-            out.push_str(&format!("- {}: {}. Undo it with <code>{}</code>\n", text(&residue.what), text(&residue.why), text(&residue.command)));
+            out.push_str(&format!(
+                "- {}: {}. Undo it with <code>{}</code>\n",
+                text(&residue.what),
+                text(&residue.why),
+                text(&residue.command)
+            ));
         }
     }
     if !record.warnings.is_empty() {

@@ -1,10 +1,22 @@
 //! Reports of recorded runs, in every format. `UPDATE_GOLDEN=1` writes the expected files anew.
 
-use std::{fs, path::PathBuf, sync::{Arc, Mutex}, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use firedrill::{
     event::{Event, EventKind},
-    report::{FanOut, Format, Reporter, console::{Console, style::Style}, fold, json_lines::JsonLines, render, result_schema, write::RunFiles},
+    report::{
+        FanOut, Format, Reporter,
+        console::{Console, style::Style},
+        fold,
+        json_lines::JsonLines,
+        render, result_schema,
+        write::RunFiles,
+    },
 };
 
 use crate::support::recorded::Recorded;

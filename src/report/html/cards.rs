@@ -45,16 +45,18 @@ fn cards(m: &Measurement) -> Vec<Card> {
         let by = if several { format!(", {}", by(probe.name.as_str())) } else { String::new() };
         cards.push(Card { label: "Availability in the fault", value: percent(a.value), note: format!("95 %: {}{by}", interval(&a)) });
     }
-    let longest = m
-        .probes
-        .iter()
-        .flat_map(|p| p.outages.iter().map(move |o| (p, o)))
-        .max_by(|a, b| a.1.duration_s.total_cmp(&b.1.duration_s));
+    let longest =
+        m.probes.iter().flat_map(|p| p.outages.iter().map(move |o| (p, o))).max_by(|a, b| a.1.duration_s.total_cmp(&b.1.duration_s));
     cards.push(match longest {
         Some((probe, o)) => Card {
             label: "Longest outage",
             value: seconds(o.duration_s),
-            note: format!("± {}, {} failed{}", seconds(o.uncertainty_s), percent(o.share()), if several { format!(", {}", by(probe.name.as_str())) } else { String::new() }),
+            note: format!(
+                "± {}, {} failed{}",
+                seconds(o.uncertainty_s),
+                percent(o.share()),
+                if several { format!(", {}", by(probe.name.as_str())) } else { String::new() }
+            ),
         },
         None => {
             let smallest = m.probes.iter().map(|p| p.smallest_visible_outage_s).fold(0.0, f64::max);

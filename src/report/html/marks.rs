@@ -153,7 +153,9 @@ fn collect(record: &RunRecord) -> Vec<Mark> {
     for o in &record.observations {
         let at = record.seconds(o.at);
         match &o.what {
-            Observed::Died { instance, .. } if !ours.contains(instance) => add(at, Kind::Hit, "died by itself:", Some(instance.to_string())),
+            Observed::Died { instance, .. } if !ours.contains(instance) => {
+                add(at, Kind::Hit, "died by itself:", Some(instance.to_string()))
+            }
             Observed::Ejected { instance, .. } => add(at, Kind::Ejected, "ejected", Some(instance.to_string())),
             Observed::Launched { instance, .. } => add(at, Kind::Launched, "launched", Some(instance.to_string())),
             Observed::InService { instance, .. } => add(at, Kind::InService, "in service", Some(instance.to_string())),
@@ -179,7 +181,8 @@ fn together(mut marks: Vec<Mark>, scale: Scale) -> Vec<Mark> {
     marks.sort_by(|a, b| a.at.total_cmp(&b.at).then(a.kind.cmp(&b.kind)));
     let mut out: Vec<Mark> = Vec::new();
     for mark in marks {
-        let near = out.iter_mut().rev().find(|m| m.kind == mark.kind && m.verb == mark.verb && scale.x(mark.at) - scale.x(m.until) <= CLOSE);
+        let near =
+            out.iter_mut().rev().find(|m| m.kind == mark.kind && m.verb == mark.verb && scale.x(mark.at) - scale.x(m.until) <= CLOSE);
         match near {
             Some(group) => {
                 group.until = mark.at;

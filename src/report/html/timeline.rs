@@ -92,7 +92,7 @@ fn phase(p: &PhaseSpan, scale: Scale, bottom: f64) -> Markup {
             title { (p.phase) ": " (moment(p.from_s)) " to " (moment(p.to_s)) }
             rect.band x=(n(x)) y="0" width=(n(x2 - x)) height=(n(bottom)) {}
             rect.head x=(n(x + 0.5)) y="0" width=(n((x2 - x - 1.0).max(0.5))) height="20" rx="3" {}
-            @if letters >= 3 { text x=(n(x + 7.0)) y="14" { (cut(p.phase.name(), letters)) } }
+            @if letters >= p.phase.name().len().min(6) { text x=(n(x + 7.0)) y="14" { (cut(p.phase.name(), letters)) } }
         }
     }
 }

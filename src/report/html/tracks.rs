@@ -18,7 +18,7 @@ pub const WINDOWS: f64 = 20.0;
 /// The height of the latency band.
 pub const LATENCY: f64 = 74.0;
 /// The height of a share track.
-pub const SHARE: f64 = 66.0;
+pub const SHARE: f64 = 74.0;
 
 /// Fewer, wider buckets: at most `most`. Counts are added; p50 is the mean weighted by what succeeded, p99 the largest.
 pub fn condense(timeline: &Timeline, most: usize) -> Timeline {
@@ -186,16 +186,17 @@ pub fn shares(names: &[String], timeline: &Timeline, of: impl Fn(&Bucket) -> &[u
             @let share: Vec<f64> = timeline.buckets.iter().zip(&totals).map(|(b, total)| {
                 if *total == 0 { 0.0 } else { f64::from(of(b).get(k).copied().unwrap_or(0)) / f64::from(*total) }
             }).collect();
-            @let place = |i: usize, s: f64| format!("{},{}", n(scale.x((i as f64 + 0.5) * bucket_s)), n(top + SHARE * (1.0 - s)));
-            @let upper = share.iter().zip(&under).enumerate().map(|(i, (s, u))| place(i, u + s));
-            @let lower = under.iter().enumerate().rev().map(|(i, u)| place(i, *u));
+            // Steps, not slopes: a bucket is a count, and between two buckets nothing was measured.
+            @let edge = |i: usize, s: f64| format!("{},{}", n(scale.x(i as f64 * bucket_s)), n(top + SHARE * (1.0 - s)));
+            @let upper = share.iter().zip(&under).enumerate().flat_map(|(i, (s, u))| [edge(i, u + s), edge(i + 1, u + s)]);
+            @let lower = under.iter().enumerate().rev().flat_map(|(i, u)| [edge(i + 1, *u), edge(i, *u)]);
             polygon class={ "s" (k % 8) } points=(upper.chain(lower).collect::<Vec<_>>().join(" ")) {
                 title { (visible(name)) ": " (percent(mean(&share))) " of answers over the whole run" }
             }
             @if let Some((i, s)) = roomy(&share) {
                 @let y = top + SHARE * (1.0 - under[i] - s / 2.0) + 3.6;
                 @let x = scale.x((i as f64 + 0.5) * bucket_s).clamp(LEFT + 40.0, RIGHT - 40.0);
-                @if s * SHARE >= 10.0 { text class={ "inside i" (k % 8) } x=(n(x)) y=(n(y)) text-anchor="middle" { (cut(&visible(name), 18)) } }
+                @if s * SHARE >= 11.0 { text class={ "inside i" (k % 8) } x=(n(x)) y=(n(y)) text-anchor="middle" { (cut(&visible(name), 18)) } }
             }
             @let () = under.iter_mut().zip(&share).for_each(|(u, s)| *u += s);
         }

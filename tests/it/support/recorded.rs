@@ -49,7 +49,10 @@ pub struct Recorded {
 
 impl Recorded {
     pub fn all() -> Vec<(&'static str, Self)> {
-        let hostile = format!("</script><img src=x onerror=alert(1)>\u{1b}]0;owned\u{7}\u{202e}\n|`*@all* =HYPERLINK(1) &amp; ]]> {}", "x".repeat(10_000));
+        let hostile = format!(
+            "</script><img src=x onerror=alert(1)>\u{1b}]0;owned\u{7}\u{202e}\n|`*@all* =HYPERLINK(1) &amp; ]]> {}",
+            "x".repeat(10_000)
+        );
         vec![
             ("passing", Self::default()),
             ("failing", Self { failing: true, ..Self::default() }),
@@ -116,7 +119,9 @@ impl Recorded {
         };
         Experiment {
             title: self.name("Losing a zone costs users less than half a percent of their requests"),
-            description: Some("Six instances in three zones behind one balancer. Zone a dies and is not refilled while it is out.".to_owned()),
+            description: Some(
+                "Six instances in three zones behind one balancer. Zone a dies and is not refilled while it is out.".to_owned(),
+            ),
             owner: None,
             labels: BTreeMap::new(),
             environment: Some("local".to_owned()),
@@ -153,7 +158,13 @@ impl Recorded {
             scope: "what-time-6".into(),
             seed: 7,
             steps: vec![PlannedStep { number: 1, work: Work::Faults(vec![fault]) }],
-            caps: vec![CapUse { of: self.name("service web"), used: 2, allowed: 3, total: 6, rule: "max-affected.service: 50% (default)".to_owned() }],
+            caps: vec![CapUse {
+                of: self.name("service web"),
+                used: 2,
+                allowed: 3,
+                total: 6,
+                rule: "max-affected.service: 50% (default)".to_owned(),
+            }],
             notes: vec![],
         }
     }
@@ -197,7 +208,11 @@ impl Recorded {
         let failures = if failed == 0 {
             BTreeMap::new()
         } else {
-            BTreeMap::from([(SampleOutcome::EofReused, failed / 3), (SampleOutcome::ConnectTimeout, failed / 4), (SampleOutcome::Status, failed - failed / 3 - failed / 4)])
+            BTreeMap::from([
+                (SampleOutcome::EofReused, failed / 3),
+                (SampleOutcome::ConnectTimeout, failed / 4),
+                (SampleOutcome::Status, failed - failed / 3 - failed / 4),
+            ])
         };
         Stats {
             requests,
@@ -207,7 +222,14 @@ impl Recorded {
             failures,
             late: 0,
             availability: Some(Estimate { value, low: (value - wide).max(0.0), high: (value + wide).min(1.0), n: requests }),
-            latency: Some(Latency { n: requests - failed, p50: 0.0023, p90: 0.0061, p99: 0.0142, p999: 0.087, max: if failed > 0 { 0.41 } else { 0.12 } }),
+            latency: Some(Latency {
+                n: requests - failed,
+                p50: 0.0023,
+                p90: 0.0061,
+                p99: 0.0142,
+                p999: 0.087,
+                max: if failed > 0 { 0.41 } else { 0.12 },
+            }),
             retrying_client: Some((value + 0.0007).min(1.0)),
         }
     }
@@ -292,7 +314,12 @@ impl Recorded {
         };
         Measurement {
             origin: at(0.0),
-            phases: vec![span(Phase::WarmUp, 0.0, 2.0), span(Phase::Baseline, 2.0, 12.3), span(Phase::Fault, 12.3, 30.0), span(Phase::Recovery, 30.0, END)],
+            phases: vec![
+                span(Phase::WarmUp, 0.0, 2.0),
+                span(Phase::Baseline, 2.0, 12.3),
+                span(Phase::Fault, 12.3, 30.0),
+                span(Phase::Recovery, 30.0, END),
+            ],
             probes: vec![self.probe("home", 200.0, 0.34), self.probe("checkout", 20.0, if self.failing { 0.9 } else { 0.0 })],
             victims: vec![victim(1), victim(2)],
             recovered_after_s: Some(5.0),
@@ -358,14 +385,17 @@ impl Recorded {
         let acts = self.acts();
         let web = || -> firedrill::model::ids::Service { self.name("web").into() };
         let mut list: Vec<(f64, EventKind)> = vec![
-            (-0.4, EventKind::RunStarted {
-                version: EVENT_VERSION,
-                run: "20261121-050000-abcdef".into(),
-                tool: "firedrill 0.1.0".to_owned(),
-                file: Some(self.name("experiments/zone.yaml")),
-                environment: Some(self.name("local")),
-                experiment: Box::new(self.experiment()),
-            }),
+            (
+                -0.4,
+                EventKind::RunStarted {
+                    version: EVENT_VERSION,
+                    run: "20261121-050000-abcdef".into(),
+                    tool: "firedrill 0.1.0".to_owned(),
+                    file: Some(self.name("experiments/zone.yaml")),
+                    environment: Some(self.name("local")),
+                    experiment: Box::new(self.experiment()),
+                },
+            ),
             (-0.3, EventKind::Planned { plan: Box::new(self.plan()) }),
             (0.0, EventKind::PhaseStarted { phase: Phase::WarmUp }),
             (2.0, EventKind::PhaseStarted { phase: Phase::Baseline }),
@@ -374,17 +404,20 @@ impl Recorded {
         ];
         for p in &acts {
             list.push((12.301, EventKind::Armed { act: Box::new(p.act.clone()), undo: p.undo.clone() }));
-            list.push((12.32, EventKind::Acted {
-                effect: Effect {
-                    act: p.act.id,
-                    instance: p.act.target.instance().map(|i| i.id.clone()),
-                    status: EffectStatus::Happened,
-                    requested: at(12.302),
-                    answered: Some(at(12.303)),
-                    took_effect: Some(Bracket { after: at(HIT - 0.0004), by: at(HIT) }),
-                    source: self.name("pidfd and silent port"),
+            list.push((
+                12.32,
+                EventKind::Acted {
+                    effect: Effect {
+                        act: p.act.id,
+                        instance: p.act.target.instance().map(|i| i.id.clone()),
+                        status: EffectStatus::Happened,
+                        requested: at(12.302),
+                        answered: Some(at(12.303)),
+                        took_effect: Some(Bracket { after: at(HIT - 0.0004), by: at(HIT) }),
+                        source: self.name("pidfd and silent port"),
+                    },
                 },
-            }));
+            ));
         }
         let mut see = |s: f64, what: Observed| {
             list.push((s, EventKind::Observed { observation: Observation { at: at(s), source: self.name("balancer edge"), what } }));
@@ -392,8 +425,14 @@ impl Recorded {
         for n in 1..=2_u32 {
             let old: InstanceId = self.instance("a", n).id;
             let new: InstanceId = self.instance("a", n + 2).id;
-            see(HIT + 0.001, Observed::Died { instance: old.clone(), service: web(), zone: self.name("a").into(), how: "SIGKILL".to_owned() });
-            see(HIT + 0.229 + 0.001 * f64::from(n), Observed::Ejected { balancer: "edge".to_owned(), instance: old.clone(), why: self.name("2 checks failed") });
+            see(
+                HIT + 0.001,
+                Observed::Died { instance: old.clone(), service: web(), zone: self.name("a").into(), how: "SIGKILL".to_owned() },
+            );
+            see(
+                HIT + 0.229 + 0.001 * f64::from(n),
+                Observed::Ejected { balancer: "edge".to_owned(), instance: old.clone(), why: self.name("2 checks failed") },
+            );
             see(26.4, Observed::Launched { instance: new.clone(), service: web(), zone: self.name("a").into(), replaces: Some(old) });
             see(29.4, Observed::InService { instance: new, service: web(), zone: self.name("a").into() });
         }
@@ -403,11 +442,18 @@ impl Recorded {
         for p in acts.iter().rev() {
             let (act, says) = (p.act.id, p.undo.says().to_owned());
             list.push((26.3, EventKind::Reverting { act, says: says.clone() }));
-            list.push((26.35, match (act.act, self.stuck) {
-                (1, true) => EventKind::Stuck { act, why: self.outcome().residue[0].why.clone(), command: self.outcome().residue[0].command.clone() },
-                (1, false) => EventKind::Reverted { act, says },
-                _ => EventKind::NothingToUndo { act, why: self.name("it is replaced by the system itself") },
-            }));
+            list.push((
+                26.35,
+                match (act.act, self.stuck) {
+                    (1, true) => EventKind::Stuck {
+                        act,
+                        why: self.outcome().residue[0].why.clone(),
+                        command: self.outcome().residue[0].command.clone(),
+                    },
+                    (1, false) => EventKind::Reverted { act, says },
+                    _ => EventKind::NothingToUndo { act, why: self.name("it is replaced by the system itself") },
+                },
+            ));
         }
         list.push((30.0, EventKind::PhaseStarted { phase: Phase::Recovery }));
         if !self.hostile.is_empty() {
