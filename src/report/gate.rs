@@ -68,7 +68,7 @@ fn reason(record: &RunRecord, verdict: Verdict) -> String {
                     let place = first.phase.map_or_else(|| "over the whole run".to_owned(), |phase| format!("in the {phase} phase"));
                     let more = match rest.len() {
                         0 => String::new(),
-                        n => format!(" ({} more did not hold)", n),
+                        n => format!(" ({n} more did not hold)"),
                     };
                     format!("“{}” did not hold {place}: {}{more}.", first.condition, bare(&first.measured))
                 }

@@ -1,9 +1,11 @@
 //! `report.md`: short enough for a pull request.
 
+use std::fmt::Write as _;
+
 use super::{
     gate::Gate,
     record::RunRecord,
-    words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible},
+    words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible, whole},
 };
 use crate::model::{measurement::Measurement, steady_state::Phase, verdict::Verdict};
 
@@ -19,7 +21,7 @@ pub fn render(record: &RunRecord) -> String {
         Verdict::NotStarted | Verdict::Aborted => "⚠️",
         _ => "❌",
     };
-    out.push_str(&format!("## {sign} {}: {}\n\n{}\n", gate.verdict.word(), text(record.title()), text(&gate.reason)));
+    let _ = writeln!(out, "## {sign} {}: {}\n\n{}", gate.verdict.word(), text(record.title()), text(&gate.reason));
     table(
         &mut out,
         &["Condition", "Phase", "Measured", "Result"],
@@ -44,23 +46,24 @@ pub fn render(record: &RunRecord) -> String {
     if let Some(outcome) = record.outcome.as_ref().filter(|outcome| !outcome.residue.is_empty()) {
         out.push_str("\n**What is left, and how to undo it**\n\n");
         for residue in &outcome.residue {
-            out.push_str(&format!(
-                "- {}: {}. Undo it with <code>{}</code>\n",
+            let _ = writeln!(
+                out,
+                "- {}: {}. Undo it with <code>{}</code>",
                 text(&residue.what),
                 text(&residue.why),
-                text(&residue.command)
-            ));
+                escaped(&whole(&residue.command))
+            );
         }
     }
     if !record.warnings.is_empty() {
         out.push_str("\n**Warnings**\n\n");
         for warning in &record.warnings {
-            out.push_str(&format!("- {}\n", text(warning)));
+            let _ = writeln!(out, "- {}", text(warning));
         }
     }
     let seed = record.plan.as_ref().map(|plan| format!(", seed {}", plan.seed)).unwrap_or_default();
     let started = record.started.map(|(_, wall)| format!(", started {}", words::wall(wall))).unwrap_or_default();
-    out.push_str(&format!("\n<sub>Run {}{started}{seed}, {}</sub>\n", text(record.run_id()), text(&record.tool)));
+    let _ = writeln!(out, "\n<sub>Run {}{started}{seed}, {}</sub>", text(record.run_id()), text(&record.tool));
     out
 }
 
@@ -98,7 +101,7 @@ fn measured(out: &mut String, m: &Measurement) {
         .collect();
     table(out, &["Outage seen by", "From", "Lasted", "Failed", "Classes"], rows);
     if all.len() > OUTAGES {
-        out.push_str(&format!("\nand {} more outages.\n", all.len() - OUTAGES));
+        let _ = writeln!(out, "\nand {} more outages.", all.len() - OUTAGES);
     }
     let rows = m
         .victims
@@ -117,7 +120,7 @@ fn measured(out: &mut String, m: &Measurement) {
     if !m.trust.doubts.is_empty() {
         out.push_str("\n**The measurement is not to be trusted**\n\n");
         for doubt in &m.trust.doubts {
-            out.push_str(&format!("- {}\n", text(doubt)));
+            let _ = writeln!(out, "- {}", text(doubt));
         }
     }
 }
@@ -126,16 +129,20 @@ fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
     if rows.is_empty() {
         return;
     }
-    out.push_str(&format!("\n| {} |\n|{}\n", heads.join(" | "), " --- |".repeat(heads.len())));
+    let _ = writeln!(out, "\n| {} |\n|{}", heads.join(" | "), " --- |".repeat(heads.len()));
     for row in rows {
-        out.push_str(&format!("| {} |\n", row.join(" | ")));
+        let _ = writeln!(out, "| {} |", row.join(" | "));
     }
 }
 
 /// Foreign text inside Markdown: nothing in it is a table's border, HTML, a link, or emphasis. `@` would call people.
 fn text(raw: &str) -> String {
+    escaped(&visible(raw))
+}
+
+fn escaped(raw: &str) -> String {
     let mut out = String::new();
-    for c in visible(raw).chars() {
+    for c in raw.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -66,7 +66,8 @@ pub struct RunRecord {
     pub events: u64,
     /// Events that the numbering says should be there and are not.
     pub missing: u64,
-    last_number: u64,
+    /// The largest number of an event seen.
+    pub last_number: u64,
 }
 
 /// What became of an undo.

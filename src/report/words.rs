@@ -21,12 +21,21 @@ fn misleading(c: char) -> bool {
 
 /// Text with control and bidirectional characters escaped, cut at `LONGEST` characters.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST && !text.chars().any(misleading) {
+    escape(text, LONGEST)
+}
+
+/// The same, but never cut: for a command that somebody copies.
+pub fn whole(text: &str) -> Cow<'_, str> {
+    escape(text, usize::MAX)
+}
+
+fn escape(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.len() <= longest && !text.chars().any(misleading) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len().min(4 * LONGEST));
     for (n, c) in text.chars().enumerate() {
-        if n == LONGEST {
+        if n == longest {
             out.push('…');
             break;
         }
@@ -34,7 +43,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if misleading(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c if misleading(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -96,7 +105,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

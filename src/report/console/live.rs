@@ -1,6 +1,6 @@
 //! The live view: finished lines scroll up, the lines below them are drawn again, at most ten times a second.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{
     strip::Strip,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventKind, Tick},
-    model::{ids::ProbeName, steady_state::Phase, time::Mono},
+    model::{experiment::Step, ids::ProbeName, steady_state::Phase, time::Mono},
     report::{
         record::RunRecord,
         words::{count, seconds, visible},
@@ -133,21 +133,30 @@ fn progress(record: &RunRecord, style: Style, now: Mono) -> String {
     let expected = record.experiment.as_ref().and_then(|experiment| match current {
         Phase::WarmUp => Some(experiment.warm_up.as_secs_f64()),
         Phase::Baseline => Some(experiment.baseline.as_secs_f64()),
-        Phase::Fault => None,
+        Phase::Fault => Some(experiment.method.iter().map(lasts).sum::<f64>()).filter(|s| *s > 0.0),
         Phase::Recovery => Some(experiment.recovery.hold.as_secs_f64()),
     });
     let mut pieces = Vec::new();
     for phase in [Phase::WarmUp, Phase::Baseline, Phase::Fault, Phase::Recovery] {
-        if phase == *current {
-            let elapsed = now.seconds_from(*since).max(0.0);
-            let of = expected.map(|s| format!(" of {s:.0}{}", if phase == Phase::Recovery { "+" } else { "" })).unwrap_or_default();
-            pieces.push((Tone::Strong, format!("▶ {phase} {elapsed:.0}{of} s")));
-        } else if phase < *current {
-            pieces.push((Tone::Dim, format!("✓ {phase}")));
-        } else {
-            pieces.push((Tone::Dim, phase.to_string()));
+        match phase.cmp(current) {
+            Ordering::Equal => {
+                let elapsed = now.seconds_from(*since).max(0.0);
+                let of = expected.map(|s| format!(" of {s:.0}{}", if phase == Phase::Recovery { "+" } else { "" })).unwrap_or_default();
+                pieces.push((Tone::Strong, format!("▶ {phase} {elapsed:.0}{of} s")));
+            }
+            Ordering::Less => pieces.push((Tone::Dim, format!("✓ {phase}"))),
+            Ordering::Greater => pieces.push((Tone::Dim, phase.to_string())),
         }
         pieces.push((Tone::Dim, "   ".to_owned()));
     }
     style.line(&pieces)
+}
+
+/// How long a step of the method is expected to last, as far as the file says.
+fn lasts(step: &Step) -> f64 {
+    match step {
+        Step::Faults(faults) => faults.iter().filter_map(|fault| fault.hold).max().unwrap_or_default().as_secs_f64(),
+        Step::Wait(wait) => wait.as_secs_f64(),
+        Step::Command(_) => 0.0,
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     report::{
         gate::Gate,
         record::RunRecord,
-        words::{classes, count, interval, judged, maybe_seconds, moment, percent, seconds, visible},
+        words::{classes, count, interval, judged, maybe_seconds, moment, percent, seconds, visible, whole},
     },
 };
 
@@ -51,7 +51,7 @@ pub fn render(record: &RunRecord, style: Style) -> String {
         for residue in &outcome.residue {
             push(&mut out, &style.line(&[(Tone::Plain, format!("  {}: {}", visible(&residue.what), visible(&residue.why)))]));
             // Not cut: a person copies it.
-            push(&mut out, &format!("    {}", visible(&residue.command)));
+            push(&mut out, &format!("    {}", whole(&residue.command)));
         }
     }
     out

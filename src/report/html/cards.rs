@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::{
     model::{measurement::Measurement, steady_state::Phase},
     report::{
+        console::style::cut,
         record::RunRecord,
         words::{interval, maybe_seconds, percent, seconds, visible},
     },
@@ -35,7 +36,7 @@ pub fn render(record: &RunRecord) -> Markup {
 fn cards(m: &Measurement) -> Vec<Card> {
     let mut cards = Vec::new();
     let several = m.probes.len() > 1;
-    let by = |name: &str| if several { format!("probe {}", visible(name)) } else { String::new() };
+    let by = |name: &str| if several { format!("probe {}", cut(&visible(name), 40)) } else { String::new() };
     let worst = m
         .probes
         .iter()
@@ -47,8 +48,8 @@ fn cards(m: &Measurement) -> Vec<Card> {
     }
     let longest =
         m.probes.iter().flat_map(|p| p.outages.iter().map(move |o| (p, o))).max_by(|a, b| a.1.duration_s.total_cmp(&b.1.duration_s));
-    cards.push(match longest {
-        Some((probe, o)) => Card {
+    cards.push(if let Some((probe, o)) = longest {
+        Card {
             label: "Longest outage",
             value: seconds(o.duration_s),
             note: format!(
@@ -57,11 +58,10 @@ fn cards(m: &Measurement) -> Vec<Card> {
                 percent(o.share()),
                 if several { format!(", {}", by(probe.name.as_str())) } else { String::new() }
             ),
-        },
-        None => {
-            let smallest = m.probes.iter().map(|p| p.smallest_visible_outage_s).fold(0.0, f64::max);
-            Card { label: "Longest outage", value: "none".to_owned(), note: format!("one of {} would have been seen", seconds(smallest)) }
         }
+    } else {
+        let smallest = m.probes.iter().map(|p| p.smallest_visible_outage_s).fold(0.0, f64::max);
+        Card { label: "Longest outage", value: "none".to_owned(), note: format!("one of {} would have been seen", seconds(smallest)) }
     });
     let first = m.probes.iter().filter_map(|p| Some((p, p.first_error_after_s?))).min_by(|a, b| a.1.total_cmp(&b.1));
     cards.push(Card {

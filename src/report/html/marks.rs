@@ -154,7 +154,7 @@ fn collect(record: &RunRecord) -> Vec<Mark> {
         let at = record.seconds(o.at);
         match &o.what {
             Observed::Died { instance, .. } if !ours.contains(instance) => {
-                add(at, Kind::Hit, "died by itself:", Some(instance.to_string()))
+                add(at, Kind::Hit, "died by itself:", Some(instance.to_string()));
             }
             Observed::Ejected { instance, .. } => add(at, Kind::Ejected, "ejected", Some(instance.to_string())),
             Observed::Launched { instance, .. } => add(at, Kind::Launched, "launched", Some(instance.to_string())),

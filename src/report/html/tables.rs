@@ -9,7 +9,7 @@ use crate::{
     },
     report::{
         record::RunRecord,
-        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible},
+        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible, whole},
     },
 };
 
@@ -23,7 +23,7 @@ pub fn residue(record: &RunRecord) -> Markup {
                 h2 { "What is left, and how to undo it" }
                 @for r in left {
                     p { strong { (visible(&r.what)) } ": " (visible(&r.why)) }
-                    pre { code { (visible(&r.command)) } }
+                    pre { code { (whole(&r.command)) } }
                 }
             }
         }
@@ -94,7 +94,7 @@ pub fn stat_cells(s: &Stats) -> Markup {
         td.num { (l(|l| l.p99)) }
         td.num { (l(|l| l.p999)) }
         td.num { (l(|l| l.max)) }
-        td.dim { (classes(&s.failures)) @if !s.statuses.is_empty() { " (" (s.statuses.iter().map(|(code, n)| format!("{code}: {n}")).collect::<Vec<_>>().join(", ")) ")" } }
+        td.dim.wide { (classes(&s.failures)) @if !s.statuses.is_empty() { " (" (s.statuses.iter().map(|(code, n)| format!("{code}: {n}")).collect::<Vec<_>>().join(", ")) ")" } }
     }
 }
 
@@ -174,7 +174,7 @@ pub fn outages(record: &RunRecord) -> Markup {
                                 td.num { @match o.until_s { Some(until) => (format!("{:.3}–{until:.3} s", o.last_failure_s)), None => "not over at the end" } }
                                 td.num { strong { (seconds(o.duration_s)) } " ± " (seconds(o.uncertainty_s)) }
                                 td.num { (count(o.failures)) " of " (count(o.requests)) " (" (percent(o.share())) ")" }
-                                td.dim { (classes(&o.classes)) }
+                                td.dim.wide { (classes(&o.classes)) }
                             }
                         } }
                     }

@@ -38,7 +38,7 @@ fn at(s: f64) -> Mono {
 /// What is different from the passing run.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// How many of 100 requests a second fail in the second after the hit.
+    /// Two seconds of outage in place of a quarter, and the second probe sees it too.
     pub failing: bool,
     pub halted: bool,
     pub untrusted: bool,
@@ -202,7 +202,7 @@ impl Recorded {
         }
     }
 
-    fn stats(&self, requests: u64, failed: u64) -> Stats {
+    fn stats(requests: u64, failed: u64) -> Stats {
         let value = (requests - failed) as f64 / requests as f64;
         let wide = 2.0 * (failed.max(1) as f64).sqrt() / requests as f64;
         let failures = if failed == 0 {
@@ -247,12 +247,12 @@ impl Recorded {
             uncertainty_s: 2.0 / rate,
             requests: ((to - from) * rate).round() as u64,
             failures: failed,
-            classes: self.stats(2000, failed).failures,
+            classes: Self::stats(2000, failed).failures,
             phase: Phase::Fault,
         };
         let groups = phases.iter().flat_map(|(phase, s, failed)| {
             let n = (s * rate / 2.0) as u64;
-            let group = |by, key: &str, n, failed| GroupStats { by, key: self.name(key), phase: *phase, stats: self.stats(n, failed) };
+            let group = |by, key: &str, n, failed| GroupStats { by, key: self.name(key), phase: *phase, stats: Self::stats(n, failed) };
             [
                 group(GroupBy::Policy, "new", n, failed / 3),
                 group(GroupBy::Policy, "keep-alive", n, failed - failed / 3),
@@ -267,12 +267,12 @@ impl Recorded {
             rate,
             timeout_s: 2.0,
             accounting: Accounting { due: (END * rate) as u64, recorded: (END * rate) as u64, late: 0, not_sent: 0, schedule_error: None },
-            whole: self.stats((38.0 * rate) as u64, failed),
+            whole: Self::stats((38.0 * rate) as u64, failed),
             phases: phases
                 .iter()
                 .map(|(phase, s, failed)| PhaseStats {
                     phase: *phase,
-                    stats: self.stats((s * rate) as u64, *failed),
+                    stats: Self::stats((s * rate) as u64, *failed),
                     longest_outage_s: if *failed > 0 { to - from } else { 0.0 },
                     downtime_s: if *failed > 0 { to - from } else { 0.0 },
                 })
