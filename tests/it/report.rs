@@ -58,6 +58,9 @@ fn recorded_runs_render_as_expected() {
         let record = fold(&events);
         let mut files = vec![(format!("{name}.console.txt"), console(&events, Style::plain(110)))];
         for format in Format::FILES {
+            if name == "hostile" && format == Format::Json {
+                continue; // Megabytes of the same letter; the schema test reads it.
+            }
             files.push((format!("{name}.{}", format.file_name().unwrap()), format.render(&record)));
         }
         for (file, text) in files {

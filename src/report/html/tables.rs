@@ -94,7 +94,7 @@ pub fn stat_cells(s: &Stats) -> Markup {
         td.num { (l(|l| l.p99)) }
         td.num { (l(|l| l.p999)) }
         td.num { (l(|l| l.max)) }
-        td.dim.wide { (classes(&s.failures)) @if !s.statuses.is_empty() { " (" (s.statuses.iter().map(|(code, n)| format!("{code}: {n}")).collect::<Vec<_>>().join(", ")) ")" } }
+        td.dim.wide { (classes(&s.failures)) @if !s.statuses.is_empty() { " (" (s.statuses.iter().map(|(code, n)| format!("{code}:\u{a0}{n}")).collect::<Vec<_>>().join(", ")) ")" } }
     }
 }
 
@@ -135,15 +135,21 @@ pub fn probes(record: &RunRecord) -> Markup {
                         div { dt { "Worst " (seconds(w.window_s)) } dd { (percent(w.availability)) span.dim { " from " (moment(w.from_s)) } } }
                     }
                     @if let Some(b) = &probe.budget {
-                        div { dt { "Error budget burned (" (percent(b.objective)) " over " (seconds(b.over_s)) ")" } dd { (percent(b.burned)) } }
+                        div { dt { "Error budget burned (" (percent(b.objective)) " over " (period(b.over_s)) ")" } dd { (percent(b.burned)) } }
                         @if let Some(events) = b.events_per_month {
-                            div { dt { "Such events the objective bears in 30 days" } dd { (format!("{events:.1}")) } }
+                            div { dt { "Such events the objective bears in 30 days" } dd { @if events < 100.0 { (format!("{events:.1}")) } @else { (count(events as u64)) } } }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// A period of days is said in days.
+fn period(s: f64) -> String {
+    let days = (s / 86_400.0).round();
+    if days >= 2.0 && (days * 86_400.0 - s).abs() < 1.0 { format!("{days:.0} days") } else { seconds(s) }
 }
 
 fn policy(key: &str) -> String {
