@@ -148,7 +148,14 @@ impl Reporter for RunFiles {
             // Ticks leave nothing in the record but that they were.
             self.record.apply(event);
         } else {
-            self.record.apply(&json_lines::as_read_back(event)?);
+            // A number that JSON cannot hold (a NaN) must not cost the reader the whole report.
+            match json_lines::as_read_back(event) {
+                Ok(event) => self.record.apply(&event),
+                Err(error) => {
+                    self.record.apply(event);
+                    self.record.warnings.push(format!("event {} cannot be read back from events.jsonl: {error}", event.number));
+                }
+            }
         }
         Ok(())
     }

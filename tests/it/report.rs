@@ -91,6 +91,21 @@ fn an_old_run_renders_again_to_the_byte() {
 }
 
 #[test]
+fn a_number_that_json_cannot_hold_does_not_cost_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = RunFiles::new(dir.path().to_owned());
+    for mut event in Recorded::default().events() {
+        if let EventKind::Measured { measurement } = &mut event.kind {
+            measurement.probes[0].downtime_s = f64::NAN;
+            measurement.probes[0].outages[0].duration_s = f64::INFINITY;
+        }
+        files.event(&event).unwrap();
+    }
+    files.finish().unwrap();
+    assert!(fs::read_to_string(dir.path().join("report.html")).unwrap().contains("cannot be read back"));
+}
+
+#[test]
 fn a_run_that_was_cut_off_anywhere_still_renders_and_is_never_green() {
     let events = Recorded::default().events();
     for end in 0..events.len() {
