@@ -40,6 +40,8 @@ pub mod source;
 mod stats;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod trust;
 mod victims;

@@ -92,7 +92,7 @@ fn one_probe(
         Phase::COUNTED.into_iter().filter(|phase| phases.has(*phase)).map(|phase| (phase, Collector::default())).collect();
     let mut groups = Groups::default();
     let mut tracker = Tracker::new(interval_ns, from);
-    let mut worst: Vec<Worst> = LENGTHS_NS.into_iter().map(|length| Worst::new(length, from)).collect();
+    let mut worst: Vec<Worst> = LENGTHS_NS.into_iter().map(|length| Worst::new(length, from, to)).collect();
     let mut pictures = timeline::Builder::new(phases.end());
     let mut watch = Watch::new(interval_ns);
     let mut first_failure_phase = Vec::new();
@@ -167,7 +167,7 @@ fn one_probe(
         downtime_s: outages.iter().map(|w| w.duration_s).sum(),
         weighted_downtime_s: outages.iter().map(|w| w.duration_s * w.share()).sum(),
         smallest_visible_outage_s: 3.0 / spec.rate.0,
-        worst_windows: worst.into_iter().filter_map(|worst| worst.finish(to)).collect(),
+        worst_windows: worst.into_iter().filter_map(|worst| worst.finish()).collect(),
         first_error_after_s: first_error_ns.zip(effect_ns).map(|(error, effect)| (error - effect) as f64 / 1e9),
         budget: input.experiment.objective.and_then(|objective| budget(objective, spec.rate.0, &whole)),
         timeline: pictures.finish(input.names),

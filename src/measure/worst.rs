@@ -15,6 +15,7 @@ pub const LENGTHS_NS: [u64; 4] = [100_000_000, 1_000_000_000, 10_000_000_000, 60
 pub struct Worst {
     length: u64,
     from: u64,
+    to: u64,
     /// `due << 1 | ok`: a minute at a high rate is many requests.
     inside: VecDeque<u64>,
     ok: u64,
@@ -23,13 +24,16 @@ pub struct Worst {
 }
 
 impl Worst {
-    /// Windows of `length` nanoseconds that begin at `from` or later.
-    pub fn new(length: u64, from: u64) -> Self {
-        Self { length, from, inside: VecDeque::new(), ok: 0, last_due: None, worst: None }
+    /// Windows of `length` nanoseconds that fit into `from..to`.
+    pub fn new(length: u64, from: u64, to: u64) -> Self {
+        Self { length, from, to, inside: VecDeque::new(), ok: 0, last_due: None, worst: None }
     }
 
     /// The next sample.
     pub fn push(&mut self, due: u64, ok: bool) {
+        if due >= self.to {
+            return;
+        }
         if self.last_due != Some(due) {
             self.advance(due);
             self.last_due = Some(due);
@@ -66,9 +70,9 @@ impl Worst {
         }
     }
 
-    /// The worst window; none when none fits into what counts, which ends at `to`.
-    pub fn finish(mut self, to: u64) -> Option<WorstWindow> {
-        self.advance(to);
+    /// The worst window; none when none fits.
+    pub fn finish(mut self) -> Option<WorstWindow> {
+        self.advance(self.to);
         let (availability, begin, requests) = self.worst?;
         Some(WorstWindow { window_s: self.length as f64 / 1e9, availability, from_s: begin as f64 / 1e9, requests })
     }
@@ -103,19 +107,19 @@ mod tests {
             let mut due = start;
             let samples: Vec<(u64, bool)> = gaps.into_iter().map(|(gap, ok)| { due += gap; (due, ok) }).collect();
             let to = due + rest;
-            let mut worst = Worst::new(length, start);
+            let mut worst = Worst::new(length, start, to);
             for (due, ok) in &samples {
                 worst.push(*due, *ok);
             }
-            let found = worst.finish(to);
+            let found = worst.finish();
             prop_assert_eq!(found.map(|w| w.availability), brute_force(&samples, length, start, to));
         }
     }
 
     #[test]
     fn a_span_shorter_than_the_window_has_none() {
-        let mut worst = Worst::new(LENGTHS_NS[1], 0);
+        let mut worst = Worst::new(LENGTHS_NS[1], 0, 999_999_999);
         worst.push(0, false);
-        assert_eq!(worst.finish(999_999_999), None);
+        assert_eq!(worst.finish(), None);
     }
 }
