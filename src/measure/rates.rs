@@ -82,13 +82,13 @@ impl Blocks {
         }
         let value = ok as f64 / n as f64;
         let (mut low, mut high) = wilson(ok, n);
-        if ok > 0 && ok < n {
-            if let Some((blocks_low, blocks_high)) = bootstrap(&self.blocks, seed) {
-                if blocks_high - blocks_low > high - low {
-                    // A skewed bootstrap may end at the value itself, never beyond it.
-                    (low, high) = (blocks_low.min(value), blocks_high.max(value));
-                }
-            }
+        if ok > 0
+            && ok < n
+            && let Some((blocks_low, blocks_high)) = bootstrap(&self.blocks, seed)
+            && blocks_high - blocks_low > high - low
+        {
+            // A skewed bootstrap may end at the value itself, never beyond it.
+            (low, high) = (blocks_low.min(value), blocks_high.max(value));
         }
         Some(Estimate { value, low, high, n })
     }

@@ -167,7 +167,7 @@ fn one_probe(
         downtime_s: outages.iter().map(|w| w.duration_s).sum(),
         weighted_downtime_s: outages.iter().map(|w| w.duration_s * w.share()).sum(),
         smallest_visible_outage_s: 3.0 / spec.rate.0,
-        worst_windows: worst.into_iter().filter_map(|worst| worst.finish()).collect(),
+        worst_windows: worst.into_iter().filter_map(Worst::finish).collect(),
         first_error_after_s: first_error_ns.zip(effect_ns).map(|(error, effect)| (error - effect) as f64 / 1e9),
         budget: input.experiment.objective.and_then(|objective| budget(objective, spec.rate.0, &whole)),
         timeline: pictures.finish(input.names),

@@ -3,6 +3,7 @@
 use super::words;
 use crate::model::{
     act::Effect,
+    ids::InstanceId,
     measurement::{Judged, JudgedResult, Trust},
     outcome::Shown,
 };
@@ -15,7 +16,7 @@ pub fn shown(judged: &[Judged], trust: &Trust, effects: &[Effect], wanted_victim
         why.push(words::NO_ACTS.to_owned());
     }
     for effect in effects.iter().filter(|effect| !effect.status.happened()) {
-        let victim = effect.instance.as_ref().map(|id| id.as_str());
+        let victim = effect.instance.as_ref().map(InstanceId::as_str);
         why.push(words::not_happened(&effect.act.to_string(), victim, effect.status.word(), effect.status.why()));
     }
     let mut hit: Vec<_> = effects.iter().filter(|e| e.status.happened()).filter_map(|e| e.instance.as_ref()).collect();

@@ -7,6 +7,8 @@ use super::{
     source::InMemory,
     support::{phases, sample},
 };
+use JudgedResult::{Broken, Held};
+
 use crate::model::{
     act::{Act, Effect, EffectStatus, Target},
     blast_radius::Caps,
@@ -126,7 +128,7 @@ fn a_black_hole_of_60_s_in_10_minutes_is_90_percent() {
 fn thirteen_of_thirteen_ticks_are_accounted_for() {
     let source = record(1.0, 13.0, |s| {
         if s.number == 4 || s.number == 8 {
-            s.done_us = 3_000_000
+            s.done_us = 3_000_000;
         }
     });
     let m = measured(&experiment(1.0, vec![]), &source, 11.0, 13.0);
@@ -155,7 +157,6 @@ fn an_outage_in_the_middle_is_broken_in_its_phase() {
     let m = measured(&experiment, &source, 40.0, 50.0);
     let judged = judge(&experiment, &m);
     let results: Vec<JudgedResult> = judged.iter().map(|j| j.result).collect();
-    use JudgedResult::{Broken, Held};
     assert_eq!(results, [Held, Broken, Held, Held, Broken, Held, Held, Held, Held], "{judged:#?}");
     assert_eq!(judged[1].condition, "home availability >= 99.5%");
     assert!(judged[1].measured.starts_with("90.00 % (") && judged[1].measured.ends_with("n = 6,000)"), "{}", judged[1].measured);
@@ -352,7 +353,7 @@ fn an_abort_condition_must_be_bad_without_a_break() {
     assert_eq!(
         aborted(record(200.0, 60.0, |s| {
             fail(s, 20.0, 28.0);
-            fail(s, 30.0, 38.0)
+            fail(s, 30.0, 38.0);
         })),
         None
     );

@@ -109,7 +109,7 @@ mod tests {
             let backend = NameIndex(1 + (k % 2) as u16);
             builder.push(&Sample { backend, done_us: k % 100 + 1, ..sample(k, u64::from(k) * 100_000_000, k % 10 != 0) });
         }
-        let timeline = builder.finish(&["".into(), "one".into(), "two".into()]);
+        let timeline = builder.finish(&[String::new(), "one".into(), "two".into()]);
         assert_eq!((timeline.bucket_s, timeline.buckets.len()), (0.5, 1_200));
         assert_eq!(timeline.backends, ["one", "two"]);
         assert_eq!(timeline.buckets.iter().map(|b| b.requests).sum::<u32>(), 6_000);

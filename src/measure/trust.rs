@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(doubts(|_| ()), (vec![], vec![]));
         let (doubts, gaps) = doubts(|s| {
             if s.number % 500 == 0 {
-                s.sent_us = 12_000
+                s.sent_us = 12_000;
             }
         });
         assert_eq!((doubts.len(), gaps.len()), (0, 16), "0.2 %, one at a time");
@@ -158,7 +158,7 @@ mod tests {
     fn more_than_a_hundredth_late_or_never_sent_is_doubted() {
         assert_eq!(
             doubts(|s| if s.number % 50 == 0 {
-                s.sent_us = 11_000
+                s.sent_us = 11_000;
             })
             .0
             .len(),
@@ -167,7 +167,7 @@ mod tests {
         );
         assert_eq!(
             doubts(|s| if s.number == 7 {
-                s.outcome = SampleOutcome::NotSent
+                s.outcome = SampleOutcome::NotSent;
             })
             .0
             .len(),

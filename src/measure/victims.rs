@@ -79,11 +79,11 @@ impl<'a> Victims<'a> {
     fn ejected(&self, victim: &InstanceId, after: Mono) -> Option<Mono> {
         let mut by_balancer: BTreeMap<&str, Mono> = BTreeMap::new();
         for observation in self.observations.iter().filter(|o| o.at >= after) {
-            if let Observed::Ejected { balancer, instance, .. } = &observation.what {
-                if instance == victim {
-                    let first = by_balancer.entry(balancer).or_insert(observation.at);
-                    *first = (*first).min(observation.at);
-                }
+            if let Observed::Ejected { balancer, instance, .. } = &observation.what
+                && instance == victim
+            {
+                let first = by_balancer.entry(balancer).or_insert(observation.at);
+                *first = (*first).min(observation.at);
             }
         }
         by_balancer.into_values().max()

@@ -20,13 +20,13 @@ pub struct Worst {
     inside: VecDeque<u64>,
     ok: u64,
     last_due: Option<u64>,
-    worst: Option<(f64, u64, u64)>,
+    lowest: Option<(f64, u64, u64)>,
 }
 
 impl Worst {
     /// Windows of `length` nanoseconds that fit into `from..to`.
     pub fn new(length: u64, from: u64, to: u64) -> Self {
-        Self { length, from, to, inside: VecDeque::new(), ok: 0, last_due: None, worst: None }
+        Self { length, from, to, inside: VecDeque::new(), ok: 0, last_due: None, lowest: None }
     }
 
     /// The next sample.
@@ -65,15 +65,15 @@ impl Worst {
             return;
         }
         let availability = self.ok as f64 / n as f64;
-        if self.worst.is_none_or(|(worst, ..)| availability < worst) {
-            self.worst = Some((availability, begin, n));
+        if self.lowest.is_none_or(|(lowest, ..)| availability < lowest) {
+            self.lowest = Some((availability, begin, n));
         }
     }
 
     /// The worst window; none when none fits.
     pub fn finish(mut self) -> Option<WorstWindow> {
         self.advance(self.to);
-        let (availability, begin, requests) = self.worst?;
+        let (availability, begin, requests) = self.lowest?;
         Some(WorstWindow { window_s: self.length as f64 / 1e9, availability, from_s: begin as f64 / 1e9, requests })
     }
 }
