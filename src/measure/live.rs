@@ -186,6 +186,8 @@ impl Live {
     pub(super) fn steady_over(&self, from: u64, to: u64) -> bool {
         let conditions = self.conditions.iter().filter(|c| c.phases.is_empty() || c.phases.contains(&Phase::Recovery));
         let holds = conditions.filter_map(|c| self.probe_condition(c)).all(|(probe, metric, comparison)| {
+            // A slow probe has few requests in the hold time: then so many as say anything.
+            let from = from.min(to.saturating_sub(probe.few()));
             match value(metric, &probe.sliding.slice(from, to)) {
                 Value::Measured(value) => comparison.holds(value),
                 Value::Nothing => false,

@@ -327,6 +327,18 @@ fn the_live_view_sees_the_recovery_after_what_hangs() {
 }
 
 #[test]
+fn a_probe_slower_than_the_hold_time_recovers_too() {
+    let experiment = experiment(0.1, vec![condition(Metric::Availability, Op::AtLeast, 0.995)]);
+    let undo = ORIGIN.plus(Duration::from_secs(200));
+    let recovered = |source: InMemory| {
+        let mut live = Live::new(&experiment, ORIGIN);
+        drive(&mut live, &source, 400.0, |live, now| now >= undo && live.recovered(undo, now).is_some())
+    };
+    assert!((205.0..212.0).contains(&recovered(record(0.1, 400.0, |_| ())).unwrap()));
+    assert_eq!(recovered(record(0.1, 400.0, |s| fail(s, 100.0, 400.0))), None);
+}
+
+#[test]
 fn the_baseline_gate_says_what_does_not_hold() {
     let experiment = experiment(200.0, vec![condition(Metric::Availability, Op::AtLeast, 0.995)]);
     let gate = |source: InMemory| {
