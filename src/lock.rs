@@ -61,7 +61,10 @@ pub enum LockError {
 
 fn held(scope: &Scope, holder: Option<&Holder>) -> String {
     match holder {
-        Some(h) => format!("the scope {scope} is in use: process {} ({}), run {}; wait for it, or stop it with `firedrill halt {}`", h.pid, h.purpose, h.run, h.run),
+        Some(h) => format!(
+            "the scope {scope} is in use: process {} ({}), run {}; wait for it, or stop it with `firedrill halt {}`",
+            h.pid, h.purpose, h.run, h.run
+        ),
         None => format!("the scope {scope} is in use by another process, which has not yet written who it is"),
     }
 }
@@ -178,7 +181,14 @@ mod tests {
 
     fn holder(scope: &str) -> Holder {
         let pid = std::process::id();
-        Holder { scope: scope.into(), pid, pid_started: started(pid).expect("self"), run: "r1".into(), purpose: "run x.yaml".into(), since: Wall(0) }
+        Holder {
+            scope: scope.into(),
+            pid,
+            pid_started: started(pid).expect("self"),
+            run: "r1".into(),
+            purpose: "run x.yaml".into(),
+            since: Wall(0),
+        }
     }
 
     #[test]

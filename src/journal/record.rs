@@ -128,16 +128,8 @@ pub enum ActState {
 
 impl ActState {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Planned,
-        Self::Armed,
-        Self::Injected,
-        Self::InjectFailed,
-        Self::Reverting,
-        Self::Reverted,
-        Self::NothingToUndo,
-        Self::Stuck,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Planned, Self::Armed, Self::Injected, Self::InjectFailed, Self::Reverting, Self::Reverted, Self::NothingToUndo, Self::Stuck];
 
     /// Whether an undo is owed. A stuck one is owed too: the next recovery tries again.
     pub fn owes(self) -> bool {

@@ -66,8 +66,7 @@ impl Expanded {
                 DrawnWork::Faults(faults) => {
                     let mut planned = Vec::new();
                     for (f, acts) in faults.into_iter().zip(acts) {
-                        let acts: Vec<Prepared> =
-                            acts.into_iter().zip(&mut undos).map(|(act, undo)| Prepared { act, undo }).collect();
+                        let acts: Vec<Prepared> = acts.into_iter().zip(&mut undos).map(|(act, undo)| Prepared { act, undo }).collect();
                         planned.push(PlannedFault {
                             fault: f.fault,
                             zone: f.zone,

@@ -48,11 +48,11 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
         add(by_service.entry(&i.service).or_default(), i);
         add(by_zone.entry(&i.zone).or_default(), i);
     }
-    let elsewhere: BTreeSet<Hit<'_>> =
-        others.iter().map(|o| Hit { id: &o.instance, service: &o.service, zone: &o.zone }).collect();
+    let elsewhere: BTreeSet<Hit<'_>> = others.iter().map(|o| Hit { id: &o.instance, service: &o.service, zone: &o.zone }).collect();
 
     let mut lasting = elsewhere;
-    let mut tally = Tally { caps, by_service, by_zone, serving_ids, desired: &inventory.desired, uses: BTreeMap::new(), broken: BTreeSet::new() };
+    let mut tally =
+        Tally { caps, by_service, by_zone, serving_ids, desired: &inventory.desired, uses: BTreeMap::new(), broken: BTreeSet::new() };
     for step in steps {
         let DrawnWork::Faults(faults) = &step.work else { continue };
         let mut now = lasting.clone();
@@ -174,7 +174,10 @@ impl<'a> Tally<'a> {
             refusals.push(Refusal {
                 step: Some(step),
                 kind: RefusalKind::MinHealthy,
-                what: format!("{left} healthy instance{} of {service} would remain, and `min-healthy: {{ {service}: {says} }}` asks for {needed}", s(left)),
+                what: format!(
+                    "{left} healthy instance{} of {service} would remain, and `min-healthy: {{ {service}: {says} }}` asks for {needed}",
+                    s(left)
+                ),
                 remedy: "take fewer, lower the floor, or wait until more are healthy".to_owned(),
             });
         }

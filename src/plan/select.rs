@@ -49,14 +49,12 @@ impl<'a> Compiled<'a> {
     /// # Errors
     /// What is wrong with a pattern, in words.
     pub fn new(selector: &'a Selector) -> Result<Self, String> {
-        let glob = |text: &str| Glob::new(text).map(|g| g.compile_matcher()).map_err(|e| format!("`{text}` is not a name pattern: {}", e.kind()));
+        let glob =
+            |text: &str| Glob::new(text).map(|g| g.compile_matcher()).map_err(|e| format!("`{text}` is not a name pattern: {}", e.kind()));
         let (executable, arguments) = match &selector.process {
             Some(ProcessMatch::Command { executable, arguments }) => (
                 Some(glob(executable)?),
-                arguments
-                    .as_ref()
-                    .map(|a| Regex::new(a).map_err(|e| format!("`{a}` is not a regular expression: {e}")))
-                    .transpose()?,
+                arguments.as_ref().map(|a| Regex::new(a).map_err(|e| format!("`{a}` is not a regular expression: {e}"))).transpose()?,
             ),
             _ => (None, None),
         };

@@ -30,7 +30,10 @@ pub fn show(plan: &Plan, colour: bool) -> String {
             }
             Work::Command(c) => {
                 let _ = writeln!(out, "{} run {}", bold(&format!("step {}", step.number)), command(&c.command));
-                let undo = c.undo.as_ref().map_or_else(|| "not undone: the file gives no `undo:`".to_owned(), |u| format!("undone by {}", command(u)));
+                let undo = c
+                    .undo
+                    .as_ref()
+                    .map_or_else(|| "not undone: the file gives no `undo:`".to_owned(), |u| format!("undone by {}", command(u)));
                 let _ = writeln!(out, "  {}", dim(&undo));
             }
             Work::Faults(faults) => {
@@ -93,9 +96,7 @@ fn one_fault(out: &mut String, fault: &PlannedFault, dim: &dyn Fn(&str) -> Strin
             };
             let kind = prepared.act.fault.kind().name().to_owned();
             let (id, service, zone, identity) = match &prepared.act.target {
-                Target::Instance(i) => {
-                    (clean(i.id.as_str()), clean(i.service.as_str()), clean(i.zone.as_str()), clean(&i.identity))
-                }
+                Target::Instance(i) => (clean(i.id.as_str()), clean(i.service.as_str()), clean(i.zone.as_str()), clean(&i.identity)),
                 Target::Group(g) => (clean(&g.to_string()), String::new(), String::new(), String::new()),
                 Target::Command => ("command".to_owned(), String::new(), String::new(), String::new()),
             };
@@ -141,7 +142,9 @@ fn table<const N: usize>(out: &mut String, indent: &str, rows: &[[String; N]]) {
 
 /// Control and direction-changing characters as escapes.
 fn clean(text: &str) -> String {
-    let bad = |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    let bad = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
     text.chars().fold(String::new(), |mut out, c| {
         if bad(c) {
             out.extend(c.escape_unicode());

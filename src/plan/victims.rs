@@ -102,7 +102,13 @@ pub fn draw_victims(experiment: &Experiment, inventory: &Inventory, seed: u64, o
 ///
 /// # Errors
 /// Every reason not to act.
-pub fn draw_step(experiment: &Experiment, number: u32, inventory: &Inventory, seed: u64, others: &[Occupied]) -> Result<Drawn, Vec<Refusal>> {
+pub fn draw_step(
+    experiment: &Experiment,
+    number: u32,
+    inventory: &Inventory,
+    seed: u64,
+    others: &[Occupied],
+) -> Result<Drawn, Vec<Refusal>> {
     draw(experiment, inventory, seed, others, Some(number))
 }
 
@@ -135,7 +141,9 @@ fn draw(experiment: &Experiment, inventory: &Inventory, seed: u64, others: &[Occ
                 }
             }
         }
-        notes.push("bind: at-step: each step draws its victims when it begins; the draw of now was only checked against the caps".to_owned());
+        notes.push(
+            "bind: at-step: each step draws its victims when it begins; the draw of now was only checked against the caps".to_owned(),
+        );
     }
     Ok(Drawn { scope: inventory.scope.clone(), seed, steps, caps, notes })
 }
@@ -178,8 +186,7 @@ impl Drawer<'_> {
         let selector = &fault.target;
         let kind = fault.fault.kind();
         let outage = matches!(kind, FaultKind::ZoneOutage | FaultKind::RegionOutage);
-        let compiled =
-            Compiled::new(selector).map_err(|why| refuse(RefusalKind::Selector, why, "correct the pattern"))?;
+        let compiled = Compiled::new(selector).map_err(|why| refuse(RefusalKind::Selector, why, "correct the pattern"))?;
         if selector.unbounded() && !selector.all && kind != FaultKind::SuspendReplacement {
             return Err(refuse(
                 RefusalKind::Everything,
@@ -191,7 +198,11 @@ impl Drawer<'_> {
             return Err(refuse(RefusalKind::Selector, "zone-outage says no zone".to_owned(), "write `zone: NAME` or `zone: random`"));
         }
         if kind == FaultKind::RegionOutage && selector.region.is_none() {
-            return Err(refuse(RefusalKind::Selector, "region-outage says no region".to_owned(), "write `region: NAME` or `region: random`"));
+            return Err(refuse(
+                RefusalKind::Selector,
+                "region-outage says no region".to_owned(),
+                "write `region: NAME` or `region: random`",
+            ));
         }
         let mut matches = select(&compiled, self.inventory);
         if outage && selector.services.is_empty() {
@@ -238,7 +249,15 @@ impl Drawer<'_> {
         if wanted.count > free.len() {
             return Err(refuse(
                 RefusalKind::TooFew,
-                format!("`take: {}` of {kind} asks for {}, and {} match{}: {}{}", selector.take, wanted.count, free.len(), if free.len() == 1 { "es" } else { "" }, names(&free), left_out_words(&matches)),
+                format!(
+                    "`take: {}` of {kind} asks for {}, and {} match{}: {}{}",
+                    selector.take,
+                    wanted.count,
+                    free.len(),
+                    if free.len() == 1 { "es" } else { "" },
+                    names(&free),
+                    left_out_words(&matches)
+                ),
                 "take fewer, or `take: all`",
             ));
         }
@@ -263,9 +282,8 @@ impl Drawer<'_> {
         }
         let mut parts = Vec::new();
         for group in groups {
-            let here = |i: &&Instance| {
-                group.zone.as_ref().is_none_or(|z| *z == i.zone) && group.region.as_ref().is_none_or(|r| *r == i.region)
-            };
+            let here =
+                |i: &&Instance| group.zone.as_ref().is_none_or(|z| *z == i.zone) && group.region.as_ref().is_none_or(|r| *r == i.region);
             let victims: Vec<Instance> = order.iter().copied().filter(here).cloned().collect();
             if victims.is_empty() {
                 return Err(refuse(RefusalKind::NoMatch, format!("nothing matches the target of {kind}: {group}"), &self.there()));

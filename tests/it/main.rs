@@ -1,1 +1,5 @@
 //! Integration tests.
+
+mod conformance;
+mod journal;
+mod planning;

@@ -45,7 +45,19 @@ impl Platform for FakePlatform {
         use FaultKind as K;
         Capabilities {
             platform: "fake",
-            faults: vec![K::Kill, K::Stop, K::Pause, K::Restart, K::Partition, K::ZoneOutage, K::RegionOutage, K::SuspendReplacement, K::Slow, K::Loss, K::Run],
+            faults: vec![
+                K::Kill,
+                K::Stop,
+                K::Pause,
+                K::Restart,
+                K::Partition,
+                K::ZoneOutage,
+                K::RegionOutage,
+                K::SuspendReplacement,
+                K::Slow,
+                K::Loss,
+                K::Run,
+            ],
             why_not: BTreeMap::new(),
             foreign: false,
         }
@@ -205,7 +217,9 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
                 }
                 Fault::Restart { .. } => Ok(Undo::Nothing { why: "a restart ends by itself".to_owned() }),
                 Fault::Run { undo: None, .. } => Ok(Undo::Impossible { why: "the file gives no `undo:` for this command".to_owned() }),
-                Fault::Run { .. } => restore("run the undo command".to_owned(), Before::NoMark { instance, identity, mark: "run".to_owned() }),
+                Fault::Run { .. } => {
+                    restore("run the undo command".to_owned(), Before::NoMark { instance, identity, mark: "run".to_owned() })
+                }
                 other => Err(PlatformError::Refused(format!("the fake platform cannot {}", other.kind()))),
             }
         }
@@ -313,7 +327,11 @@ fn revert_one(world: &mut World, p: &Prepared, now: Mono) -> Result<Reverted, Pl
         Before::NoMark { instance, mark, .. } => {
             let removed = world.marks.get_mut(&instance).is_some_and(|marks| marks.remove(&mark));
             world.marks.retain(|_, marks| !marks.is_empty());
-            if removed { Ok(Reverted::Restored { says: format!("removed the {mark} from {instance}") }) } else { nothing(format!("{instance} has no {mark}")) }
+            if removed {
+                Ok(Reverted::Restored { says: format!("removed the {mark} from {instance}") })
+            } else {
+                nothing(format!("{instance} has no {mark}"))
+            }
         }
     }
 }
