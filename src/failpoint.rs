@@ -41,7 +41,10 @@ pub fn visit(place: &str) -> Option<Fail> {
         let mut parts = one.split(':');
         let here = parts.next()? == place && parts.next()?.parse() == Ok(count);
         let what = parts.next()?;
-        here.then(|| match what {
+        if !here {
+            return None;
+        }
+        match what {
             "before" => Some(Fail::Before),
             "after" => Some(Fail::After),
             "torn" => Some(Fail::Torn),
@@ -49,7 +52,7 @@ pub fn visit(place: &str) -> Option<Fail> {
             "eio" => Some(Fail::Io),
             "short" => Some(Fail::Short),
             _ => None,
-        })?
+        }
     })
 }
 

@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn unfinished(&self) -> io::Result<Vec<Found>> {
-        Ok(self.list(&self.folder)?.iter().map(|path| look(path)).collect())
+        Ok(Self::list(&self.folder)?.iter().map(|path| look(path)).collect())
     }
 
     /// Unfinished journals of a scope, and those that cannot be read (they may be of any scope). A new run on the scope waits for
@@ -114,7 +114,7 @@ impl Store {
         let to = move_it().map_err(|source| JournalError::Io { doing: "move away", path: path.clone(), source })?;
         sync_folder(&to)?;
         sync_folder(&path)?;
-        if let Ok(old) = self.list(&done) {
+        if let Ok(old) = Self::list(&done) {
             for path in old.iter().take(old.len().saturating_sub(KEPT)) {
                 let _ = fs::remove_file(path);
             }
@@ -122,7 +122,7 @@ impl Store {
         Ok(())
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();

@@ -173,7 +173,7 @@ async fn protected_at_the_act_is_refused_and_vanished_is_said() {
     for (trouble, refused) in [(Trouble::BecomesProtected, true), (Trouble::Vanishes, false), (Trouble::IsReplaced, false)] {
         let platform = fake();
         let victim = platform.inventory().await.expect("it").instances.remove(0);
-        let acts = prepared(&platform, 1, &Fault::Kill { signal: None }, &[victim.clone()], &Group::default()).await;
+        let acts = prepared(&platform, 1, &Fault::Kill { signal: None }, std::slice::from_ref(&victim), &Group::default()).await;
         platform.script(|s| {
             s.always(Call::Inject, victim.id.clone(), trouble.clone());
         });

@@ -22,7 +22,7 @@ fn header(run: &str) -> Header {
         environment: Environment {
             name: "laptop".into(),
             platform: PlatformSpec::Local { system: Some("system.yaml".into()) },
-            vars: Default::default(),
+            vars: std::collections::BTreeMap::default(),
             require: Require::default(),
             foreign: false,
         },

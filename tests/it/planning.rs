@@ -27,7 +27,7 @@ fn experiment(method: Vec<Step>) -> Experiment {
         title: "Losing web".into(),
         description: None,
         owner: None,
-        labels: Default::default(),
+        labels: std::collections::BTreeMap::default(),
         environment: None,
         seed: None,
         probes: vec![],

@@ -105,7 +105,7 @@ impl Platform for FakePlatform {
             for p in acts {
                 let id = p.act.target.instance().map(|i| i.id.clone());
                 let trouble = s.script.take(Call::Inject, id.as_ref());
-                statuses.push(inject_one(&mut s.world, p, trouble, requested));
+                statuses.push(inject_one(&mut s.world, p, trouble.as_ref(), requested));
             }
             statuses
         });
@@ -227,11 +227,11 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
     }
 }
 
-fn inject_one(world: &mut World, p: &Prepared, trouble: Option<Trouble>, now: Mono) -> EffectStatus {
+fn inject_one(world: &mut World, p: &Prepared, trouble: Option<&Trouble>, now: Mono) -> EffectStatus {
     if world.was_done(p.act.id).is_some() {
         return EffectStatus::Happened;
     }
-    if let (Some(trouble), Some(i)) = (&trouble, p.act.target.instance()) {
+    if let (Some(trouble), Some(i)) = (trouble, p.act.target.instance()) {
         match trouble {
             Trouble::Vanishes => world.vanish(&i.id),
             Trouble::IsReplaced => world.reincarnate(&i.id),
@@ -239,7 +239,7 @@ fn inject_one(world: &mut World, p: &Prepared, trouble: Option<Trouble>, now: Mo
             _ => {}
         }
     }
-    match &trouble {
+    match trouble {
         Some(Trouble::Fails(why)) => return EffectStatus::Failed { why: why.clone() },
         Some(Trouble::SaysUnknown) => return EffectStatus::Unknown { why: "no answer, and it did not act".to_owned() },
         _ => {}
@@ -247,7 +247,7 @@ fn inject_one(world: &mut World, p: &Prepared, trouble: Option<Trouble>, now: Mo
     let status = act_on(world, &p.act, now);
     if status.happened() {
         world.done.insert(p.act.id.to_string(), now);
-        if trouble == Some(Trouble::TimesOutAfterActing) {
+        if trouble == Some(&Trouble::TimesOutAfterActing) {
             return EffectStatus::Unknown { why: format!("no answer within {DEADLINE:?}") };
         }
     }
