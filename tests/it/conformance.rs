@@ -248,3 +248,17 @@ async fn an_undo_that_cannot_be_understood_does_nothing() {
     assert!(matches!(platform.revert(&acts[0]).await, Err(PlatformError::Refused(_))));
     assert_eq!(platform.snapshot().expect("it"), hit);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_act_of_a_later_run_is_another_act() {
+    let platform = fake();
+    for _run in 0..3 {
+        let before = shape(&platform).await;
+        let victim = platform.inventory().await.expect("it").instances.remove(0);
+        let acts = prepared(&platform, 1, &Fault::Pause, &[victim], &Group::default()).await;
+        platform.inject(&acts).await;
+        assert_ne!(shape(&platform).await, before);
+        assert!(matches!(platform.revert(&acts[0]).await, Ok(Reverted::Restored { .. })));
+        assert_eq!(shape(&platform).await, before);
+    }
+}

@@ -131,7 +131,7 @@ impl Platform for FakePlatform {
             acts.iter()
                 .map(|p| match s.script.take(Call::Verify, p.act.target.instance().map(|i| &i.id)) {
                     Some(trouble) => Err(error(&trouble).to_string()),
-                    None => Ok(s.world.was_done(p.act.id)),
+                    None => Ok(s.world.was_done(&p.act)),
                 })
                 .collect::<Vec<_>>()
         });
@@ -228,7 +228,7 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
 }
 
 fn inject_one(world: &mut World, p: &Prepared, trouble: Option<&Trouble>, now: Mono) -> EffectStatus {
-    if world.was_done(p.act.id).is_some() {
+    if world.was_done(&p.act).is_some() {
         return EffectStatus::Happened;
     }
     if let (Some(trouble), Some(i)) = (trouble, p.act.target.instance()) {
@@ -246,7 +246,7 @@ fn inject_one(world: &mut World, p: &Prepared, trouble: Option<&Trouble>, now: M
     }
     let status = act_on(world, &p.act, now);
     if status.happened() {
-        world.done.insert(p.act.id.to_string(), now);
+        world.mark_done(&p.act, now);
         if trouble == Some(&Trouble::TimesOutAfterActing) {
             return EffectStatus::Unknown { why: format!("no answer within {DEADLINE:?}") };
         }
@@ -298,9 +298,10 @@ fn revert_one(world: &mut World, p: &Prepared, now: Mono) -> Result<Reverted, Pl
     let before: Before =
         serde_json::from_value(before.clone()).map_err(|e| PlatformError::Refused(format!("this undo cannot be understood: {e}")))?;
     let nothing = |why: String| Ok(Reverted::NothingToUndo { why });
-    if world.was_done(p.act.id).is_none() {
+    if world.was_done(&p.act).is_none() {
         return nothing("the act never happened".to_owned());
     }
+    world.forget(&p.act);
     match before {
         Before::Replaced { key } => match world.suspended.remove(&key) {
             Some(_) => {

@@ -11,7 +11,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ids::{ActId, InstanceId, Region, Scope, Service, Zone},
+    act::Act,
+    ids::{InstanceId, Region, Scope, Service, Zone},
     instance::{Instance, InstanceState, Inventory, PROTECTED},
     observation::{Observation, Observed},
     time::Mono,
@@ -58,6 +59,14 @@ impl Suspension {
         (self.services.is_empty() || self.services.contains(&i.service))
             && self.zone.as_ref().is_none_or(|z| *z == i.zone)
             && self.region.as_ref().is_none_or(|r| *r == i.region)
+    }
+}
+
+/// An act's number is unique in its run only: the incarnation it was chosen for tells runs apart.
+fn key(act: &Act) -> String {
+    match act.target.instance() {
+        Some(i) => format!("{} {} {}", act.id, i.id, i.identity),
+        None => format!("{} {}", act.id, act.target.says()),
     }
 }
 
@@ -167,9 +176,19 @@ impl World {
         }
     }
 
-    /// Whether an act was carried out.
-    pub fn was_done(&self, act: ActId) -> Option<Mono> {
-        self.done.get(&act.to_string()).copied()
+    /// When an act was carried out, if it was and is not undone.
+    pub fn was_done(&self, act: &Act) -> Option<Mono> {
+        self.done.get(&key(act)).copied()
+    }
+
+    /// Remembers that an act was carried out.
+    pub(super) fn mark_done(&mut self, act: &Act, at: Mono) {
+        self.done.insert(key(act), at);
+    }
+
+    /// Forgets an act that was undone, so that a later run's act of the same number is another one.
+    pub(super) fn forget(&mut self, act: &Act) {
+        self.done.remove(&key(act));
     }
 
     fn see(&mut self, at: Mono, what: Observed) {
