@@ -12,13 +12,13 @@ use std::{
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
-use tokio::io::unix::AsyncFd;
 
 use crate::{
     model::{probe::CommandProbe, sample::SampleOutcome},
     probe::{
         pacer::Shared,
         stage::{Stage, Trace},
+        wakeup::watch,
     },
 };
 
@@ -87,7 +87,7 @@ impl Group {
 
     /// Its exit status; `None` when a signal ended it.
     async fn ended(mut self) -> io::Result<Option<i32>> {
-        AsyncFd::register_with_interest(self.pidfd.try_clone()?, tokio::io::Interest::READABLE)?.readable().await?.retain_ready();
+        watch(self.pidfd.try_clone()?)?.readable().await?.retain_ready();
         // It is dead but not reaped, so its number still names its group: what it left behind goes now.
         let _ = kill_process_group(self.pid, Signal::KILL);
         let Some(mut child) = self.child.take() else { return Ok(None) };

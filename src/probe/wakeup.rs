@@ -12,6 +12,12 @@ use tokio::io::unix::AsyncFd;
 
 use crate::model::time::Mono;
 
+/// Watches a descriptor for being readable.
+#[expect(deprecated, reason = "the new constructor is unsafe, because of types that close their descriptor early: an `OwnedFd` does not")]
+pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, tokio::io::Interest::READABLE)
+}
+
 /// One pending wake-up.
 #[derive(Debug)]
 pub struct Wakeup {
@@ -23,7 +29,7 @@ impl Wakeup {
     /// A timer that is not armed. Needs a runtime.
     pub fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        Ok(Self { timer: AsyncFd::register_with_interest(timer, tokio::io::Interest::READABLE)?, armed: None })
+        Ok(Self { timer: watch(timer)?, armed: None })
     }
 
     /// Asks to be woken at a moment: ready when it fired. Asking again for the same moment costs nothing; setting the timer

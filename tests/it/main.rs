@@ -1,1 +1,4 @@
 //! Integration tests.
+
+mod probe_truth;
+mod support;
