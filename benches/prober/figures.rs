@@ -39,7 +39,9 @@ pub fn print(quick: bool) {
     let growth = (v["rss_peak_kb"] - v["rss_early_kb"]) / 1024.0;
     row("its growth after the first quarter, MB", growth, "flat (< 2)", growth < 2.0);
     suspended();
-    for (name, arguments) in [("hey", ["-z", "5s", "-c", "50", "-q", "100"].as_slice()), ("wrk", ["-d", "5", "-c", "50", "-t", "1"].as_slice())] {
+    for (name, arguments) in
+        [("hey", ["-z", "5s", "-c", "50", "-q", "100"].as_slice()), ("wrk", ["-d", "5", "-c", "50", "-t", "1"].as_slice())]
+    {
         other(name, arguments);
     }
 }

@@ -68,11 +68,7 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
     }
     let peak = memory("VmHWM:");
     let stamps = backend.end();
-    let mut off: Vec<u64> = stamps
-        .iter()
-        .enumerate()
-        .map(|(k, at)| at.abs_diff(origin.0 + (k as f64 * 1e9 / rate) as u64))
-        .collect();
+    let mut off: Vec<u64> = stamps.iter().enumerate().map(|(k, at)| at.abs_diff(origin.0 + (k as f64 * 1e9 / rate) as u64)).collect();
     off.sort_unstable();
     let at = |share: f64| off.get(((off.len() as f64 * share) as usize).min(off.len().saturating_sub(1))).map_or(0, |ns| ns / 1000);
     println!("requests={all}\nlate={late}\nfailed={failed}\narrived={}", stamps.len());

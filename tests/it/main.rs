@@ -1,4 +1,5 @@
 //! Integration tests.
 
+mod probe_kinds;
 mod probe_truth;
 mod support;

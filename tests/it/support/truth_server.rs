@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -63,8 +63,6 @@ pub struct TruthServer {
     pub address: SocketAddr,
     now: Arc<Mutex<Behave>>,
     refusing: Arc<AtomicBool>,
-    /// Requests it has read.
-    pub requests: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -76,10 +74,9 @@ impl TruthServer {
         let address = listener.local_addr().unwrap();
         let now = Arc::new(Mutex::new(Behave::Well));
         let (refusing, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let requests = Arc::new(AtomicU64::new(0));
-        let state = (now.clone(), refusing.clone(), ended.clone(), requests.clone());
+        let state = (now.clone(), refusing.clone(), ended.clone());
         let accepting = std::thread::spawn(move || {
-            let (now, refusing, ended, requests) = state;
+            let (now, refusing, ended) = state;
             let mut listener = Some(listener);
             while !ended.load(Ordering::SeqCst) {
                 let refuse = *now.lock().unwrap() == Behave::Refuse;
@@ -96,8 +93,8 @@ impl TruthServer {
                 listener.set_nonblocking(true).unwrap();
                 match listener.accept() {
                     Ok((stream, _)) => {
-                        let (now, ended, requests) = (now.clone(), ended.clone(), requests.clone());
-                        std::thread::spawn(move || serve(stream, &now, &ended, &requests));
+                        let (now, ended) = (now.clone(), ended.clone());
+                        std::thread::spawn(move || serve(stream, &now, &ended));
                     }
                     Err(_) => {
                         let mut poll = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
@@ -107,7 +104,7 @@ impl TruthServer {
                 }
             }
         });
-        Self { address, now, refusing, requests, ended, accepting: Some(accepting) }
+        Self { address, now, refusing, ended, accepting: Some(accepting) }
     }
 
     /// Changes the behaviour, and says when that was.
@@ -130,7 +127,7 @@ impl Drop for TruthServer {
     }
 }
 
-fn serve(mut stream: TcpStream, now: &Mutex<Behave>, ended: &AtomicBool, requests: &AtomicU64) {
+fn serve(mut stream: TcpStream, now: &Mutex<Behave>, ended: &AtomicBool) {
     stream.set_nonblocking(false).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -152,7 +149,6 @@ fn serve(mut stream: TcpStream, now: &Mutex<Behave>, ended: &AtomicBool, request
         if !head.ends_with(b"\r\n\r\n") {
             continue;
         }
-        requests.fetch_add(1, Ordering::SeqCst);
         let close = head.windows(17).any(|part| part.eq_ignore_ascii_case(b"connection: close"));
         head.clear();
         let behave = *now.lock().unwrap();
