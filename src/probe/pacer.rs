@@ -29,7 +29,7 @@ use crate::{
         recorder::Feed,
         schedule::{Due, Schedule},
         stage::Trace,
-        tasks::Tasks,
+        tasks::{Step, Tasks},
         wakeup::Wakeup,
     },
 };
@@ -185,14 +185,16 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
         loop {
             let now = clock::now();
             self.start_due(now);
-            if steps < STEPS_PER_TURN
-                && let Some(step) = self.tasks.step_next()
-            {
+            if steps < STEPS_PER_TURN {
                 steps += 1;
-                if let Some(sample) = step {
-                    self.finish(sample);
+                match self.tasks.step_next() {
+                    Step::Done(sample) => {
+                        self.finish(sample);
+                        continue;
+                    }
+                    Step::Taken => continue,
+                    Step::Nothing => {}
                 }
-                continue;
             }
             let next_due = self.schedule.next_at().map(|at| Mono(self.shared.origin.0 + at));
             let next_flush = self.feed.flush_if_due(now);

@@ -163,7 +163,7 @@ mod tests {
                 assert_eq!(found.map(|s| s.number as usize), (number != 1234 && number != 2999).then_some(number));
             }
         }
-        assert_eq!(source.samples(1).filter(Option::is_some).count(), 1400);
+        assert_eq!(source.samples(1).flatten().count(), 1400);
         assert_eq!(source.samples(2).count(), 0);
     }
 

@@ -46,6 +46,17 @@ struct Slot<F> {
     waker: Waker,
 }
 
+/// What a step came to.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// No future can go on now.
+    Nothing,
+    /// One went on, and is not done.
+    Taken,
+    /// One is done.
+    Done(T),
+}
+
 /// Futures of one type, each in a slot that is used again.
 pub struct Tasks<F> {
     slots: Vec<Slot<F>>,
@@ -88,11 +99,13 @@ impl<F: Future> Tasks<F> {
         self.step(slot)
     }
 
-    /// Takes one step of one future that can go on: `None` when none can, `Some(None)` when it is not done yet.
-    pub fn step_next(&mut self) -> Option<Option<F::Output>> {
-        let slot = self.ready.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
+    /// Takes one step of one future that can go on.
+    pub fn step_next(&mut self) -> Step<F::Output> {
+        let Some(slot) = self.ready.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else {
+            return Step::Nothing;
+        };
         self.slots[slot as usize].signal.queued.store(false, Ordering::Release);
-        Some(self.step(slot))
+        self.step(slot).map_or(Step::Taken, Step::Done)
     }
 
     /// Whether some future can go on now.
@@ -143,8 +156,12 @@ mod tests {
         assert!(!tasks.can_step());
         gate.add_permits(1);
         let mut finished = 0;
-        while let Some(step) = tasks.step_next() {
-            finished += usize::from(step.is_some());
+        loop {
+            match tasks.step_next() {
+                Step::Nothing => break,
+                Step::Taken => {}
+                Step::Done(_) => finished += 1,
+            }
         }
         assert_eq!((finished, tasks.len(), done.get()), (1, 1, 2));
     }

@@ -36,7 +36,7 @@ impl Wakeup {
     /// clears what had fired before, so the descriptor need not be read.
     pub fn poll_at(&mut self, at: Mono, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.armed != Some(at) {
-            let value = Timespec { tv_sec: (at.0 / 1_000_000_000) as i64, tv_nsec: (at.0 % 1_000_000_000) as _ };
+            let value = Timespec { tv_sec: (at.0 / 1_000_000_000).cast_signed(), tv_nsec: (at.0 % 1_000_000_000).cast_signed() };
             let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
             timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once)?;
             self.armed = Some(at);

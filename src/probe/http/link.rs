@@ -26,11 +26,14 @@ pub type Body = Full<Bytes>;
 /// The most that is read ahead of a request's own wishes: an answer's head that is larger is `too-large`.
 const LARGEST_HEAD: usize = 64 * 1024;
 
+/// hyper's side of a connection; it must be polled while a request is under way.
+type Driver = Pin<Box<Connection<TokioIo<Wire>, Body>>>;
+
 /// A connection, idle in the pool or carrying a request.
 pub struct Link {
     /// Takes requests.
     pub sender: SendRequest<Body>,
-    driver: Option<Pin<Box<Connection<TokioIo<Wire>, Body>>>>,
+    driver: Option<Driver>,
     line: Rc<Line>,
     /// The address it goes to.
     pub address: NameIndex,

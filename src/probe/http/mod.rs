@@ -75,9 +75,8 @@ impl HttpKind {
         let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         trace.policy = match self.connections {
             Connections::New => Policy::New,
-            Connections::KeepAlive => Policy::KeepAlive,
             Connections::Both if bits(Purpose::Policy) & 1 == 0 => Policy::New,
-            Connections::Both => Policy::KeepAlive,
+            Connections::KeepAlive | Connections::Both => Policy::KeepAlive,
         };
         let (address, connection) = (bits(Purpose::Address), bits(Purpose::Connection));
         if self.unreachable {

@@ -91,16 +91,13 @@ impl TruthServer {
                     continue;
                 };
                 listener.set_nonblocking(true).unwrap();
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        let (now, ended) = (now.clone(), ended.clone());
-                        std::thread::spawn(move || serve(stream, &now, &ended));
-                    }
-                    Err(_) => {
-                        let mut poll = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
-                        let one_ms = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-                        let _ = rustix::event::poll(&mut poll, Some(&one_ms));
-                    }
+                if let Ok((stream, _)) = listener.accept() {
+                    let (now, ended) = (now.clone(), ended.clone());
+                    std::thread::spawn(move || serve(stream, &now, &ended));
+                } else {
+                    let mut poll = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
+                    let one_ms = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+                    let _ = rustix::event::poll(&mut poll, Some(&one_ms));
                 }
             }
         });
