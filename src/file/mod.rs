@@ -1,1 +1,20 @@
-//! TODO
+//! Layer 1: files that people write, from text to model, with every error at its place and all of them at once.
+//!
+//! `source` (text and places) → `yaml` (spanned tree, limits) → `vars` (`${name}`) → `lower` (tree → experiment) → `check`
+//! (references; can this platform do it?). `read` is what lowering is written with; its key tables are also what `schema`
+//! prints, so that the two cannot differ.
+
+pub mod diagnostic;
+pub mod escape;
+pub mod read;
+pub mod render;
+mod scan_error;
+pub mod source;
+pub mod suggest;
+pub mod table;
+pub mod vars;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Sink};
+pub use source::{Place, Source, Span};
+pub use yaml::{Node, Value, parse};
