@@ -1,3 +1,4 @@
 //! Integration tests.
 mod balancer;
 mod what_time;
+mod local_platform;
