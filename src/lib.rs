@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod event;
+pub mod failpoint;
 pub mod file;
 pub mod journal;
 pub mod lock;

@@ -1,1 +1,89 @@
-//! TODO
+//! Layer 6: one file a verb. The only layer that names a concrete platform and hands it to the engine.
+
+pub mod args;
+mod ask;
+mod check;
+mod connect;
+mod demo;
+mod drill;
+mod drill_experiment;
+mod fresh;
+mod halt;
+// mod ladder;
+mod loading;
+mod plan;
+mod recover;
+mod report;
+mod run;
+mod runner;
+mod say;
+mod schema;
+mod signals;
+mod targets;
+mod up;
+
+use std::{ffi::OsString, future::Future};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
+use args::{Cli, Verb};
+
+/// Runs the command line; gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too, with exit code 0; everything else is 2.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(Verdict::Invalid.exit_code());
+        }
+    };
+    log();
+    match cli.verb {
+        Verb::Check(args) => check::check(&args),
+        Verb::Schema(args) => schema::schema(&args),
+        Verb::Report(args) => report::report(&args),
+        Verb::Halt(args) => halt::halt(&args),
+        Verb::Plan(args) => on_runtime(plan::plan(args)),
+        Verb::Run(args) => on_runtime(run::run(args)),
+        Verb::Drill(args) => on_runtime(drill::drill(args)),
+        Verb::Targets(args) => on_runtime(targets::targets(args)),
+        Verb::Recover(args) => on_runtime(recover::recover(args)),
+        Verb::Demo(args) => on_runtime(demo::demo(args)),
+        // These bring a runtime of their own: what they do must come before any thread.
+        Verb::Up(args) => up::up(args),
+        Verb::Init(args) => ended(local::init::run(&args)),
+        Verb::Balancer => ended(balancer::process::run()),
+        Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
+    }
+}
+
+/// The exit code of a verb that is a process of its own.
+fn ended<E: std::fmt::Display>(result: Result<(), E>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            say::problem(error);
+            Verdict::NotStarted.exit_code()
+        }
+    }
+}
+
+fn on_runtime(verb: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime.block_on(verb),
+        Err(error) => {
+            say::problem(format!("the runtime cannot be started: {error}"));
+            Verdict::Error.exit_code()
+        }
+    }
+}
+
+/// Logs go to standard error, and only when asked for.
+fn log() {
+    if let Ok(filter) = EnvFilter::try_from_env("FIREDRILL_LOG") {
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    }
+}

@@ -1,1 +1,28 @@
-//! TODO
+//! Layer 3: one run, from a plan to a verdict.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `run` | sets a run up: lock, recovery of a dead predecessor, plan, journal, probes; then drives it |
+//! | `planning` | inventory → victims → undo of each: what `plan` prints and `run` executes |
+//! | `dispatcher` | the one select loop, sole owner of the run's `state` |
+//! | `script` | the phases and the method, with every wait that a halt may end |
+//! | `inject` | check again → prepare → *Armed* + fsync → act → verify |
+//! | `ledger` | the run's side of the journal |
+//! | `undo` | reverse order, retries, a deadline of its own |
+//! | `conclude` | record → numbers → judgement → outcome |
+//! | `recover` | the same undo, from a journal |
+
+mod capacity;
+mod command;
+mod conclude;
+mod dispatcher;
+pub mod emit;
+pub mod halt;
+mod inject;
+mod ledger;
+pub mod planning;
+pub mod recover;
+pub mod run;
+mod script;
+mod state;
+mod undo;

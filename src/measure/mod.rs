@@ -1,3 +1,57 @@
 //! Layer 1: samples to numbers, numbers to judgements. Pure: no I/O, no clock; randomness only by seed.
+//!
+//! [`measure`](fn@measure) folds the samples of a run into a [`Measurement`](crate::model::measurement::Measurement), one pass
+//! over each probe's record, in bounded memory. [`judge`](fn@judge) holds the experiment's conditions against it, and
+//! [`shown`] says what the run showed. [`Live`] does the little that is needed while the run goes on.
+//!
+//! | module | concept |
+//! | --- | --- |
+//! | `source` | where samples come from |
+//! | `phase` | which phase a sample belongs to |
+//! | `stats` | requests, failures, latency of a set of samples |
+//! | `rates` | availability with its interval |
+//! | `latency` | quantiles |
+//! | `groups` | the same numbers by route, backend, zone, policy, address |
+//! | `windows` | outage windows |
+//! | `worst` | the worst window of a given length |
+//! | `timeline` | buckets for pictures |
+//! | `trust` | whether we were late ourselves |
+//! | `victims` | what followed each act, and capacity |
+//! | `recovery` | when the steady state held again |
+//! | `budget` | the error budget |
+//! | `run` | the pass that feeds them all |
+//! | `judge`, `reading`, `words` | conditions to judgements, and their text |
+//! | `showing` | judgements to what the run showed |
+//! | `live`, `sliding` | the view while the run goes on |
 
+mod budget;
+mod groups;
+mod judge;
+mod latency;
+mod live;
+mod phase;
+mod rates;
+mod reading;
+mod recovery;
+mod run;
+mod showing;
+mod sliding;
 pub mod source;
+mod stats;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod trust;
+mod victims;
+mod windows;
+mod words;
+mod worst;
+
+pub use judge::judge;
+pub use live::Live;
+pub use rates::{needed_without_failures, wilson};
+pub use run::{Input, measure};
+pub use showing::shown;
+pub use windows::{Tracker, Window};

@@ -132,6 +132,7 @@ pub struct Stats {
     /// The others, by class.
     pub failures: BTreeMap<SampleOutcome, u64>,
     /// Status codes of `status` failures.
+    #[serde(deserialize_with = "codes")]
     pub statuses: BTreeMap<u16, u64>,
     /// Requests left out because we sent them late.
     pub late: u64,
@@ -141,6 +142,12 @@ pub struct Stats {
     pub latency: Option<Latency>,
     /// What a client that retries once on a closed reused connection would have seen.
     pub retrying_client: Option<f64>,
+}
+
+/// Reads a map by status code. Inside a tagged enum (an event) serde hands over the keys as text, which plain `u16` refuses.
+fn codes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u16, u64>, D::Error> {
+    let raw = BTreeMap::<String, u64>::deserialize(from)?;
+    raw.into_iter().map(|(code, n)| code.parse().map(|code| (code, n)).map_err(serde::de::Error::custom)).collect()
 }
 
 impl Stats {

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod experiment;
 pub mod fault;
 pub mod guardrail;
+pub mod hours;
 pub mod ids;
 pub mod instance;
 pub mod measurement;

@@ -1,4 +1,30 @@
 //! Layer 2: what users feel. The pacer owns time; each kind of probe says what a request is.
+//!
+//! One thread paces (`pacer`): it starts every request at its due time (`schedule`, `wakeup`), drives all requests in flight
+//! (`tasks`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
+//! `http`, `tcp` and `command`; how a host becomes an address in `address`, and how a connection is made in `connect`.
+
+mod address;
+mod command;
+mod connect;
+mod draw;
+mod http;
+mod kind;
+mod launch;
+mod limits;
+mod names;
+mod pacer;
+mod recorder;
+mod schedule;
+mod secret;
+mod spill;
+mod stage;
+mod tasks;
+mod tcp;
+mod wakeup;
+
+pub use launch::NetworkProber;
+pub use spill::SpillSource;
 
 use std::path::PathBuf;
 

@@ -1,1 +1,14 @@
-//! Integration tests.
+//! Integration tests: one binary, because linking is the slow part.
+
+mod bad_files;
+mod balancer;
+mod conformance;
+mod journal;
+mod planning;
+mod probe_kinds;
+mod probe_tls;
+mod probe_truth;
+mod report;
+mod support;
+mod what_time;
+mod local_platform;

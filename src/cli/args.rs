@@ -1,0 +1,337 @@
+//! The command line: verbs and flags. What they do is one file a verb beside this one.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{platform::local, sample_app};
+
+/// Chaos engineering with numbers you can trust.
+///
+/// firedrill kills processes, containers or machines as an experiment file says, while probes measure what users feel;
+/// then it undoes everything and gives a verdict.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill", version, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 passed, 1 failed, 2 the command line or the file is wrong (nothing was touched), 3 not started (nothing was touched),
+4 aborted, 5 error, 6 residue: something could not be undone.
+Environment: FIREDRILL_STATE_DIR (journals and locks), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a real drill on local processes, nothing to install: six instances in three zones, a zone dies.
+    Demo(Demo),
+    /// Check experiment files; exit 2 on any error.
+    Check(Check),
+    /// Print the exact victims of an experiment, how each act is undone, and what the caps allow. Touches nothing.
+    Plan(PlanArgs),
+    /// Run one or more experiments.
+    Run(Run),
+    /// An ad-hoc drill without a file: `firedrill drill kill --service web --take 1 --probe http://127.0.0.1:8080/`.
+    Drill(Drill),
+    /// List what could be chosen: instances with their service, zone, state and identity.
+    Targets(Targets),
+    /// Render the report of an old run again.
+    Report(ReportArgs),
+    /// Undo what an interrupted run left behind. Running it twice does no harm.
+    Recover(Recover),
+    /// Stop running drills and have them undo everything.
+    Halt(HaltArgs),
+    /// Print a JSON Schema: of experiment files, results, events or plans.
+    Schema(Schema),
+    /// Keep a local system running in the foreground, until Ctrl-C.
+    Up(Up),
+    /// (internal) The balancer process of a local system.
+    #[command(hide = true)]
+    Balancer,
+    /// (internal) The first process of a local system's namespace.
+    #[command(hide = true)]
+    Init(local::init::InitArgs),
+    /// (internal) The sample site of the examples: tells the time.
+    #[command(hide = true)]
+    WhatTime(sample_app::what_time::Options),
+}
+
+/// `firedrill up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The system's file.
+    #[arg(value_name = "SYSTEM")]
+    pub system: PathBuf,
+    /// A variable of the system; wins over the file's.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
+    /// (internal) End when standard input ends: the run that started this is gone.
+    #[arg(long, hide = true)]
+    pub for_run: bool,
+}
+
+/// Where an experiment runs.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Place {
+    /// The environment of firedrill.yaml to run in.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// A variable for `${NAME}`; wins over the environment's.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
+}
+
+/// Where results go, and what is asked.
+#[derive(Debug, Clone, Args)]
+pub struct Output {
+    /// The folder for run folders.
+    #[arg(long, value_name = "FOLDER", default_value = "firedrill-runs")]
+    pub out: PathBuf,
+    /// Also write the JUnit report here (all files in one).
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Also write the Markdown report here (all files in one).
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Say yes beforehand, where a person would be asked.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+/// `firedrill demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Which demo.
+    #[arg(value_enum, default_value_t = DemoKind::Zone)]
+    pub which: DemoKind,
+    /// The folder for run folders.
+    #[arg(long, value_name = "FOLDER", default_value = "firedrill-runs")]
+    pub out: PathBuf,
+}
+
+/// The demos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoKind {
+    /// Six instances in three zones; one zone dies; users hardly notice.
+    Zone,
+    /// One drill climbs six architectures, from one server to three zones, and a table compares them.
+    Ladder,
+}
+
+/// `firedrill check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Experiment files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+    /// Where it would run.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `firedrill plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The seed of all draws.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Also keep the plan in this file, for `run --plan`.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    pub format: TextOrJson,
+    /// Where it would run.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `firedrill run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Experiment files; all are checked before the first one runs.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The seed of all draws.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Act on exactly the victims of this plan (of `firedrill plan -o`).
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Results.
+    #[command(flatten)]
+    pub output: Output,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `firedrill drill`.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// The fault: kill, stop, pause, restart, partition, zone-outage, region-outage, suspend-replacement, slow, loss.
+    #[arg(value_name = "FAULT")]
+    pub fault: String,
+    /// Only this service.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Only this zone, or `random`.
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Only this region, or `random`.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Only names that match this pattern, such as `web-*`.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only this instance.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// How many: a number, a percentage, or `all`.
+    #[arg(long, default_value = "1")]
+    pub take: String,
+    /// How long the fault lasts before it is undone.
+    #[arg(long, default_value = "10s")]
+    pub hold: String,
+    /// Measure this URL (or `host:port`) meanwhile; may be given several times.
+    #[arg(long, value_name = "URL")]
+    pub probe: Vec<String>,
+    /// Requests per second of each probe.
+    #[arg(long, default_value = "50/s")]
+    pub rate: String,
+    /// The availability that must hold in every phase.
+    #[arg(long, default_value = "99%")]
+    pub availability: String,
+    /// The extra latency of `slow`.
+    #[arg(long, default_value = "200ms")]
+    pub latency: String,
+    /// The share of requests that `loss` loses.
+    #[arg(long, default_value = "10%")]
+    pub share: String,
+    /// How much of a service may be affected at most.
+    #[arg(long, value_name = "SHARE")]
+    pub max_affected: Option<String>,
+    /// The seed of all draws.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Write the experiment file of this drill here.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// The local system, when no firedrill.yaml names one.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<PathBuf>,
+    /// Results.
+    #[command(flatten)]
+    pub output: Output,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `firedrill targets`.
+#[derive(Debug, Args)]
+pub struct Targets {
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = TableOrJson::Table)]
+    pub format: TableOrJson,
+    /// The local system, when no firedrill.yaml names one.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<PathBuf>,
+    /// Where.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// `firedrill report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run folder, an events.jsonl file, or a run's id under `firedrill-runs`.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The format.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Console)]
+    pub format: ReportFormat,
+    /// Write it here in place of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names of formats")]
+pub enum ReportFormat {
+    Console,
+    Html,
+    Markdown,
+    Junit,
+    Json,
+}
+
+/// `firedrill recover`.
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// A journal's path or a run's id; every unfinished run when left out.
+    #[arg(value_name = "JOURNAL")]
+    pub journal: Option<String>,
+}
+
+/// `firedrill halt`.
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// The run's id; every running drill of this user when left out.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// `firedrill schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Of what.
+    #[arg(value_enum, default_value_t = SchemaOf::Experiment)]
+    pub of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Experiment files.
+    Experiment,
+    /// `result.json`.
+    Result,
+    /// A line of `events.jsonl`.
+    Event,
+    /// Plans of `firedrill plan -o`.
+    Plan,
+}
+
+/// Text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names of formats")]
+pub enum TextOrJson {
+    Text,
+    Json,
+}
+
+/// A table for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names of formats")]
+pub enum TableOrJson {
+    Table,
+    Json,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}

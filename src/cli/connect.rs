@@ -1,0 +1,127 @@
+//! From an environment to a platform: the only place that names concrete ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    file::{self, Diagnostic, Diagnostics, Known, Loaded},
+    model::{
+        environment::{Environment, PlatformSpec},
+        experiment::{Experiment, Step},
+        ids::Zone,
+        selector::ProcessMatch,
+    },
+    platform::{
+        Platform,
+        local::{self, LocalOptions, LocalPlatform, spec::SystemSpec},
+    },
+};
+
+/// A platform that is there.
+pub struct Connected {
+    local: LocalPlatform,
+}
+
+impl Connected {
+    /// The platform.
+    pub fn platform(&self) -> &dyn Platform {
+        &self.local
+    }
+
+    /// Ends what was started for this run. A failure is said; it is not the run's.
+    pub async fn disconnect(self) {
+        if let Err(error) = self.local.shutdown().await {
+            super::say::problem(format!("the system that was started for this run did not end well: {error}"));
+        }
+    }
+}
+
+/// Checks an experiment against its platform and, where a system file names them, its services and zones.
+pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
+    match &environment.platform {
+        PlatformSpec::Local { system } => {
+            let known = match system {
+                None => None,
+                Some(path) => match local::spec_file::load(path, &environment.vars) {
+                    Ok(spec) => Some(known(&spec)),
+                    Err(diagnostics) => return diagnostics,
+                },
+            };
+            file::check(loaded, &local::capabilities(), known.as_ref())
+        }
+        other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
+    }
+}
+
+/// The names that a system file knows. A balancer is a target like a service, in the zone and region `local`.
+fn known(spec: &SystemSpec) -> Known {
+    let zones: BTreeSet<&Zone> = spec.services.iter().flat_map(|service| service.zones.iter().map(|(zone, _)| zone)).collect();
+    let services = spec.services.iter().map(|s| s.name.to_string()).chain(spec.balancers.iter().map(|b| b.name.to_string()));
+    let regions: BTreeSet<String> = zones.iter().map(|zone| spec.region(zone).to_string()).collect();
+    Known {
+        services: services.collect(),
+        zones: zones.iter().map(ToString::to_string).collect(),
+        regions: regions.into_iter().collect(),
+    }
+}
+
+/// Attaches to the environment's system, or starts it for this run.
+///
+/// # Errors
+/// When it is not there and cannot be started. Nothing was touched.
+pub async fn connect(environment: &Environment, experiment: &Experiment) -> Result<Connected, String> {
+    open(environment, foreign(environment, experiment), true).await
+}
+
+/// Attaches to what is there, or starts it, without an experiment.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn attach(environment: &Environment) -> Result<Connected, String> {
+    open(environment, Vec::new(), true).await
+}
+
+/// Reaches what is there, for a recovery: never starts anything.
+///
+/// # Errors
+/// When the platform cannot be asked.
+pub async fn reach(environment: &Environment) -> Result<Connected, String> {
+    open(environment, Vec::new(), false).await
+}
+
+async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool) -> Result<Connected, String> {
+    match &environment.platform {
+        PlatformSpec::Local { system } => {
+            let options = LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None };
+            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| error.to_string())?;
+            Ok(Connected { local })
+        }
+        other => Err(missing(other)),
+    }
+}
+
+fn missing(platform: &PlatformSpec) -> String {
+    format!("this build has no platform `{}`; it has: local", platform.name())
+}
+
+/// The processes that an experiment means and the tool did not start; none unless the environment allows them.
+fn foreign(environment: &Environment, experiment: &Experiment) -> Vec<ProcessMatch> {
+    if !environment.foreign {
+        return Vec::new();
+    }
+    let steps = experiment.method.iter().filter_map(|step| match step {
+        Step::Faults(faults) => Some(faults),
+        _ => None,
+    });
+    steps.flatten().filter_map(|fault| fault.target.process.clone()).collect()
+}
+
+/// An environment for a system file alone, when there is no firedrill.yaml.
+pub fn only_system(system: &std::path::Path, vars: BTreeMap<String, String>) -> Environment {
+    Environment {
+        name: "local".to_owned(),
+        platform: PlatformSpec::Local { system: Some(system.to_owned()) },
+        vars,
+        require: crate::model::environment::Require::default(),
+        foreign: false,
+    }
+}

@@ -1,0 +1,60 @@
+//! `firedrill drill`: an ad-hoc drill. Shows the plan and asks for a yes on a terminal; needs `--yes` otherwise.
+
+use super::{
+    args::Drill,
+    ask, connect, drill_experiment, fresh, loading,
+    runner::{self, Job},
+    say, signals,
+};
+use crate::{engine::halt::Halt, file, model::verdict::Verdict};
+
+/// Runs an ad-hoc drill.
+pub async fn drill(args: Drill) -> u8 {
+    let experiment = match drill_experiment::experiment(&args) {
+        Ok(experiment) => experiment,
+        Err(errors) => {
+            errors.iter().for_each(say::problem);
+            return Verdict::Invalid.exit_code();
+        }
+    };
+    if let Some(path) = &args.save {
+        if let Err(error) = std::fs::write(path, file::write::experiment(&experiment)) {
+            say::problem(format!("{}: {error}", path.display()));
+            return Verdict::Invalid.exit_code();
+        }
+        say::out(&format!("saved as {}\n", path.display()));
+    }
+    let environment = match loading::environment(&args.place, args.system.as_deref()) {
+        Ok(environment) => environment,
+        Err(diagnostics) => {
+            say::err(&diagnostics.text(say::colour_on_stderr()));
+            return Verdict::Invalid.exit_code();
+        }
+    };
+    let done = async {
+        let seed = args.seed.map_or_else(fresh::seed, Ok)?;
+        if let Some(why) = runner::outside_hours(&environment) {
+            return Err(why);
+        }
+        let halt = Halt::default();
+        let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
+        let platform = connect::connect(&environment, &experiment).await?;
+        let mut job = Job { experiment, file: None, environment, plan: None, seed };
+        let agreed = if args.output.yes { Ok(true) } else { ask::about(&mut job, platform.platform()).await };
+        let ran = match agreed {
+            Ok(true) => runner::run(job, &platform, &args.output.out, &halt, false).await,
+            Ok(false) => Err("not confirmed".to_owned()),
+            Err(why) => Err(why),
+        };
+        platform.disconnect().await;
+        ran
+    }
+    .await;
+    match done {
+        Ok(ran) => ran.verdict.exit_code(),
+        Err(why) => {
+            say::problem(format!("not started: {why}"));
+            Verdict::NotStarted.exit_code()
+        }
+    }
+}

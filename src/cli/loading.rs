@@ -1,0 +1,66 @@
+//! From a file on the command line to a checked experiment: front end, then what the platform can do, then what its system has.
+
+use std::path::Path;
+
+use super::{args::Place, connect};
+use crate::{
+    file::{self, Diagnostic, Diagnostics, LoadOptions, Source, project::{self, Project}},
+    model::{environment::Environment, experiment::Experiment},
+};
+
+/// A file that may run.
+pub struct Checked {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// Where it runs.
+    pub environment: Environment,
+    /// Warnings; no error among them.
+    pub findings: Diagnostics,
+}
+
+/// Loads and checks a file.
+///
+/// # Errors
+/// Every error of the file at once.
+pub fn load(path: &Path, place: &Place) -> Result<Checked, Diagnostics> {
+    let mut loaded = file::load(path, &options(place))?;
+    let Some(environment) = loaded.environment.take() else {
+        let mut error = Diagnostic::error(format!("nothing says where {} is to run", path.display()));
+        error.expected("a firedrill.yaml beside it or above, with `environments:`");
+        return Err(vec![error].into());
+    };
+    let mut findings = std::mem::take(&mut loaded.warnings);
+    findings.extend(connect::check(&loaded, &environment));
+    if findings.has_errors() { Err(findings) } else { Ok(Checked { experiment: loaded.experiment, environment, findings }) }
+}
+
+/// The environment that the flags mean, without an experiment: `--system`, else firedrill.yaml here or above.
+///
+/// # Errors
+/// When there is none, or it is wrong.
+pub fn environment(place: &Place, system: Option<&Path>) -> Result<Environment, Diagnostics> {
+    let vars = options(place).vars;
+    if let Some(system) = system {
+        return Ok(connect::only_system(system, vars));
+    }
+    let Some(path) = project::find(Path::new("experiment.yaml")) else {
+        let mut error = Diagnostic::error("there is no firedrill.yaml here or above");
+        error.expected("one with `environments:`, or `--system SYSTEM`");
+        return Err(vec![error].into());
+    };
+    let source = Source::read(&path)?;
+    let mut sink = file::Sink::new(&source);
+    let found = Project::new(&source, &mut sink).map(|project| {
+        let name = project.choose(place.env.as_deref()).map_err(|error| *error)?;
+        Ok(project.environment(name, &vars, &mut sink))
+    });
+    match found {
+        Some(Err(error)) => Err(vec![error].into()),
+        Some(Ok(Some((environment, _)))) if !sink.has_errors() => Ok(environment),
+        _ => Err(sink.finish()),
+    }
+}
+
+fn options(place: &Place) -> LoadOptions {
+    LoadOptions { env: place.env.clone(), vars: place.vars.iter().cloned().collect() }
+}

@@ -1,0 +1,120 @@
+//! `firedrill run`: one or many files. All are checked before the first one runs; the exit code is that of the worst.
+
+use std::path::Path;
+
+use super::{
+    args::{Output, Run},
+    ask, connect, fresh, loading,
+    runner::{self, Job, Ran},
+    say, signals,
+};
+use crate::{
+    engine::halt::{Halt, Urgency},
+    file::Diagnostics,
+    model::{experiment::Experiment, plan::Plan, verdict::Verdict},
+    plan::file as plan_file,
+    report::{self, worst},
+};
+
+/// Runs files one after another.
+pub async fn run(args: Run) -> u8 {
+    let jobs = match jobs(&args) {
+        Ok(jobs) => jobs,
+        Err(code) => return code,
+    };
+    let halt = Halt::default();
+    let _signals = match signals::listen(&halt) {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            say::problem(format!("signals cannot be handled, so nothing is done: {error}"));
+            return Verdict::NotStarted.exit_code();
+        }
+    };
+    let many = jobs.len() > 1;
+    let mut verdicts = Vec::new();
+    let mut records = Vec::new();
+    for job in jobs {
+        if halt.urgency() > Urgency::None {
+            break;
+        }
+        let name = job.file.clone().unwrap_or_default();
+        match one(job, &args.output, &halt).await {
+            Ok(ran) => {
+                verdicts.push(ran.verdict);
+                records.push(ran.record);
+            }
+            Err(why) => {
+                say::problem(format!("{name}: not started: {why}"));
+                verdicts.push(Verdict::NotStarted);
+            }
+        }
+    }
+    summaries(&args.output, &records);
+    let worst = worst(verdicts);
+    if many {
+        say::out(&format!("{} files: the worst verdict is {worst}\n", records.len()));
+    }
+    worst.exit_code()
+}
+
+/// Every file checked; one invalid file, and nothing runs.
+fn jobs(args: &Run) -> Result<Vec<Job>, u8> {
+    let mut findings = Diagnostics::default();
+    let mut jobs = Vec::new();
+    if args.plan.is_some() && args.files.len() != 1 {
+        say::problem("--plan goes with one file");
+        return Err(Verdict::Invalid.exit_code());
+    }
+    for file in &args.files {
+        match loading::load(file, &args.place) {
+            Err(diagnostics) => findings.extend(diagnostics),
+            Ok(checked) => {
+                findings.extend(checked.findings);
+                let (experiment, environment) = (checked.experiment, checked.environment);
+                let plan = args.plan.as_deref().map(|path| read_plan(path, &experiment)).transpose()?;
+                let seed = match args.seed.or(experiment.seed).map_or_else(fresh::seed, Ok) {
+                    Ok(seed) => seed,
+                    Err(why) => {
+                        say::problem(why);
+                        return Err(Verdict::Error.exit_code());
+                    }
+                };
+                jobs.push(Job { experiment, file: Some(file.display().to_string()), environment, plan, seed });
+            }
+        }
+    }
+    say::err(&findings.text(say::colour_on_stderr()));
+    if findings.has_errors() { Err(Verdict::Invalid.exit_code()) } else { Ok(jobs) }
+}
+
+fn read_plan(path: &Path, experiment: &Experiment) -> Result<Plan, u8> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+    text.and_then(|text| plan_file::read(&text, experiment).map_err(|error| error.to_string())).map_err(|why| {
+        say::problem(format!("{}: {why}", path.display()));
+        Verdict::Invalid.exit_code()
+    })
+}
+
+/// Connects, asks where the environment wants it, runs, disconnects.
+async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+    if let Some(why) = runner::outside_hours(&job.environment) {
+        return Err(why);
+    }
+    let platform = connect::connect(&job.environment, &job.experiment).await?;
+    let agreed = !job.environment.require.confirm || output.yes || ask::about(&mut job, platform.platform()).await?;
+    let ran = if agreed { runner::run(job, &platform, &output.out, halt, false).await } else { Err("not confirmed".to_owned()) };
+    platform.disconnect().await;
+    ran
+}
+
+/// The reports over all files of this call.
+fn summaries(output: &Output, records: &[report::RunRecord]) {
+    let wanted = [(&output.junit, report::junit::render_all as fn(&[report::RunRecord]) -> String), (&output.markdown, report::markdown::render_all)];
+    for (path, render) in wanted {
+        if let Some(path) = path
+            && let Err(error) = std::fs::write(path, render(records))
+        {
+            say::problem(format!("{}: {error}", path.display()));
+        }
+    }
+}

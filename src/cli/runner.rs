@@ -1,0 +1,113 @@
+//! One experiment from loaded file to run folder: what `run`, `drill` and `demo` share.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{connect, fresh, say};
+use crate::{
+    clock::Clock,
+    engine::{
+        halt::Halt,
+        run::{self, Request},
+    },
+    model::{environment::Environment, experiment::Experiment, hours::Hours, ids::RunId, plan::Plan, verdict::Verdict},
+    probe::NetworkProber,
+    report::{FanOut, Reporter, RunRecord, console::Console, json_lines::JsonLines, write::{self, RunFiles}},
+};
+
+/// How long reports may take after the end of a run.
+const REPORTS: Duration = Duration::from_secs(30);
+
+/// An experiment that is ready to run.
+pub struct Job {
+    /// The experiment, checked.
+    pub experiment: Experiment,
+    /// Its file, for the report.
+    pub file: Option<String>,
+    /// Where it runs.
+    pub environment: Environment,
+    /// A plan made earlier.
+    pub plan: Option<Plan>,
+    /// The seed, when no plan was made earlier.
+    pub seed: u64,
+}
+
+/// What a run left for the summary.
+pub struct Ran {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Everything, for the reports over several files.
+    pub record: RunRecord,
+    /// The run's folder.
+    pub folder: PathBuf,
+}
+
+/// Creates the folder of a new run.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn new_folder(out: &Path) -> Result<(RunId, PathBuf), String> {
+    let run = fresh::run_id()?;
+    let folder = out.join(run.as_str());
+    fs::create_dir_all(folder.join("samples")).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok((run, folder))
+}
+
+/// Why the environment does not let a run begin now; `None` when it does.
+pub fn outside_hours(environment: &Environment) -> Option<String> {
+    let text = environment.require.hours.as_deref()?;
+    let now = jiff::Timestamp::from_nanosecond(crate::clock::wall().0.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+    match Hours::parse(text) {
+        Ok(hours) if hours.contain(&now) => None,
+        Ok(_) => Some(format!("environment `{}` allows runs only within {text}; now it is {now}", environment.name)),
+        Err(why) => Some(why),
+    }
+}
+
+/// Runs one job on a platform, with reports to the console and into the run's folder.
+///
+/// # Errors
+/// When nothing could be begun: the run folder cannot be created.
+pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Halt, quiet: bool) -> Result<Ran, String> {
+    let (run, folder) = new_folder(out)?;
+    let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+    if !quiet {
+        reporters.push(Box::new(Console::on_stdout(Some(folder.join("report.html")))));
+    }
+    reporters.push(Box::new(JsonLines::create(&folder).map_err(|error| format!("{}: {error}", folder.display()))?));
+    reporters.push(Box::new(RunFiles::new(folder.clone())));
+    let fan_out = FanOut::start(reporters);
+
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let mut forwarder = JoinSet::new();
+    forwarder.spawn(async move {
+        while let Some(event) = heard.recv().await {
+            fan_out.send(event);
+        }
+        fan_out
+    });
+    let request = Request {
+        experiment: job.experiment,
+        run,
+        file: job.file,
+        environment: job.environment,
+        plan: job.plan,
+        seed: job.seed,
+        folder: folder.clone(),
+    };
+    let finished = run::run(request, platform.platform(), &NetworkProber::new(), halt, Clock::start(), events).await;
+
+    if let Some(Ok(fan_out)) = forwarder.join_next().await {
+        let failures = tokio::task::spawn_blocking(move || fan_out.finish(REPORTS)).await.unwrap_or_default();
+        for failure in failures {
+            say::problem(failure);
+        }
+    }
+    let record = write::load(&folder).unwrap_or_default();
+    Ok(Ran { verdict: finished.verdict, record, folder })
+}

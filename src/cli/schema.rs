@@ -1,0 +1,16 @@
+//! `firedrill schema`.
+
+use super::{args::{Schema, SchemaOf}, say};
+use crate::{event::Event, file, model::plan::Plan, report};
+
+/// Prints a JSON Schema.
+pub fn schema(args: &Schema) -> u8 {
+    let schema = match args.of {
+        SchemaOf::Experiment => file::schema::experiment(),
+        SchemaOf::Result => report::result_schema(),
+        SchemaOf::Event => schemars::schema_for!(Event).to_value(),
+        SchemaOf::Plan => schemars::schema_for!(Plan).to_value(),
+    };
+    say::out(&format!("{schema:#}\n"));
+    0
+}

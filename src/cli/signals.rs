@@ -1,0 +1,30 @@
+//! Signals to halt: Ctrl-C, SIGTERM and a closed terminal each count as one call.
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+
+use crate::engine::halt::Halt;
+
+/// Listens until the returned set is dropped.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub fn listen(halt: &Halt) -> std::io::Result<JoinSet<()>> {
+    let mut listeners = JoinSet::new();
+    for (kind, name) in [
+        (SignalKind::interrupt(), "Ctrl-C"),
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::hangup(), "the terminal was closed (SIGHUP)"),
+    ] {
+        let mut stream = signal(kind)?;
+        let halt = halt.clone();
+        listeners.spawn(async move {
+            while stream.recv().await.is_some() {
+                halt.call(name);
+            }
+        });
+    }
+    Ok(listeners)
+}

@@ -1,0 +1,73 @@
+//! `firedrill targets`: what could be chosen.
+
+use super::{
+    args::{TableOrJson, Targets},
+    connect, loading, say,
+};
+use crate::{
+    model::{instance::Instance, verdict::Verdict},
+    report::words::visible,
+};
+
+/// Lists the instances of an environment.
+pub async fn targets(args: Targets) -> u8 {
+    let environment = match loading::environment(&args.place, args.system.as_deref()) {
+        Ok(environment) => environment,
+        Err(diagnostics) => {
+            say::err(&diagnostics.text(say::colour_on_stderr()));
+            return Verdict::Invalid.exit_code();
+        }
+    };
+    let inventory = async {
+        let platform = connect::attach(&environment).await?;
+        let inventory = platform.platform().inventory().await.map_err(|error| error.to_string());
+        platform.disconnect().await;
+        inventory
+    }
+    .await;
+    match inventory {
+        Ok(inventory) => {
+            match args.format {
+                TableOrJson::Json => say::out(&format!("{:#}\n", serde_json::json!(inventory))),
+                TableOrJson::Table => say::out(&table(&inventory.instances)),
+            }
+            0
+        }
+        Err(why) => {
+            say::problem(why);
+            Verdict::NotStarted.exit_code()
+        }
+    }
+}
+
+fn table(instances: &[Instance]) -> String {
+    const HEAD: [&str; 8] = ["ID", "SERVICE", "ZONE", "REGION", "STATE", "HEALTHY", "ADDRESS", "IDENTITY"];
+    let mut rows: Vec<[String; 8]> = vec![HEAD.map(str::to_owned)];
+    for i in instances {
+        let healthy = i.healthy.map_or("-", |healthy| if healthy { "yes" } else { "no" });
+        let protected = if i.protected() { " (protected)" } else { "" };
+        rows.push([
+            format!("{}{protected}", visible(i.id.as_str())),
+            visible(i.service.as_str()).into_owned(),
+            visible(i.zone.as_str()).into_owned(),
+            visible(i.region.as_str()).into_owned(),
+            i.state.word().to_owned(),
+            healthy.to_owned(),
+            visible(i.address.as_deref().unwrap_or("-")).into_owned(),
+            visible(&i.identity).into_owned(),
+        ]);
+    }
+    let mut widths = [0; 8];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}

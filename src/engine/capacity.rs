@@ -1,0 +1,56 @@
+//! The capacity that the acts take away, and whether it is back.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{act::Act, ids::Service, instance::Inventory},
+    platform::Platform,
+};
+
+/// How many instances of each service that was hit served before the first act on it.
+#[derive(Debug, Default)]
+pub(crate) struct Capacity {
+    before: BTreeMap<Service, usize>,
+}
+
+impl Capacity {
+    /// Remembers what serves now of the services that the acts are about to hit.
+    pub(crate) async fn before(&mut self, platform: &dyn Platform, acts: impl Iterator<Item = &Act>) {
+        let hit: Vec<Service> = acts
+            .filter(|act| act.fault.kind().takes_capacity())
+            .filter_map(|act| act.target.instance())
+            .map(|instance| instance.service.clone())
+            .filter(|service| !self.before.contains_key(service))
+            .collect();
+        if hit.is_empty() {
+            return;
+        }
+        // Without an inventory there is nothing to wait for later; the act itself reads it again and fails with words.
+        let Ok(inventory) = platform.inventory().await else { return };
+        for service in hit {
+            let serving = serving(&inventory, &service);
+            self.before.insert(service, serving);
+        }
+    }
+
+    /// What is still missing: `web 4 of 6`; `None` when all is back (or the platform does not say).
+    pub(crate) async fn missing(&self, platform: &dyn Platform) -> Option<String> {
+        if self.before.is_empty() {
+            return None;
+        }
+        let Ok(inventory) = platform.inventory().await else { return Some("the inventory cannot be read".to_owned()) };
+        let missing: Vec<String> = self
+            .before
+            .iter()
+            .filter_map(|(service, before)| {
+                let now = serving(&inventory, service);
+                (now < *before).then(|| format!("{service} {now} of {before}"))
+            })
+            .collect();
+        if missing.is_empty() { None } else { Some(missing.join(", ")) }
+    }
+}
+
+fn serving(inventory: &Inventory, service: &Service) -> usize {
+    inventory.instances.iter().filter(|i| i.service == *service && i.serving()).count()
+}

@@ -1,0 +1,126 @@
+//! A command step: a deployment, a switch, anything of the experimenter's. An argument list, never a shell; its process group ends
+//! with its time limit.
+
+use std::{process::Stdio, time::Duration};
+
+use tokio::{io::AsyncReadExt, process::Command};
+
+use crate::{
+    clock::Clock,
+    model::{
+        act::{Act, Effect, EffectStatus, Prepared},
+        experiment::CommandStep,
+        fault::Fault,
+        quantity::show_duration,
+        time::Bracket,
+        undo::Undo,
+    },
+    platform::{PlatformError, Reverted},
+};
+
+/// How long an undo command may take.
+const UNDO_LIMIT: Duration = Duration::from_secs(60);
+/// How much of a failing command's last words is told.
+const LAST_WORDS: usize = 400;
+
+/// How a command step is undone: by its `undo:` command, or not at all.
+pub(crate) fn undo_of(step: &CommandStep) -> Undo {
+    match &step.undo {
+        Some(command) => Undo::Restore { says: format!("run {}", command.join(" ")), before: serde_json::json!({ "command": command }) },
+        None => Undo::Nothing { why: "a command without an `undo:` is taken to leave nothing behind".to_owned() },
+    }
+}
+
+/// Runs the step's command to its end.
+pub(crate) async fn run(act: &Act, clock: Clock) -> Effect {
+    let requested = clock.now();
+    let status = match &act.fault {
+        Fault::Run { command, timeout, .. } => match execute(command, *timeout).await {
+            Ok(()) => EffectStatus::Happened,
+            Err(why) => EffectStatus::Failed { why },
+        },
+        other => EffectStatus::Failed { why: format!("{} is not a command", other.kind()) },
+    };
+    let answered = clock.now();
+    let took_effect = status.happened().then_some(Bracket { after: requested, by: answered });
+    Effect { act: act.id, instance: None, status, requested, answered: Some(answered), took_effect, source: "exit status".to_owned() }
+}
+
+/// Runs the undo command.
+pub(crate) async fn revert(prepared: &Prepared) -> Result<Reverted, PlatformError> {
+    let Undo::Restore { says, before } = &prepared.undo else {
+        return Ok(Reverted::NothingToUndo { why: prepared.undo.says().to_owned() });
+    };
+    let command: Vec<String> = serde_json::from_value(before["command"].clone())
+        .map_err(|error| PlatformError::Refused(format!("the journal's undo command cannot be read: {error}")))?;
+    execute(&command, UNDO_LIMIT).await.map_err(PlatformError::Failed)?;
+    Ok(Reverted::Restored { says: says.clone() })
+}
+
+async fn execute(argv: &[String], limit: Duration) -> Result<(), String> {
+    let Some((program, arguments)) = argv.split_first() else { return Err("the command is empty".to_owned()) };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("`{program}` could not be started: {error}"))?;
+    let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+    let mut errors = child.stderr.take();
+    let ended = tokio::time::timeout(limit, async {
+        let mut tail = Vec::new();
+        if let Some(errors) = errors.as_mut() {
+            let mut chunk = [0_u8; 4096];
+            while let Ok(n @ 1..) = errors.read(&mut chunk).await {
+                tail.extend_from_slice(&chunk[..n]);
+                let keep = tail.len().saturating_sub(LAST_WORDS);
+                tail.drain(..keep);
+            }
+        }
+        (child.wait().await, tail)
+    })
+    .await;
+    match ended {
+        Ok((Ok(status), _)) if status.success() => Ok(()),
+        Ok((Ok(status), tail)) => {
+            let words = String::from_utf8_lossy(&tail).trim().to_owned();
+            let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+            Err(format!("`{program}` ended with {status}{words}"))
+        }
+        Ok((Err(error), _)) => Err(format!("`{program}` could not be waited for: {error}")),
+        Err(_) => {
+            if let Some(group) = group {
+                // The group is ours: it was made for this child, which has not been reaped.
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            }
+            Err(format!("`{program}` took longer than {}", show_duration(limit)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn a_command_is_judged_by_its_exit_status() {
+        assert_eq!(execute(&argv(&["true"]), UNDO_LIMIT).await, Ok(()));
+        let failed = execute(&argv(&["sh", "-c", "echo gone wrong >&2; exit 7"]), UNDO_LIMIT).await.unwrap_err();
+        assert!(failed.contains("gone wrong") && failed.contains('7'), "{failed}");
+        let missing = execute(&argv(&["no-such-program-here"]), UNDO_LIMIT).await.unwrap_err();
+        assert!(missing.contains("could not be started"), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn a_command_ends_with_its_limit() {
+        let late = execute(&argv(&["sleep", "30"]), Duration::from_millis(50)).await.unwrap_err();
+        assert!(late.contains("longer than 50 ms"), "{late}");
+    }
+}

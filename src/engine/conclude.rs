@@ -1,0 +1,83 @@
+//! The end of a run: record → numbers → judgement → outcome. Pure but for reading the record back.
+
+use crate::{
+    event::EventKind,
+    measure::{self, judge, shown},
+    model::{
+        experiment::Experiment,
+        measurement::{Judged, Measurement},
+        outcome::{Ended, Outcome, Residue, Shown},
+        plan::Plan,
+        time::Mono,
+        verdict::Verdict,
+    },
+    probe::Recorded,
+};
+
+use super::state::RunState;
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// On its three axes.
+    pub outcome: Outcome,
+    /// The named verdict.
+    pub verdict: Verdict,
+    /// The numbers, if anything was measured.
+    pub measurement: Option<Measurement>,
+    /// The conditions, judged.
+    pub judged: Vec<Judged>,
+}
+
+impl Finished {
+    /// A run that ended before anything was measured or touched.
+    pub(crate) fn not_started(why: String) -> Self {
+        let shown = Shown::Untold { why: vec!["nothing was measured".to_owned()] };
+        let outcome = Outcome { ended: Ended::NotStarted { why }, shown, residue: Vec::new() };
+        Self { verdict: Verdict::of(&outcome), outcome, measurement: None, judged: Vec::new() }
+    }
+
+    /// A run whose numbers could not be computed. Its acts were undone (what was not is in `residue`).
+    pub(crate) fn broke(why: String, residue: Vec<Residue>) -> Self {
+        let shown = Shown::Untold { why: vec![why.clone()] };
+        let outcome = Outcome { ended: Ended::Broke { why }, shown, residue };
+        Self { verdict: Verdict::of(&outcome), outcome, measurement: None, judged: Vec::new() }
+    }
+
+    /// The event that ends the stream.
+    pub(crate) fn event(&self) -> EventKind {
+        EventKind::RunEnded { outcome: self.outcome.clone(), verdict: self.verdict }
+    }
+}
+
+/// Computes the numbers and judges them.
+pub(crate) fn conclude(
+    experiment: &Experiment,
+    plan: &Plan,
+    state: &RunState,
+    ended: Ended,
+    recorded: &Recorded,
+    span: (Mono, Mono),
+) -> Finished {
+    let (origin, end) = span;
+    let acts = state.acted();
+    let input = measure::Input {
+        experiment,
+        origin,
+        phases: &state.spans(origin, end),
+        first_effect: state.first_effect(),
+        last_undo: state.last_undo,
+        acts: &acts,
+        observations: &state.observations,
+        names: &recorded.names,
+        due: &recorded.due,
+        doubts: &recorded.doubts,
+        seed: plan.seed,
+    };
+    let measurement = measure::measure(&input, recorded.samples.as_ref());
+    let judged = judge(experiment, &measurement);
+    let effects: Vec<_> = acts.into_iter().map(|(_, effect)| effect).collect();
+    let shown = shown(&judged, &measurement.trust, &effects, state.wanted());
+    let outcome = Outcome { ended, shown, residue: state.residue.clone() };
+    Finished { verdict: Verdict::of(&outcome), outcome, measurement: Some(measurement), judged }
+}

@@ -1,0 +1,128 @@
+//! From a planned act to a verified effect: check again → prepare → journal *Armed* + fsync → act → journal → verify.
+
+use futures_util::future::join_all;
+
+use super::{command, script::Script};
+use crate::{
+    event::EventKind,
+    model::{
+        act::{Effect, EffectStatus, Prepared, Target},
+        instance::Inventory,
+        time::Mono,
+    },
+    plan::recheck::{Skipped, recheck},
+};
+
+/// Does acts that start at once. Acts around instances (replacement stops) come before acts on instances: a zone must not be
+/// refilled between the two. If one target is no longer what was chosen, none of them is touched: fewer victims than asked is no
+/// drill, only harm.
+///
+/// # Errors
+/// When the journal cannot be written, or the inventory cannot be read: nothing that is not in the journal was done.
+pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>) -> Result<Vec<Effect>, String> {
+    let inventory = script.platform.inventory().await.map_err(|error| format!("the inventory could not be read again: {error}"))?;
+    let (fit, mut untouched) = check_again(acts, &inventory, script.clock.now());
+    let (ready, refused) = prepare(script, fit).await;
+    untouched.extend(refused);
+    if !untouched.is_empty() {
+        for effect in &untouched {
+            script.tell(EventKind::Acted { effect: effect.clone() });
+        }
+        return Ok(untouched);
+    }
+    let (instances, around): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| prepared.act.target.instance().is_some());
+    let mut effects = Vec::new();
+    for batch in [around, instances] {
+        if !batch.is_empty() {
+            effects.extend(one_batch(script, &batch).await?);
+        }
+    }
+    Ok(effects)
+}
+
+async fn one_batch(script: &mut Script<'_>, ready: &[Prepared]) -> Result<Vec<Effect>, String> {
+    script.journal.armed(ready).map_err(|error| format!("the journal cannot be written, so nothing was done: {error}"))?;
+    for prepared in ready {
+        script.tell(EventKind::Armed { act: Box::new(prepared.act.clone()), undo: prepared.undo.clone() });
+    }
+    script.pending.extend(ready.iter().cloned());
+
+    let done = act(script, ready).await;
+    let written = script.journal.acted(&done);
+    let verified = verify(script, ready, done).await;
+    for effect in &verified {
+        let at = effect.took_effect.map_or_else(|| script.clock.now(), |bracket| bracket.by);
+        script.tell_at(at, EventKind::Acted { effect: effect.clone() });
+    }
+    written.map_err(|error| format!("the journal cannot be written any more: {error}"))?;
+    Ok(verified)
+}
+
+/// Is each target still the one that was chosen, and not protected meanwhile?
+fn check_again(batch: Vec<Prepared>, inventory: &Inventory, at: Mono) -> (Vec<Prepared>, Vec<Effect>) {
+    let mut fit = Vec::new();
+    let mut effects = Vec::new();
+    for prepared in batch {
+        match prepared.act.target.instance().map(|instance| recheck(instance, inventory)) {
+            None | Some(Ok(())) => fit.push(prepared),
+            Some(Err(skipped)) => effects.push(untouched(&prepared, at, status(&skipped))),
+        }
+    }
+    (fit, effects)
+}
+
+fn status(skipped: &Skipped) -> EffectStatus {
+    match skipped {
+        Skipped::Vanished { .. } | Skipped::Replaced { .. } => EffectStatus::Vanished { found: skipped.to_string() },
+        Skipped::Protected { .. } | Skipped::Relabelled { .. } => EffectStatus::Refused { why: skipped.to_string() },
+    }
+}
+
+/// Makes each undo from the state found now.
+async fn prepare(script: &Script<'_>, fit: Vec<Prepared>) -> (Vec<Prepared>, Vec<Effect>) {
+    let undos = join_all(fit.iter().map(|prepared| async {
+        match prepared.act.target {
+            Target::Command => Ok(prepared.undo.clone()),
+            _ => script.platform.prepare(&prepared.act).await,
+        }
+    }))
+    .await;
+    let mut ready = Vec::new();
+    let mut refused = Vec::new();
+    for (prepared, undo) in fit.into_iter().zip(undos) {
+        match undo {
+            Ok(undo) => ready.push(Prepared { undo, ..prepared }),
+            Err(error) => {
+                refused.push(untouched(&prepared, script.clock.now(), EffectStatus::Refused { why: error.to_string() }));
+            }
+        }
+    }
+    (ready, refused)
+}
+
+async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
+    match ready {
+        [only] if matches!(only.act.target, Target::Command) => vec![command::run(&only.act, script.clock).await],
+        _ => script.platform.inject(ready).await,
+    }
+}
+
+async fn verify(script: &Script<'_>, ready: &[Prepared], done: Vec<Effect>) -> Vec<Effect> {
+    match ready {
+        // A command's exit status is all there is to see.
+        [only] if matches!(only.act.target, Target::Command) => done,
+        _ => script.platform.verify(ready, done).await,
+    }
+}
+
+fn untouched(prepared: &Prepared, at: Mono, status: EffectStatus) -> Effect {
+    Effect {
+        act: prepared.act.id,
+        instance: prepared.act.target.instance().map(|i| i.id.clone()),
+        status,
+        requested: at,
+        answered: None,
+        took_effect: None,
+        source: "checked again before the act".to_owned(),
+    }
+}

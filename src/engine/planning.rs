@@ -1,0 +1,108 @@
+//! Inventory → victims → acts → undos: what `plan` prints and `run` executes. Asks the platform; touches nothing.
+
+use std::{fmt, time::Duration};
+
+use futures_util::future::try_join_all;
+
+use crate::{
+    model::{
+        act::{Act, Prepared},
+        experiment::Experiment,
+        plan::{Plan, PlannedFault, Work},
+    },
+    plan::{self, Drawn, Occupied, Refusal},
+    platform::{Platform, PlatformError},
+};
+
+/// How long the whole planning may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Why there is no plan. Nothing was touched.
+#[derive(Debug)]
+pub enum NotPlanned {
+    /// The platform could not answer.
+    Platform(PlatformError),
+    /// No victims, too many, or a guardrail: every reason at once.
+    Refused(Vec<Refusal>),
+    /// An act's undo cannot be made ready.
+    NotPrepared(String),
+}
+
+impl fmt::Display for NotPlanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform(error) => write!(f, "{error}"),
+            Self::NotPrepared(why) => f.write_str(why),
+            Self::Refused(refusals) => {
+                let lines: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotPlanned {}
+
+/// Draws the victims of an experiment and prepares each act's undo.
+///
+/// # Errors
+/// See [`NotPlanned`].
+pub async fn plan(experiment: &Experiment, platform: &dyn Platform, seed: u64) -> Result<Plan, NotPlanned> {
+    let work = async {
+        let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
+        let drawn = plan::draw_victims(experiment, &inventory, seed, &[]).map_err(NotPlanned::Refused)?;
+        assemble(experiment, platform, drawn).await
+    };
+    tokio::time::timeout(LIMIT, work).await.unwrap_or(Err(NotPlanned::Platform(PlatformError::Timeout(LIMIT))))
+}
+
+/// Draws the victims of one step at the moment it begins, for `bind: at-step`. `pending` are acts of this run that are still in
+/// effect: the caps count them.
+///
+/// # Errors
+/// See [`NotPlanned`].
+pub(crate) async fn bind(
+    experiment: &Experiment,
+    plan: &Plan,
+    number: u32,
+    platform: &dyn Platform,
+    pending: &[Prepared],
+) -> Result<Vec<PlannedFault>, NotPlanned> {
+    let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
+    let drawn = plan::draw_step(experiment, number, &inventory, plan.seed, &occupied(pending)).map_err(NotPlanned::Refused)?;
+    let bound = assemble(experiment, platform, drawn).await?;
+    let faults = bound.steps.into_iter().filter(|step| step.number == number).filter_map(|step| match step.work {
+        Work::Faults(faults) => Some(faults),
+        _ => None,
+    });
+    Ok(faults.flatten().collect())
+}
+
+fn occupied(pending: &[Prepared]) -> Vec<Occupied> {
+    pending
+        .iter()
+        .filter(|prepared| prepared.act.fault.kind().takes_capacity())
+        .filter_map(|prepared| prepared.act.target.instance())
+        .map(|i| Occupied {
+            instance: i.id.clone(),
+            service: i.service.clone(),
+            zone: i.zone.clone(),
+            by: "an earlier step".into(),
+        })
+        .collect()
+}
+
+async fn assemble(experiment: &Experiment, platform: &dyn Platform, drawn: Drawn) -> Result<Plan, NotPlanned> {
+    let expanded = plan::expand(drawn, |fault, victims, group| platform.acts(fault, victims, group));
+    let undos = try_join_all(expanded.acts().map(|act| prepared(platform, act))).await?;
+    expanded
+        .into_plan(&experiment.title, plan::digest(experiment), platform.capabilities().platform, undos)
+        .map_err(NotPlanned::NotPrepared)
+}
+
+async fn prepared(platform: &dyn Platform, act: &Act) -> Result<crate::model::undo::Undo, NotPlanned> {
+    platform
+        .prepare(act)
+        .await
+        .map_err(|error| NotPlanned::NotPrepared(format!("{} of {}: {error}", act.fault.kind(), act.target.says())))
+}

@@ -1,0 +1,70 @@
+//! Recovery: the same undo, from the middle. Replays a journal, reverts whatever may still be in effect, never injects. Run twice,
+//! nothing more happens.
+
+use std::time::Duration;
+
+use super::{
+    ledger::Ledger,
+    undo::{Undone, revert},
+};
+use crate::{
+    clock::Clock,
+    journal::{ActRecord, Journal, JournalError, Store, replay},
+    model::{ids::RunId, outcome::Residue},
+    platform::Platform,
+};
+
+/// How long one act's undo is tried.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a recovery came to.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// What was restored, a sentence each.
+    pub restored: Vec<String>,
+    /// What needed nothing, a sentence each.
+    pub nothing: Vec<String>,
+    /// What could not be undone.
+    pub stuck: Vec<Residue>,
+    /// What the journal itself had lost.
+    pub damage: Option<String>,
+}
+
+/// Undoes what a journal says may still be in effect, the last armed first; puts it away when nothing is left. The caller holds
+/// the lock of the journal's scope, so its run is dead.
+///
+/// # Errors
+/// When the journal cannot be read or written: nothing is undone that could not be recorded.
+pub async fn recover(
+    store: &Store,
+    path: &std::path::Path,
+    platform: &dyn Platform,
+    clock: Clock,
+) -> Result<(RunId, Recovered), JournalError> {
+    let (journal, read) = Journal::reopen(path)?;
+    let Some(replayed) = replay(&read.records) else {
+        return Err(JournalError::NotAJournal { path: path.to_owned(), why: "it does not begin with a header".to_owned() });
+    };
+    let run = replayed.header.run;
+    let mut ledger = Ledger::new(journal);
+    let mut recovered = Recovered { damage: read.damage, ..Recovered::default() };
+    for owed in replayed.owed {
+        let prepared = owed.prepared;
+        let act = prepared.act.id;
+        let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
+        ledger.write(act, ActRecord::Reverting)?;
+        let undone = revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await;
+        ledger.write(act, undone.record())?;
+        match undone {
+            Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
+            Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),
+            Undone::Stuck(why) => {
+                recovered.stuck.push(Residue { act, what: who, why, command: format!("firedrill recover {run}") });
+            }
+        }
+    }
+    if recovered.stuck.is_empty() {
+        ledger.close(store)?;
+    }
+    Ok((run, recovered))
+}

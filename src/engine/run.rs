@@ -1,0 +1,239 @@
+//! Sets a run up and drives it: lock → recovery of a dead predecessor → plan → journal → probes → script → conclusion.
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    conclude::{Finished, conclude},
+    dispatcher::{Dispatcher, Status},
+    emit::Emitter,
+    halt::Halt,
+    ledger::Ledger,
+    planning, recover,
+    script::Script,
+    state::RunState,
+};
+use crate::{
+    clock::{self, Clock},
+    event::{EVENT_VERSION, Event, EventKind},
+    journal::{Header, JOURNAL_VERSION, JournalError, Store},
+    lock::{self, Holder, Lock},
+    measure::Live,
+    model::{environment::Environment, experiment::Experiment, ids::{RunId, Scope}, outcome::Ended, plan::Plan, time::Mono},
+    platform::Platform,
+    probe::{Launch, Prober},
+};
+
+/// What is to be run.
+pub struct Request {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The run's id.
+    pub run: RunId,
+    /// The file it came from, for the report.
+    pub file: Option<String>,
+    /// Where it runs; kept in the journal, so that `recover` reaches the platform again.
+    pub environment: Environment,
+    /// A plan made earlier; its victims and no others. Made now when absent.
+    pub plan: Option<Plan>,
+    /// The seed of a plan that is made now.
+    pub seed: u64,
+    /// The run's folder; exists.
+    pub folder: PathBuf,
+
+}
+
+/// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.
+pub async fn run(
+    request: Request,
+    platform: &dyn Platform,
+    prober: &dyn Prober,
+    halt: &Halt,
+    clock: Clock,
+    events: mpsc::UnboundedSender<Event>,
+) -> Finished {
+    let mut emitter = Emitter::new(clock, events);
+    emitter.emit(
+        clock.now(),
+        EventKind::RunStarted {
+            version: EVENT_VERSION,
+            run: request.run.clone(),
+            tool: concat!("firedrill ", env!("CARGO_PKG_VERSION")).to_owned(),
+            file: request.file.clone(),
+            environment: Some(request.environment.name.clone()),
+            experiment: Box::new(request.experiment.clone()),
+        },
+    );
+    match set_up(&request, platform, clock, &mut emitter).await {
+        Ok(ready) => drive(request, ready, platform, prober, halt, clock, emitter).await,
+        Err(why) => {
+            let finished = Finished::not_started(why);
+            emitter.emit(clock.now(), finished.event());
+            finished
+        }
+    }
+}
+
+/// What a run holds before its first act.
+struct Ready {
+    plan: Plan,
+    ledger: Ledger,
+    store: Store,
+    /// Held until the end of the run: dropping it frees the scope.
+    lock: Lock,
+    state: RunState,
+}
+
+async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitter: &mut Emitter) -> Result<Ready, String> {
+    let scope = platform.scope().await.map_err(|error| error.to_string())?;
+    let store = Store::open().map_err(|error| format!("the journals cannot be kept, so nothing is done: {error}"))?;
+    let lock = take_lock(request, &scope)?;
+    recover_predecessors(&store, &scope, platform, clock, emitter).await?;
+
+    let plan = match &request.plan {
+        Some(plan) => plan.clone(),
+        None => planning::plan(&request.experiment, platform, request.seed).await.map_err(|refused| refused.to_string())?,
+    };
+    if plan.scope != scope {
+        return Err(format!("the plan was made for another place ({}) than this ({scope})", plan.scope));
+    }
+    let ledger = begin_journal(request, &store, &scope, &plan).map_err(|error| format!("nothing is done: {error}"))?;
+    let mut state = RunState::default();
+    let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
+    state.apply(clock.now(), &planned);
+    emitter.emit(clock.now(), planned);
+    Ok(Ready { plan, ledger, store, lock, state })
+}
+
+fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
+    let pid = std::process::id();
+    let holder = Holder {
+        scope: scope.clone(),
+        pid,
+        pid_started: lock::started(pid).unwrap_or_default(),
+        run: request.run.clone(),
+        purpose: request.file.as_ref().map_or_else(|| "drill".to_owned(), |file| format!("run {file}")),
+        since: clock::wall(),
+    };
+    lock::take(&holder).map_err(|error| error.to_string())
+}
+
+fn begin_journal(request: &Request, store: &Store, scope: &Scope, plan: &Plan) -> Result<Ledger, JournalError> {
+    let pid = std::process::id();
+    let header = Header {
+        version: JOURNAL_VERSION,
+        run: request.run.clone(),
+        scope: scope.clone(),
+        plan_digest: plan.experiment.clone(),
+        environment: request.environment.clone(),
+        pid,
+        pid_started: lock::started(pid).unwrap_or_default(),
+        working_directory: std::env::current_dir().unwrap_or_default(),
+    };
+    let mut ledger = Ledger::new(store.create(header)?);
+    ledger.planned(plan.acts())?;
+    Ok(ledger)
+}
+
+/// A run that died on this scope is undone before another one begins. The lock is ours, so none of them lives.
+async fn recover_predecessors(
+    store: &Store,
+    scope: &Scope,
+    platform: &dyn Platform,
+    clock: Clock,
+    emitter: &mut Emitter,
+) -> Result<(), String> {
+    let unfinished = store.unfinished_of(scope).map_err(|error| format!("the journals of earlier runs cannot be read: {error}"))?;
+    for found in unfinished {
+        let (run, recovered) = recover::recover(store, &found.path, platform, clock).await.map_err(|error| error.to_string())?;
+        if let Some(first) = recovered.stuck.first() {
+            return Err(format!("run {run} left something behind that cannot be undone: {} ({})", first.what, first.why));
+        }
+        let undone = recovered.restored.len();
+        let text = format!("run {run} had been interrupted; it was recovered first ({undone} acts undone)");
+        emitter.emit(clock.now(), EventKind::Warning { text });
+    }
+    Ok(())
+}
+
+async fn drive(
+    request: Request,
+    ready: Ready,
+    platform: &dyn Platform,
+    prober: &dyn Prober,
+    halt: &Halt,
+    clock: Clock,
+    mut emitter: Emitter,
+) -> Finished {
+    let Ready { plan, ledger, store, lock, state } = ready;
+    let experiment = &request.experiment;
+    let launch = Launch { probes: experiment.probes.clone(), seed: plan.seed, folder: request.folder.join("samples") };
+    let started = match platform.observe().await {
+        Ok(observations) => prober.launch(launch).map(|running| (observations, running)).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let (observations, running) = match started {
+        Ok(started) => started,
+        Err(why) => {
+            let finished = Finished::not_started(why);
+            close(ledger, &store, &mut emitter, clock);
+            emitter.emit(clock.now(), finished.event());
+            return finished;
+        }
+    };
+    let origin = running.origin();
+    let live = Live::new(experiment, origin);
+    let mut dispatcher = Dispatcher::new(clock, emitter, state, live, running);
+    let (facts, heard) = mpsc::unbounded_channel();
+    let status: watch::Receiver<Status> = dispatcher.status.subscribe();
+    let mut script = Script {
+        clock,
+        experiment,
+        plan: &plan,
+        platform,
+        halt,
+        journal: ledger,
+        facts,
+        status,
+        pending: Vec::new(),
+        recover_with: format!("firedrill recover {}", request.run),
+    };
+    let ended = dispatcher.drive(script.play(), heard, observations, halt).await;
+    let ledger = script.journal;
+    let span = (origin, clock.now());
+    // Everything is undone, or named as residue, which keeps the journal open: from here on nothing can hurt the system.
+    if dispatcher.state.residue.is_empty() {
+        close(ledger, &store, &mut dispatcher.emitter, clock);
+    }
+    drop(lock);
+    finish(&request, &plan, dispatcher, ended, span).await
+}
+
+/// Stops the probes, computes, judges, tells.
+async fn finish(request: &Request, plan: &Plan, dispatcher: Dispatcher, ended: Ended, span: (Mono, Mono)) -> Finished {
+    let Dispatcher { clock, mut emitter, state, prober, .. } = dispatcher;
+    let residue = state.residue.clone();
+    let (experiment, plan) = (request.experiment.clone(), plan.clone());
+    let computed = tokio::task::spawn_blocking(move || {
+        let recorded = prober.stop();
+        conclude(&experiment, &plan, &state, ended, &recorded, span)
+    })
+    .await;
+    let finished = match computed {
+        Ok(finished) => finished,
+        Err(error) => Finished::broke(format!("the numbers could not be computed: {error}"), residue),
+    };
+    if let Some(measurement) = &finished.measurement {
+        emitter.emit(clock.now(), EventKind::Measured { measurement: Box::new(measurement.clone()) });
+        emitter.emit(clock.now(), EventKind::Judged { conditions: finished.judged.clone() });
+    }
+    emitter.emit(clock.now(), finished.event());
+    finished
+}
+
+fn close(ledger: Ledger, store: &Store, emitter: &mut Emitter, clock: Clock) {
+    if let Err(error) = ledger.close(store) {
+        emitter.emit(clock.now(), EventKind::Warning { text: format!("the journal could not be put away: {error}") });
+    }
+}

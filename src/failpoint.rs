@@ -1,0 +1,70 @@
+//! Fail points: places where a test ends the process or makes a call fail. Only with the feature `failpoints`; without it every
+//! function here is empty.
+//!
+//! `FIREDRILL_FAILPOINT=PLACE:N:WHAT` fails at the N-th visit (from 1) of PLACE in this process; several are separated by commas.
+//! PLACE is `journal` for appends, or a name a platform gives its calls. WHAT is `before` and `after` (the process is aborted),
+//! `torn` (half a record is written, then abort), `enospc`, `eio` and `short` (the write fails).
+
+/// What is to go wrong at this visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fail {
+    /// End the process before the call.
+    Before,
+    /// End the process after the call.
+    After,
+    /// Write half of it, then end the process.
+    Torn,
+    /// The disk is full.
+    NoSpace,
+    /// The disk is broken.
+    Io,
+    /// Only a part is written, then the disk is full.
+    Short,
+}
+
+/// Counts a visit of `place`, and says what is to go wrong at it.
+#[cfg(feature = "failpoints")]
+pub fn visit(place: &str) -> Option<Fail> {
+    use std::{
+        collections::BTreeMap,
+        sync::{LazyLock, Mutex, PoisonError},
+    };
+    static VISITS: LazyLock<Mutex<BTreeMap<String, u64>>> = LazyLock::new(Mutex::default);
+    let asked = std::env::var("FIREDRILL_FAILPOINT").ok()?;
+    let count = {
+        let mut visits = VISITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = visits.entry(place.to_owned()).or_default();
+        *count += 1;
+        *count
+    };
+    asked.split(',').find_map(|one| {
+        let mut parts = one.split(':');
+        let here = parts.next()? == place && parts.next()?.parse() == Ok(count);
+        let what = parts.next()?;
+        if !here {
+            return None;
+        }
+        match what {
+            "before" => Some(Fail::Before),
+            "after" => Some(Fail::After),
+            "torn" => Some(Fail::Torn),
+            "enospc" => Some(Fail::NoSpace),
+            "eio" => Some(Fail::Io),
+            "short" => Some(Fail::Short),
+            _ => None,
+        }
+    })
+}
+
+/// Nothing ever goes wrong on purpose in this build.
+#[cfg(not(feature = "failpoints"))]
+pub fn visit(_place: &str) -> Option<Fail> {
+    None
+}
+
+/// Ends the process as a crash does, if the visit asks for it here.
+pub fn crash(at: Option<Fail>, here: Fail) {
+    if at == Some(here) {
+        std::process::abort();
+    }
+}

@@ -1,0 +1,153 @@
+//! What a file means: references to the world, and whether this platform can do what is asked.
+
+use super::{
+    diagnostic::{Diagnostic, Diagnostics},
+    escape::quote,
+    load::Loaded,
+    suggest::{listed, nearest},
+};
+use crate::model::{
+    capabilities::Capabilities,
+    experiment::{FaultStep, Step},
+    quantity::show_duration,
+    selector::{Pick, Take},
+    steady_state::Expect,
+};
+
+/// Names that are known to exist, where somebody knows them (a system file does before anything runs).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Services.
+    pub services: Vec<String>,
+    /// Zones.
+    pub zones: Vec<String>,
+    /// Regions.
+    pub regions: Vec<String>,
+}
+
+/// Checks an experiment against a platform, and against the names that are known, if any.
+pub fn check(loaded: &Loaded, capabilities: &Capabilities, known: Option<&Known>) -> Diagnostics {
+    let mut checker = Checker { loaded, capabilities, known, out: Vec::new() };
+    checker.recovery();
+    for (number, step) in loaded.experiment.method.iter().enumerate() {
+        if let Step::Faults(faults) = step {
+            for (place, fault) in faults.iter().enumerate() {
+                let group = format!("method[{number}].together[{place}]");
+                let path = if loaded.spans.contains_key(&group) { group } else { format!("method[{number}]") };
+                checker.fault(&path, fault);
+            }
+        }
+    }
+    checker.floors();
+    checker.out.into()
+}
+
+struct Checker<'a> {
+    loaded: &'a Loaded,
+    capabilities: &'a Capabilities,
+    known: Option<&'a Known>,
+    out: Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn error(&mut self, path: &str, message: String) -> &mut Diagnostic {
+        let at = self.out.len();
+        self.out.push(self.loaded.error(path, message));
+        &mut self.out[at]
+    }
+
+    fn recovery(&mut self) {
+        let limit = self.loaded.experiment.recovery.limit;
+        for (number, condition) in self.conditions() {
+            let Expect::RecoveredWithin(within) = condition else { continue };
+            if within > limit {
+                let shown = show_duration(limit);
+                self.error(
+                    &format!("steady-state[{number}].recovered-within"),
+                    format!("the recovery phase ends after {shown}: longer is never seen"),
+                )
+                .expected(format!("at most {shown}, or a longer `recovery: {{ limit: … }}`"));
+            }
+        }
+    }
+
+    /// The conditions with their places in the file: an item of the file with several metrics is several conditions.
+    fn conditions(&self) -> Vec<(usize, Expect)> {
+        let recovered = self.loaded.experiment.steady_state.iter().filter(|c| matches!(c.expect, Expect::RecoveredWithin(_)));
+        let items = (0..).take_while(|n| self.loaded.spans.contains_key(&format!("steady-state[{n}]")));
+        let places = items.filter(|n| self.loaded.spans.contains_key(&format!("steady-state[{n}].recovered-within")));
+        places.zip(recovered.map(|c| c.expect.clone())).collect()
+    }
+
+    fn fault(&mut self, path: &str, step: &FaultStep) {
+        let kind = step.fault.kind();
+        let here = format!("{path}.{kind}");
+        if !self.capabilities.can(kind) {
+            let platform = self.capabilities.platform;
+            let can = listed(self.capabilities.faults.iter().map(|f| f.name()), "or");
+            let why = self.capabilities.why_not.get(&kind).cloned();
+            let error = self.error(&format!("{here}#key"), format!("the platform `{platform}` cannot do `{kind}`"));
+            error.expected(can);
+            if let Some(why) = why {
+                error.note(why);
+            }
+        }
+        let target = &step.target;
+        if target.process.is_some() {
+            let allowed = self.loaded.environment.as_ref().is_some_and(|e| e.foreign);
+            if !self.capabilities.foreign {
+                let platform = self.capabilities.platform;
+                self.error(&format!("{here}.process#key"), format!("the platform `{platform}` only knows targets of its own"))
+                    .expected("another target: `service`, `zone`, `name` or `id`");
+            } else if !allowed {
+                self.error(
+                    &format!("{here}.process#key"),
+                    "processes that the tool did not start are not allowed in this environment".to_owned(),
+                )
+                .expected("`foreign: allowed` in the environment, when you are sure");
+            }
+        }
+        if target.unbounded() && !target.all {
+            self.error(&here, "nothing says which targets are meant".to_owned())
+                .expected("`service`, `zone`, `name`, `labels` or `id`; or `all: true` for everything");
+        }
+        if let (Take::Count(take), Some(cap)) = (target.take, self.loaded.experiment.caps.count)
+            && take > cap
+        {
+            self.error(&format!("{here}.take"), format!("`take: {take}` is more than `max-affected: {{ count: {cap} }}` allows"))
+                .expected(format!("at most {cap}, or a higher cap"));
+        }
+        let Some(known) = self.known else { return };
+        for (number, service) in target.services.iter().enumerate() {
+            self.known_name(&format!("{here}.service"), number, "service", service.as_str(), &known.services);
+        }
+        if let Some(Pick::Named(zones)) = &target.zone {
+            for (number, zone) in zones.iter().enumerate() {
+                self.known_name(&format!("{here}.zone"), number, "zone", zone.as_str(), &known.zones);
+            }
+        }
+        if let Some(Pick::Named(regions)) = &target.region {
+            for (number, region) in regions.iter().enumerate() {
+                self.known_name(&format!("{here}.region"), number, "region", region.as_str(), &known.regions);
+            }
+        }
+    }
+
+    fn known_name(&mut self, path: &str, number: usize, what: &str, name: &str, known: &[String]) {
+        if known.iter().any(|k| k == name) {
+            return;
+        }
+        let item = format!("{path}[{number}]");
+        let path = if self.loaded.spans.contains_key(&item) { item } else { path.to_owned() };
+        let names = || known.iter().map(String::as_str);
+        let expected = if known.is_empty() { format!("nothing: the system has no {what}s") } else { listed(names(), "or") };
+        self.error(&path, format!("there is no {what} {}", quote(name))).expected(expected).nearest(nearest(name, names()));
+    }
+
+    fn floors(&mut self) {
+        let Some(known) = self.known else { return };
+        for service in self.loaded.experiment.caps.min_healthy.keys() {
+            self.known_name(&format!("guardrails.min-healthy.{service}#key"), 0, "service", service.as_str(), &known.services);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The HTTP probe: the request, the connection, and what an answer must be.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{probes::COMMON, selector::regex, url};
+use crate::{
+    file::{
+        diagnostic::Sink,
+        escape::quote,
+        read::{self, Fields},
+        table::{Kind, Table, key, must},
+        yaml::{Node, Value},
+    },
+    model::probe::{Connections, HttpExpect, HttpProbe, NameModel, ServedBy, Text, TlsSettings},
+};
+
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
+const NAMES: &[&str] = &["each-connection", "pinned"];
+const BODY_LIMIT: u64 = 64 * 1024;
+
+/// The keys of an HTTP probe.
+pub static HTTP: Table = Table::new(
+    "an http probe",
+    &[
+        must("http", Kind::Text, "the URL"),
+        key("method", Kind::Words(METHODS), "GET when left out"),
+        key("headers", Kind::Map(&Kind::Secret), "headers by name; secrets as `{ env: NAME }` or `{ file: PATH }`"),
+        key("body", Kind::Secret, "the body of the request"),
+        key(
+            "connections",
+            Kind::Words(CONNECTIONS),
+            "a new connection each (a new visitor), one that is there (a browser that came before), or both, drawn and reported apart",
+        ),
+        key("names", Kind::Words(NAMES), "how the host becomes an address: looked up for each connection, or once for ever"),
+        key("addresses", Kind::List(&Kind::Text), "addresses (`ip` or `ip:port`) in place of looking up the host"),
+        key(
+            "expect",
+            Kind::Either(&[Kind::Words(&["unreachable"]), Kind::Table(&EXPECT)]),
+            "what an answer must be; any status from 200 to 299 when left out",
+        ),
+        key("body-limit", Kind::Bytes, "how much of a body is read, more is a failure; 64KiB when left out"),
+        key(
+            "served-by",
+            Kind::Either(&[Kind::Text, Kind::Table(&SERVED_BY)]),
+            "which response headers name the instance and the zone that answered",
+        ),
+        key("tls", Kind::Table(&TLS), "TLS settings"),
+        key("proxy", Kind::Text, "`http://host:port` of a proxy"),
+    ],
+)
+.also(&COMMON);
+
+static EXPECT: Table = Table::new(
+    "`expect`",
+    &[
+        key("status", Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]), "accepted status codes"),
+        key("headers", Kind::Map(&Kind::Text), "headers that must be there with this value"),
+        key("body", Kind::Table(&BODY), "what the body must hold"),
+    ],
+);
+
+static BODY: Table = Table::new(
+    "`body`",
+    &[
+        key("contains", Kind::Text, "this text"),
+        key("matches", Kind::Text, "a match of this regular expression"),
+        key("json", Kind::Map(&Kind::Any), "values by JSON pointer: `{ \"/status\": \"ok\" }`"),
+    ],
+);
+
+static SERVED_BY: Table = Table::new(
+    "`served-by`",
+    &[
+        key("header", Kind::Text, "the response header that names the instance"),
+        key("zone-header", Kind::Text, "the response header that names the zone"),
+    ],
+);
+
+static TLS: Table = Table::new(
+    "`tls`",
+    &[
+        key("ca", Kind::Text, "PEM file with the authorities to trust in place of the system's"),
+        key("certificate", Kind::Text, "PEM file with the client's certificate chain; needs `key`"),
+        key("key", Kind::Text, "PEM file with the client's key"),
+        key("insecure", Kind::Bool, "`true` for no verification; said loudly in the report"),
+    ],
+);
+
+/// Where a secret is found.
+pub static SECRET: Table = Table::new(
+    "a secret",
+    &[
+        key("env", Kind::Text, "the environment variable that holds it"),
+        key("file", Kind::Text, "the file that holds it, without its last newline"),
+    ],
+)
+.one_of(&["env", "file"]);
+
+/// Reads the probe; `fields` has the keys of `HTTP`.
+pub fn http(fields: Fields<'_>, sink: &mut Sink) -> Option<HttpProbe> {
+    let mut scheme = None;
+    let url = fields.get("http", sink, |node, sink| {
+        let text = read::line(node, sink)?.trim();
+        scheme = url::check_url(text, node.span, sink);
+        scheme.map(|_| text.to_owned())
+    });
+    if let (Some("http"), Some(tls)) = (scheme, fields.entry("tls")) {
+        sink.error(tls.key_span, "`tls` has no meaning for an `http://` URL").expected("an `https://` URL, or no `tls`");
+    }
+    let method = fields.get("method", sink, method);
+    let connections = match fields.get("connections", sink, |node, sink| read::word(node, CONNECTIONS, sink)) {
+        Some("new") => Connections::New,
+        Some("keep-alive") => Connections::KeepAlive,
+        _ => Connections::Both,
+    };
+    let names = match fields.get("names", sink, |node, sink| read::word(node, NAMES, sink)) {
+        Some("pinned") => NameModel::Pinned,
+        _ => NameModel::EachConnection,
+    };
+    Some(HttpProbe {
+        url: url.unwrap_or_default(),
+        method: method.unwrap_or("GET").to_owned(),
+        headers: fields.get("headers", sink, headers).unwrap_or_default(),
+        body: fields.get("body", sink, |node, sink| text_or_secret(node, read::text, sink)),
+        connections,
+        names,
+        addresses: fields.get("addresses", sink, addresses).unwrap_or_default(),
+        expect: fields.get("expect", sink, expect).unwrap_or_default(),
+        body_limit: fields.get("body-limit", sink, body_limit).unwrap_or(BODY_LIMIT),
+        served_by: fields.get("served-by", sink, served_by),
+        tls: fields.get("tls", sink, tls).unwrap_or_default(),
+        proxy: fields.get("proxy", sink, proxy),
+    })
+}
+
+fn method(node: &Node, sink: &mut Sink) -> Option<&'static str> {
+    if let Some(found) = node.text().and_then(|t| METHODS.iter().find(|m| m.eq_ignore_ascii_case(t))) {
+        return Some(found);
+    }
+    read::word(node, METHODS, sink)
+}
+
+fn body_limit(node: &Node, sink: &mut Sink) -> Option<u64> {
+    let limit = read::bytes(node, sink)?;
+    if limit == 0 {
+        sink.error(node.span, "a limit of 0 refuses every body").expected("a size above zero, like `64KiB`");
+    }
+    Some(limit)
+}
+
+fn addresses(node: &Node, sink: &mut Sink) -> Option<Vec<String>> {
+    let items = read::list(node, "addresses", sink)?;
+    if items.is_empty() {
+        sink.error(node.span, "the list is empty").expected("at least one address, or no `addresses`");
+    }
+    let texts = items.iter().filter_map(|item| {
+        let text = read::line(item, sink)?;
+        url::check_ip(text, item.span, sink).then(|| text.to_owned())
+    });
+    Some(texts.collect())
+}
+
+/// Text, or `{ env: NAME }`, or `{ file: PATH }`.
+fn text_or_secret<'n>(node: &'n Node, plain: fn(&'n Node, &mut Sink) -> Option<&'n str>, sink: &mut Sink) -> Option<Text> {
+    if !matches!(node.value, Value::Map(_)) {
+        return plain(node, sink).map(|t| Text::Plain(t.to_owned()));
+    }
+    let fields = Fields::new(node, &SECRET, sink)?;
+    if let Some(name) = fields.get("env", sink, read::line) {
+        let fine = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.as_bytes()[0].is_ascii_digit();
+        if !fine {
+            let span = fields.node("env").map_or(fields.span, |n| n.span);
+            sink.error(span, format!("{} is not the name of an environment variable", quote(name)))
+                .expected("letters, digits and `_`, without `$`");
+        }
+        return Some(Text::Env(name.to_owned()));
+    }
+    let path = fields.get("file", sink, read::line)?;
+    Some(Text::File(sink.source().beside(path).display().to_string()))
+}
+
+/// Headers that carry a secret by their nature.
+fn looks_secret(name: &str) -> bool {
+    const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+    const PARTS: [&str; 7] = ["api-key", "apikey", "token", "secret", "password", "credential", "session-id"];
+    WHOLE.contains(&name) || PARTS.iter().any(|p| name.contains(p))
+}
+
+fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
+    const OURS: [&str; 5] = ["host", "connection", "content-length", "transfer-encoding", "upgrade"];
+    let mut out: Vec<(String, Text)> = Vec::new();
+    for entry in read::map(node, "headers by name", sink)? {
+        let name = entry.key.to_ascii_lowercase();
+        if !header_name(&entry.key, entry.key_span, sink) {
+            continue;
+        }
+        if OURS.contains(&name.as_str()) {
+            sink.error(entry.key_span, format!("the header {} is set by the probe itself", quote(&entry.key))).expected("another header");
+            continue;
+        }
+        if out.iter().any(|(n, _)| *n == name) {
+            sink.error(entry.key_span, format!("the header {} is there twice", quote(&entry.key)))
+                .expected("each header once; upper and lower case are the same");
+            continue;
+        }
+        let value = text_or_secret(&entry.value, header_value, sink);
+        if matches!(value, Some(Text::Plain(_))) && looks_secret(&name) {
+            sink.source().hide(entry.value.span);
+            let variable = name.to_ascii_uppercase().replace('-', "_");
+            sink.error(entry.key_span, format!("the header {} holds a secret, and secrets are never written in a file", quote(&entry.key)))
+                .expected(format!("`{name}: {{ env: {variable} }}` or `{name}: {{ file: PATH }}`"));
+            continue;
+        }
+        if let Some(value) = value {
+            out.push((name, value));
+        }
+    }
+    Some(out)
+}
+
+fn header_name(text: &str, span: crate::file::Span, sink: &mut Sink) -> bool {
+    if http::HeaderName::from_bytes(text.as_bytes()).is_ok() {
+        return true;
+    }
+    sink.error(span, format!("{} is not the name of a header", quote(text))).expected("letters, digits and `-`, like `x-served-by`");
+    false
+}
+
+fn header_value<'n>(node: &'n Node, sink: &mut Sink) -> Option<&'n str> {
+    let text = read::text(node, sink)?;
+    if http::HeaderValue::from_str(text).is_ok() {
+        return Some(text);
+    }
+    sink.error(read::head(node), "the value of a header holds a line end or another control character")
+        .expected("one line of visible characters");
+    None
+}
+
+fn expect(node: &Node, sink: &mut Sink) -> Option<HttpExpect> {
+    if !matches!(node.value, Value::Map(_)) {
+        if node.text() == Some("unreachable") {
+            return Some(HttpExpect { unreachable: true, ..HttpExpect::default() });
+        }
+        return read::wrong(node, "`unreachable`, or a map like `{ status: 200, body: { contains: \"ok\" } }`", sink);
+    }
+    let fields = Fields::new(node, &EXPECT, sink)?;
+    let mut out = HttpExpect::default();
+    if let Some(node) = fields.node("status") {
+        let items = read::one_or_many(node);
+        if items.is_empty() {
+            sink.error(node.span, "the list is empty, and would accept nothing").expected("at least one status code");
+        }
+        out.status = items.iter().filter_map(|item| read::integer_in(item, 100..=599, sink)).map(|n| n as u16).collect();
+    }
+    if let Some(Value::Map(entries)) = fields.node("headers").map(|n| &n.value) {
+        for entry in entries {
+            if header_name(&entry.key, entry.key_span, sink)
+                && let Some(value) = header_value(&entry.value, sink)
+            {
+                out.headers.insert(entry.key.to_ascii_lowercase(), value.to_owned());
+            }
+        }
+    } else if let Some(node) = fields.node("headers") {
+        read::map(node, "headers by name", sink);
+    }
+    if let Some(body) = fields.get("body", sink, |node, sink| Fields::new(node, &BODY, sink)) {
+        out.body_contains = body.text("contains", sink);
+        out.body_matches = body.get("matches", sink, regex);
+        out.json = body.get("json", sink, pointers).unwrap_or_default();
+        if !["contains", "matches", "json"].iter().any(|k| body.has(k)) {
+            sink.error(body.span, "nothing is expected of the body").expected("`contains`, `matches` or `json`");
+        }
+    }
+    Some(out)
+}
+
+fn pointers(node: &Node, sink: &mut Sink) -> Option<BTreeMap<String, Json>> {
+    let mut out = BTreeMap::new();
+    for entry in read::map(node, "values by JSON pointer", sink)? {
+        // RFC 6901: empty, or parts that begin with `/`, in which `~` is followed by 0 or 1.
+        let tildes = entry.key.match_indices('~').all(|(at, _)| matches!(entry.key.as_bytes().get(at + 1), Some(b'0' | b'1')));
+        if !entry.key.starts_with('/') || !tildes {
+            sink.error(entry.key_span, format!("{} is not a JSON pointer", quote(&entry.key)))
+                .expected("a pointer like `/user/name` or `/items/0` (RFC 6901)");
+            continue;
+        }
+        out.insert(entry.key.clone(), json(&entry.value));
+    }
+    Some(out)
+}
+
+/// A value as JSON: what is quoted is text; numbers, `true`, `false` and nothing are themselves.
+pub fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Scalar(_) if node.is_null() => Json::Null,
+        Value::Scalar(scalar) if scalar.quoted => Json::String(scalar.text.clone()),
+        Value::Scalar(scalar) => match serde_json::from_str::<Json>(&scalar.text) {
+            Ok(value @ (Json::Number(_) | Json::Bool(_))) => value,
+            _ => Json::String(scalar.text.clone()),
+        },
+        Value::Seq(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => entries.iter().map(|e| (e.key.clone(), json(&e.value))).collect(),
+    }
+}
+
+fn served_by(node: &Node, sink: &mut Sink) -> Option<ServedBy> {
+    let header = |node: &Node, sink: &mut Sink| {
+        let text = read::line(node, sink)?;
+        header_name(text, node.span, sink).then(|| text.to_ascii_lowercase())
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        return Some(ServedBy { header: header(node, sink), zone_header: None });
+    }
+    let fields = Fields::new(node, &SERVED_BY, sink)?;
+    if !fields.has("header") && !fields.has("zone-header") {
+        sink.error(fields.span, "no header is named").expected("`header`, `zone-header` or both");
+    }
+    Some(ServedBy { header: fields.get("header", sink, header), zone_header: fields.get("zone-header", sink, header) })
+}
+
+fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSettings> {
+    let fields = Fields::new(node, &TLS, sink)?;
+    let path = |key: &str, sink: &mut Sink| fields.get(key, sink, read::line).map(|p| sink.source().beside(p).display().to_string());
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        if fields.has(one) && !fields.has(other) {
+            sink.error(fields.key_span(one), format!("`{one}` needs `{other}` beside it")).expected("both, or none of them");
+        }
+    }
+    Some(TlsSettings {
+        ca: path("ca", sink),
+        certificate: path("certificate", sink),
+        key: path("key", sink),
+        insecure: fields.flag("insecure", sink),
+    })
+}
+
+fn proxy(node: &Node, sink: &mut Sink) -> Option<String> {
+    let text = read::line(node, sink)?;
+    let address = text.strip_prefix("http://").map(|a| a.trim_end_matches('/'));
+    let Some(address) = address else {
+        sink.error(node.span, format!("{} is not a proxy that can be used", quote(text))).expected("`http://host:port`");
+        return None;
+    };
+    url::check_address(address, node.span, sink).then(|| text.to_owned())
+}

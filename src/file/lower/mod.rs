@@ -1,0 +1,16 @@
+//! From the tree to the experiment: every key is known here, with its type, its default and what it may not be.
+//!
+//! One file a concept, each with its key tables beside the code that reads them.
+
+pub mod experiment;
+pub mod faults;
+pub mod guardrails;
+pub mod http;
+pub mod method;
+pub mod probes;
+pub mod schedule;
+pub mod selector;
+pub mod steady_state;
+pub mod url;
+
+pub use experiment::{EXPERIMENT, experiment};

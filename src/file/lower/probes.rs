@@ -1,0 +1,170 @@
+//! Probes: what measures. The key that names the kind decides which other keys may stand beside it.
+
+use std::time::Duration;
+
+use super::{http, url};
+use crate::{
+    file::{
+        diagnostic::Sink,
+        escape::quote,
+        read::{self, Fields},
+        suggest::{listed, nearest},
+        table::{Kind, Table, key, must},
+        yaml::{Entry, Node, Value},
+    },
+    model::{
+        probe::{CommandProbe, ProbeKind, ProbeSpec, TcpProbe},
+        quantity::Rate,
+    },
+};
+
+/// Keys of every probe.
+pub static COMMON: Table = Table::new(
+    "a probe",
+    &[
+        key(
+            "rate",
+            Kind::Rate,
+            "requests per second, sent when they are due whether or not earlier ones were answered; 10/s when left out",
+        ),
+        key("timeout", Kind::Duration, "the deadline of a request over everything, from its due time; 1s when left out"),
+        key("slow", Kind::Duration, "a success slower than this is counted as slow"),
+    ],
+);
+
+static TCP: Table = Table::new(
+    "a tcp probe",
+    &[
+        must("tcp", Kind::Text, "`host:port` to connect to"),
+        key("send", Kind::Text, "sent after connecting"),
+        key("receive", Kind::Text, "must be received after that"),
+        key("expect", Kind::Words(&["reachable", "unreachable"]), "`unreachable` for a door that must be closed"),
+    ],
+)
+.also(&COMMON);
+
+static COMMAND: Table = Table::new(
+    "a command probe",
+    &[
+        must("command", Kind::List(&Kind::Text), "the program and its arguments, without a shell"),
+        key("status", Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]), "exit statuses that count as success; 0 when left out"),
+    ],
+)
+.also(&COMMON);
+
+/// The kinds of probes.
+pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND];
+
+/// Kinds that the design names and this version does not have.
+const LATER: [&str; 7] = ["journey", "ledger", "dns", "websocket", "redis", "postgres", "prometheus"];
+
+/// The most requests of one probe that may wait for an answer at once.
+const MOST_IN_FLIGHT: f64 = 100_000.0;
+
+/// The names of the probes, also of those that are wrong otherwise: a condition on one is then not a second error.
+pub fn names(node: Option<&Node>) -> Vec<String> {
+    match node.map(|n| &n.value) {
+        Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The probes, in file order.
+pub fn probes(node: &Node, sink: &mut Sink) -> Option<Vec<ProbeSpec>> {
+    let entries = read::map(node, "probes by name, like `home: { http: \"http://127.0.0.1:8080/\" }`", sink)?;
+    if entries.is_empty() {
+        sink.error(node.span, "there are no probes: nothing would be measured")
+            .expected("at least one, like `home: { http: \"http://127.0.0.1:8080/\" }`");
+    }
+    if entries.len() > 1000 {
+        sink.error(node.span, format!("there are {} probes", entries.len())).expected("at most 1000");
+        return None;
+    }
+    Some(entries.iter().filter_map(|entry| probe(entry, sink)).collect())
+}
+
+fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
+    let name = read::name(&entry.key, entry.key_span, sink);
+    let fields = read::map(&entry.value, "a probe", sink)?;
+    if let Some(later) = fields.iter().find(|f| LATER.contains(&f.key.as_str())) {
+        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key))
+            .expected("`http`, `tcp` or `command`");
+        return None;
+    }
+    let kinds: Vec<&Entry> = fields.iter().filter(|f| matches!(f.key.as_str(), "http" | "tcp" | "command")).collect();
+    let (kind, spec) = match kinds.as_slice() {
+        [] => {
+            let known = ["http", "tcp", "command"];
+            let near = fields.iter().find_map(|f| nearest(&f.key, known).map(|n| (f.key_span, n)));
+            let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
+            sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
+                .expected("`http: URL`, `tcp: host:port` or `command: [program, argument]`")
+                .nearest(near);
+            return None;
+        }
+        [kind] => match kind.key.as_str() {
+            "http" => {
+                let fields = Fields::new(&entry.value, &http::HTTP, sink)?;
+                (http::http(fields, sink).map(|h| ProbeKind::Http(Box::new(h))), fields)
+            }
+            "tcp" => {
+                let fields = Fields::new(&entry.value, &TCP, sink)?;
+                (Some(ProbeKind::Tcp(tcp(fields, sink))), fields)
+            }
+            _ => {
+                let fields = Fields::new(&entry.value, &COMMAND, sink)?;
+                (command(fields, sink).map(ProbeKind::Command), fields)
+            }
+        },
+        [first, second, ..] => {
+            sink.error(second.key_span, format!("a probe is of one kind: {}", listed(kinds.iter().map(|k| k.key.as_str()), "or")))
+                .expected("one of them; a second probe for the other")
+                .note_at(first.key_span, format!("`{}` is given here", first.key));
+            return None;
+        }
+    };
+    let rate = spec.rate("rate", sink).unwrap_or(Rate(10.0));
+    let timeout = spec.get("timeout", sink, read::some_time).unwrap_or(Duration::from_secs(1));
+    let slow = spec.get("slow", sink, read::some_time);
+    if let Some(slow) = slow.filter(|slow| *slow >= timeout) {
+        let at = spec.node("slow").map_or(spec.span, |n| n.span);
+        let shown = crate::model::quantity::show_duration(timeout);
+        sink.error(at, format!("a success is never slower than {}: the timeout is {shown}", crate::model::quantity::show_duration(slow)))
+            .expected(format!("less than {shown}, or a longer `timeout`"));
+    }
+    let in_flight = rate.0 * timeout.as_secs_f64();
+    if in_flight > MOST_IN_FLIGHT {
+        let key = if spec.has("timeout") { "timeout" } else { "rate" };
+        sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
+            .expected("at most 100,000: a lower `rate` or a shorter `timeout`");
+    }
+    Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
+}
+
+fn tcp(fields: Fields<'_>, sink: &mut Sink) -> TcpProbe {
+    let address = fields.get("tcp", sink, |node, sink| {
+        let text = read::line(node, sink)?;
+        url::check_address(text, node.span, sink).then(|| text.to_owned())
+    });
+    let expect = fields.get("expect", sink, |node, sink| read::word(node, &["reachable", "unreachable"], sink));
+    let probe = TcpProbe {
+        address: address.unwrap_or_default(),
+        send: fields.text("send", sink),
+        receive: fields.text("receive", sink),
+        unreachable: expect == Some("unreachable"),
+    };
+    if probe.unreachable && (probe.send.is_some() || probe.receive.is_some()) {
+        sink.error(fields.key_span("expect"), "a door that is closed neither takes nor gives anything")
+            .expected("`expect: unreachable` without `send` and `receive`");
+    }
+    probe
+}
+
+fn command(fields: Fields<'_>, sink: &mut Sink) -> Option<CommandProbe> {
+    let command = fields.get("command", sink, read::command);
+    let status = fields.node("status").map(|node| {
+        let items = read::one_or_many(node);
+        items.iter().filter_map(|item| read::integer_in(item, 0..=255, sink)).map(|n| n as i32).collect()
+    });
+    Some(CommandProbe { command: command?, status: status.unwrap_or_default() })
+}

@@ -1,0 +1,102 @@
+//! The second stage: victims → acts → plan. The engine asks the platform for each act's undo between the two functions.
+
+use super::victims::{Drawn, DrawnWork};
+use crate::model::{
+    act::{Act, Group, Prepared, Target},
+    fault::Fault,
+    ids::ActId,
+    instance::Instance,
+    plan::{PLAN_VERSION, Plan, PlannedFault, PlannedStep, Work},
+    undo::Undo,
+};
+
+/// Drawn victims with their acts, waiting for the undos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expanded {
+    drawn: Drawn,
+    /// For each step, for each fault, its acts.
+    acts: Vec<Vec<Vec<Act>>>,
+}
+
+/// Turns victims into acts, numbered within each step in the order in which they are done. `acts_of` is `Platform::acts`.
+/// `suspend-replacement` for which the platform gives nothing becomes one act on the group.
+pub fn expand(drawn: Drawn, acts_of: impl Fn(&Fault, &[Instance], &Group) -> Vec<(Fault, Target)>) -> Expanded {
+    let mut acts = Vec::new();
+    for step in &drawn.steps {
+        let DrawnWork::Faults(faults) = &step.work else {
+            acts.push(Vec::new());
+            continue;
+        };
+        let mut number = 0;
+        let mut of_step = Vec::new();
+        for fault in faults {
+            let mut parts = if fault.bound_at_step { Vec::new() } else { acts_of(&fault.fault, &fault.victims, &fault.group) };
+            if parts.is_empty() && fault.fault == Fault::SuspendReplacement && !fault.bound_at_step {
+                parts.push((fault.fault.clone(), Target::Group(fault.group.clone())));
+            }
+            let numbered = parts.into_iter().map(|(fault, target)| {
+                number += 1;
+                Act { id: ActId { step: step.number, act: number }, fault, target }
+            });
+            of_step.push(numbered.collect());
+        }
+        acts.push(of_step);
+    }
+    Expanded { drawn, acts }
+}
+
+impl Expanded {
+    /// All acts in the order in which they are done: ask `Platform::prepare` for each.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        self.acts.iter().flatten().flatten()
+    }
+
+    /// Joins the undos, one for each of [`Expanded::acts`] in their order, to the plan. `experiment` is its `digest`.
+    ///
+    /// # Errors
+    /// When there are not exactly as many undos as acts.
+    pub fn into_plan(self, title: &str, experiment: String, platform: &str, undos: impl IntoIterator<Item = Undo>) -> Result<Plan, String> {
+        let wanted = self.acts().count();
+        let mut undos = undos.into_iter();
+        let mut steps = Vec::new();
+        for (step, acts) in self.drawn.steps.into_iter().zip(self.acts) {
+            let work = match step.work {
+                DrawnWork::Wait(d) => Work::Wait(d),
+                DrawnWork::Command(c) => Work::Command(c),
+                DrawnWork::Faults(faults) => {
+                    let mut planned = Vec::new();
+                    for (f, acts) in faults.into_iter().zip(acts) {
+                        let acts: Vec<Prepared> = acts.into_iter().zip(&mut undos).map(|(act, undo)| Prepared { act, undo }).collect();
+                        planned.push(PlannedFault {
+                            fault: f.fault,
+                            zone: f.zone,
+                            region: f.region,
+                            matched: f.matched,
+                            hold: f.hold,
+                            acts,
+                            bound_at_step: f.bound_at_step,
+                        });
+                    }
+                    Work::Faults(planned)
+                }
+            };
+            steps.push(PlannedStep { number: step.number, work });
+        }
+        let plan = Plan {
+            version: PLAN_VERSION,
+            title: title.to_owned(),
+            experiment,
+            platform: platform.to_owned(),
+            scope: self.drawn.scope,
+            seed: self.drawn.seed,
+            steps,
+            caps: self.drawn.caps,
+            notes: self.drawn.notes,
+        };
+        let joined = plan.acts().count();
+        if joined != wanted || undos.next().is_some() {
+            return Err(format!("{wanted} acts were prepared, but the number of undos differs"));
+        }
+        Ok(plan)
+    }
+}

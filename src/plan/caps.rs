@@ -1,0 +1,194 @@
+//! The blast radius: how many instances are affected at most at any time, against what the caps allow.
+//!
+//! Steps follow each other, so what overlaps in time is: everything in one step, and whatever earlier steps did without a hold.
+//! Instances that are down already count as used: a service at half strength does not lose another half.
+//! A share is rounded down, also to zero: losing the only instance of a service has to be allowed in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    draw::floor_share,
+    refusal::{Refusal, RefusalKind},
+    victims::{DrawnFault, DrawnStep, DrawnWork, Occupied},
+};
+use crate::model::{
+    blast_radius::{Caps, MinHealthy},
+    fault::FaultKind,
+    ids::{InstanceId, Service, Zone},
+    instance::{Instance, InstanceState, Inventory},
+    plan::CapUse,
+};
+
+/// An instance in the count: where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Hit<'a> {
+    id: &'a InstanceId,
+    service: &'a Service,
+    zone: &'a Zone,
+}
+
+/// Numbers about a service or a zone in the inventory.
+#[derive(Debug, Default, Clone, Copy)]
+struct Strength {
+    present: usize,
+    serving: usize,
+}
+
+/// Whether a fault's victims stay affected after its step: it has no hold, and does not end by itself.
+pub fn lasts(fault: &DrawnFault) -> bool {
+    fault.hold.is_none() && fault.fault.kind() != FaultKind::Restart
+}
+
+/// Checks all caps over all steps. Gives what is used of each cap, or adds refusals.
+pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[Occupied], refusals: &mut Vec<Refusal>) -> Vec<CapUse> {
+    let mut by_service: BTreeMap<&Service, Strength> = BTreeMap::new();
+    let mut by_zone: BTreeMap<&Zone, Strength> = BTreeMap::new();
+    let serving_ids: BTreeSet<&InstanceId> = inventory.instances.iter().filter(|i| i.serving()).map(|i| &i.id).collect();
+    for i in inventory.instances.iter().filter(|i| i.state != InstanceState::Gone) {
+        add(by_service.entry(&i.service).or_default(), i);
+        add(by_zone.entry(&i.zone).or_default(), i);
+    }
+    let elsewhere: BTreeSet<Hit<'_>> = others.iter().map(|o| Hit { id: &o.instance, service: &o.service, zone: &o.zone }).collect();
+
+    let mut lasting = elsewhere;
+    let mut tally =
+        Tally { caps, by_service, by_zone, serving_ids, desired: &inventory.desired, uses: BTreeMap::new(), broken: BTreeSet::new() };
+    for step in steps {
+        let DrawnWork::Faults(faults) = &step.work else { continue };
+        let mut now = lasting.clone();
+        let mut touched = false;
+        for fault in faults.iter().filter(|f| f.fault.kind().takes_capacity()) {
+            for v in &fault.victims {
+                touched = true;
+                let hit = Hit { id: &v.id, service: &v.service, zone: &v.zone };
+                if lasts(fault) {
+                    lasting.insert(hit.clone());
+                }
+                now.insert(hit);
+            }
+        }
+        if touched {
+            tally.count(step.number, &now, refusals);
+        }
+    }
+    tally.uses.into_values().collect()
+}
+
+fn add(strength: &mut Strength, i: &Instance) {
+    strength.present += 1;
+    strength.serving += usize::from(i.serving());
+}
+
+struct Tally<'a> {
+    caps: &'a Caps,
+    by_service: BTreeMap<&'a Service, Strength>,
+    by_zone: BTreeMap<&'a Zone, Strength>,
+    serving_ids: BTreeSet<&'a InstanceId>,
+    desired: &'a BTreeMap<Service, u32>,
+    uses: BTreeMap<String, CapUse>,
+    /// What was refused already: one refusal a cap, at the first step that breaks it.
+    broken: BTreeSet<String>,
+}
+
+impl<'a> Tally<'a> {
+    fn count(&mut self, step: u32, hits: &BTreeSet<Hit<'a>>, refusals: &mut Vec<Refusal>) {
+        let caps = self.caps;
+        let mut per_service: BTreeMap<&Service, Vec<&Hit<'a>>> = BTreeMap::new();
+        let mut per_zone: BTreeMap<&Zone, Vec<&Hit<'a>>> = BTreeMap::new();
+        for hit in hits {
+            per_service.entry(hit.service).or_default().push(hit);
+            per_zone.entry(hit.zone).or_default().push(hit);
+        }
+        for (service, hit) in &per_service {
+            let strength = self.by_service.get(service).copied().unwrap_or_default();
+            let total = self.desired.get(*service).map_or(strength.present, |&d| d as usize);
+            let healthy_hits = hit.iter().filter(|h| self.serving_ids.contains(h.id)).count();
+            let down = total.saturating_sub(strength.serving);
+            // What is hit although it is down already is not counted twice.
+            let used = (healthy_hits + down).max(hit.len());
+            let share = caps.service;
+            let origin = if caps.service_stated { "" } else { " (default)" };
+            let rule = format!("max-affected.service: {share}{origin}");
+            let needed = (used * 100).div_ceil(total.max(1)).min(100);
+            let already = if down > 0 { format!(", {down} of them down already") } else { String::new() };
+            self.one(step, format!("service {service}"), used, floor_share(share, total), total, rule, refusals, |allowed| {
+                (
+                    format!("service {service} has {total} instance{}{already}; {} allows {allowed} to be affected at a time, this plan would come to {used}", s(total), cap_name(caps)),
+                    format!("take fewer, or, if that is meant, write `guardrails: {{ max-affected: {{ service: {needed}% }} }}`"),
+                )
+            });
+            self.floor(step, service, strength.serving.saturating_sub(healthy_hits), total, refusals);
+        }
+        if let Some(share) = caps.zone {
+            for (zone, hit) in &per_zone {
+                let total = self.by_zone.get(zone).copied().unwrap_or_default().present;
+                let used = hit.len();
+                let needed = (used * 100).div_ceil(total.max(1)).min(100);
+                self.one(step, format!("zone {zone}"), used, floor_share(share, total), total, format!("max-affected.zone: {share}"), refusals, |allowed| {
+                    (
+                        format!("zone {zone} has {total} instance{}; the cap of {share} of a zone allows {allowed} to be affected at a time, this plan would come to {used}", s(total)),
+                        format!("take fewer, or write `guardrails: {{ max-affected: {{ zone: {needed}% }} }}`"),
+                    )
+                });
+            }
+        }
+        if let Some(count) = caps.count {
+            let total = self.by_service.values().map(|s| s.present).sum();
+            let used = hits.len();
+            self.one(step, "in all".to_owned(), used, count as usize, total, format!("max-affected.count: {count}"), refusals, |allowed| {
+                (
+                    format!("at most {allowed} instance{} may be affected at a time in all, this plan would come to {used}", s(allowed)),
+                    format!("take fewer, or write `guardrails: {{ max-affected: {{ count: {used} }} }}`"),
+                )
+            });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row of a table; a struct would only repeat the names")]
+    fn one(
+        &mut self,
+        step: u32,
+        of: String,
+        used: usize,
+        allowed: usize,
+        total: usize,
+        rule: String,
+        refusals: &mut Vec<Refusal>,
+        words: impl FnOnce(usize) -> (String, String),
+    ) {
+        if used > allowed && self.broken.insert(of.clone()) {
+            let (what, remedy) = words(allowed);
+            refusals.push(Refusal { step: Some(step), kind: RefusalKind::Cap, what, remedy });
+        }
+        let entry = self.uses.entry(of.clone()).or_insert(CapUse { of, used: 0, allowed: allowed as u32, total: total as u32, rule });
+        entry.used = entry.used.max(used as u32);
+    }
+
+    fn floor(&mut self, step: u32, service: &Service, left: usize, desired: usize, refusals: &mut Vec<Refusal>) {
+        let Some(&floor) = self.caps.min_healthy.get(service) else { return };
+        let (needed, says) = match floor {
+            MinHealthy::Count(n) => (n as usize, n.to_string()),
+            MinHealthy::Percent(share) => ((share.0 * desired as f64 - 1e-9).ceil().max(0.0) as usize, share.to_string()),
+        };
+        if left < needed && self.broken.insert(format!("min-healthy {service}")) {
+            refusals.push(Refusal {
+                step: Some(step),
+                kind: RefusalKind::MinHealthy,
+                what: format!(
+                    "{left} healthy instance{} of {service} would remain, and `min-healthy: {{ {service}: {says} }}` asks for {needed}",
+                    s(left)
+                ),
+                remedy: "take fewer, lower the floor, or wait until more are healthy".to_owned(),
+            });
+        }
+    }
+}
+
+fn cap_name(caps: &Caps) -> String {
+    if caps.service_stated { format!("the file's cap of {}", caps.service) } else { format!("the default cap of {}", caps.service) }
+}
+
+/// The plural's letter.
+fn s(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}

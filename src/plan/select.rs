@@ -1,0 +1,179 @@
+//! Selector × inventory → matches, and who was left out although the selector named it.
+
+use std::collections::BTreeSet;
+
+use globset::{Glob, GlobMatcher};
+use regex_lite::Regex;
+
+use crate::model::{
+    ids::{InstanceId, Region, Service, Zone},
+    instance::{Instance, InstanceState, Inventory},
+    selector::{Pick, ProcessMatch, Selector},
+};
+
+/// The label that says what a part of the system does for the others; `balancer` is the only value with a meaning here.
+pub const ROLE: &str = "firedrill.role";
+/// Labels by which a platform describes a process that the tool did not start.
+pub const PROCESS_PID_FILE: &str = "process.pid-file";
+/// The path of its executable.
+pub const PROCESS_EXECUTABLE: &str = "process.executable";
+/// Its arguments, joined by one space.
+pub const PROCESS_ARGUMENTS: &str = "process.arguments";
+
+/// What a selector found. All lists are sorted by id, whatever the order of the inventory.
+#[derive(Debug, Default)]
+pub struct Matches<'a> {
+    /// May be chosen.
+    pub eligible: Vec<&'a Instance>,
+    /// Named by the selector, but protected.
+    pub protected: Vec<&'a Instance>,
+    /// Named by the selector, but not running.
+    pub not_running: Vec<&'a Instance>,
+    /// Would match, but the tool did not start it and the selector does not ask for processes.
+    pub foreign: Vec<&'a Instance>,
+}
+
+/// A selector whose patterns are compiled.
+pub struct Compiled<'a> {
+    selector: &'a Selector,
+    services: BTreeSet<&'a Service>,
+    ids: BTreeSet<&'a InstanceId>,
+    name: Option<GlobMatcher>,
+    executable: Option<GlobMatcher>,
+    arguments: Option<Regex>,
+}
+
+impl<'a> Compiled<'a> {
+    /// Compiles the patterns.
+    ///
+    /// # Errors
+    /// What is wrong with a pattern, in words.
+    pub fn new(selector: &'a Selector) -> Result<Self, String> {
+        let glob =
+            |text: &str| Glob::new(text).map(|g| g.compile_matcher()).map_err(|e| format!("`{text}` is not a name pattern: {}", e.kind()));
+        let (executable, arguments) = match &selector.process {
+            Some(ProcessMatch::Command { executable, arguments }) => (
+                Some(glob(executable)?),
+                arguments.as_ref().map(|a| Regex::new(a).map_err(|e| format!("`{a}` is not a regular expression: {e}"))).transpose()?,
+            ),
+            _ => (None, None),
+        };
+        Ok(Self {
+            services: selector.services.iter().collect(),
+            ids: selector.ids.iter().collect(),
+            name: selector.name.as_deref().map(glob).transpose()?,
+            executable,
+            arguments,
+            selector,
+        })
+    }
+
+    /// Whether the criteria hold, leaving aside protection, state, origin, and random zones and regions.
+    fn fits(&self, i: &Instance) -> bool {
+        let s = self.selector;
+        (self.services.is_empty() || self.services.contains(&i.service))
+            && (self.ids.is_empty() || self.ids.contains(&i.id))
+            && self.name.as_ref().is_none_or(|g| g.is_match(&i.name))
+            && s.labels.iter().all(|(k, v)| i.labels.get(k) == Some(v))
+            && named(s.zone.as_ref(), &i.zone)
+            && named(s.region.as_ref(), &i.region)
+            && self.fits_process(i)
+            && (self.reaches_balancers() || !is_balancer(i))
+    }
+
+    fn fits_process(&self, i: &Instance) -> bool {
+        let label = |key: &str| i.labels.get(key).map_or("", String::as_str);
+        match &self.selector.process {
+            None => true,
+            Some(ProcessMatch::PidFile(path)) => !i.managed && label(PROCESS_PID_FILE) == path,
+            Some(ProcessMatch::Command { .. }) => {
+                !i.managed
+                    && self.executable.as_ref().is_some_and(|g| g.is_match(label(PROCESS_EXECUTABLE)))
+                    && self.arguments.as_ref().is_none_or(|r| r.is_match(label(PROCESS_ARGUMENTS)))
+            }
+        }
+    }
+
+    /// A balancer is only ever meant when it is named in some way: a zone alone does not mean the thing that watches the zones.
+    fn reaches_balancers(&self) -> bool {
+        let s = self.selector;
+        !s.services.is_empty() || !s.ids.is_empty() || s.name.is_some() || !s.labels.is_empty() || s.all
+    }
+}
+
+/// Whether this is a load balancer.
+pub fn is_balancer(i: &Instance) -> bool {
+    i.labels.get(ROLE).is_some_and(|role| role == "balancer")
+}
+
+fn named<T: PartialEq>(pick: Option<&Pick<T>>, here: &T) -> bool {
+    match pick {
+        Some(Pick::Named(names)) => names.contains(here),
+        Some(Pick::Random) | None => true,
+    }
+}
+
+/// Finds the matches of a selector; a random zone or region is not drawn here.
+pub fn select<'a>(selector: &Compiled<'_>, inventory: &'a Inventory) -> Matches<'a> {
+    let mut found = Matches::default();
+    if selector.selector.unbounded() && !selector.selector.all {
+        return found;
+    }
+    for i in inventory.instances.iter().filter(|i| i.state != InstanceState::Gone && selector.fits(i)) {
+        let list = if i.protected() {
+            &mut found.protected
+        } else if !i.managed && selector.selector.process.is_none() {
+            &mut found.foreign
+        } else if i.state != InstanceState::Running {
+            &mut found.not_running
+        } else {
+            &mut found.eligible
+        };
+        list.push(i);
+    }
+    for list in [&mut found.eligible, &mut found.protected, &mut found.not_running, &mut found.foreign] {
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    found
+}
+
+impl Matches<'_> {
+    /// Keeps one zone.
+    pub fn only_zone(&mut self, zone: &Zone) {
+        self.retain(|i| i.zone == *zone);
+    }
+
+    /// Keeps one region.
+    pub fn only_region(&mut self, region: &Region) {
+        self.retain(|i| i.region == *region);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Instance) -> bool) {
+        for list in [&mut self.eligible, &mut self.protected, &mut self.not_running, &mut self.foreign] {
+            list.retain(|i| keep(i));
+        }
+    }
+
+    /// Sentences about those left out.
+    pub fn left_out(&self) -> Vec<String> {
+        [
+            (&self.protected, "protected (label firedrill.protected=true)"),
+            (&self.not_running, "not running"),
+            (&self.foreign, "not started by this system (a `process:` selector is needed to choose it)"),
+        ]
+        .into_iter()
+        .filter(|(list, _)| !list.is_empty())
+        .map(|(list, why)| format!("left out, {why}: {}", names(list)))
+        .collect()
+    }
+}
+
+/// The first few names, and how many more.
+pub fn names(list: &[&Instance]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = list.iter().take(SHOWN).map(|i| i.name.as_str()).collect::<Vec<_>>().join(", ");
+    if list.len() > SHOWN {
+        text = format!("{text} and {} more", list.len() - SHOWN);
+    }
+    text
+}

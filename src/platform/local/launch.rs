@@ -1,0 +1,145 @@
+//! Starting one process of a system: its command with the placeholders filled in, its environment, its pipes.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::process::{Child, Command};
+
+use super::{process, spec::AddressSpec};
+use crate::model::ids::{InstanceId, Region, Zone};
+
+/// What a command's placeholders stand for.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// The binary.
+    pub program: &'a Path,
+    /// The system's folder.
+    pub folder: &'a Path,
+    /// The mark of the system.
+    pub mark: &'a str,
+    /// The instance.
+    pub id: &'a InstanceId,
+    /// Its zone.
+    pub zone: &'a Zone,
+    /// Its region.
+    pub region: &'a Region,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Place<'_> {
+    /// Fills the placeholders in.
+    pub fn fill(&self, text: &str) -> String {
+        text.replace("${firedrill}", &self.program.to_string_lossy())
+            .replace("${system.folder}", &self.folder.to_string_lossy())
+            .replace("${instance.id}", self.id.as_str())
+            .replace("${instance.zone}", self.zone.as_str())
+            .replace("${instance.region}", self.region.as_str())
+            .replace("${instance.address}", &self.address.to_string())
+            .replace("${instance.host}", &self.address.ip().to_string())
+            .replace("${instance.port}", &self.address.port().to_string())
+    }
+
+    /// Starts a command here, in a process group of its own, with pipes for its output (and its input, if asked for).
+    pub fn start(&self, command: &[String], env: &BTreeMap<String, String>, directory: &Path, with_input: bool) -> Result<Child, String> {
+        let words: Vec<String> = command.iter().map(|word| self.fill(word)).collect();
+        let Some((name, arguments)) = words.split_first() else { return Err("its command is empty".to_owned()) };
+        let mut start = Command::new(name);
+        start
+            .args(arguments)
+            .envs(env.iter().map(|(key, value)| (key, self.fill(value))))
+            .env("FIREDRILL_SYSTEM", self.mark)
+            .env("FIREDRILL_INSTANCE", self.id.as_str())
+            .env("FIREDRILL_ZONE", self.zone.as_str())
+            .env("FIREDRILL_ADDRESS", self.address.to_string())
+            .current_dir(directory)
+            .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        start.spawn().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound if !directory.is_dir() => format!("its working directory {} does not exist", directory.display()),
+            io::ErrorKind::NotFound if name.contains('/') => format!("its command `{name}` does not exist"),
+            io::ErrorKind::NotFound => format!("its command `{name}` was not found in PATH"),
+            io::ErrorKind::PermissionDenied => format!("its command `{name}` is not executable"),
+            _ => format!("its command `{name}` cannot be started: {e}"),
+        })
+    }
+}
+
+/// The address of the instance in this slot (from 1). A fixed one must be free.
+pub fn address(spec: AddressSpec, slot: u32) -> Result<SocketAddr, String> {
+    match spec {
+        AddressSpec::Auto => {
+            // The kernel does not give the same free port twice in a short time, so the gap until the process binds it is small.
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
+            free.map_err(|e| format!("there is no free port on 127.0.0.1: {e}"))
+        }
+        AddressSpec::Each { base, port } => {
+            let ip = Ipv4Addr::from(u32::from(base).saturating_add(slot));
+            free(SocketAddr::new(IpAddr::V4(ip), port))
+        }
+        AddressSpec::Fixed(at) => free(at),
+    }
+}
+
+/// The address, if nobody listens there.
+pub fn free(at: SocketAddr) -> Result<SocketAddr, String> {
+    match TcpListener::bind(at) {
+        Ok(_) => Ok(at),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(format!("the address {at} is in use by another process")),
+        Err(e) => Err(format!("the address {at} cannot be used: {e}")),
+    }
+}
+
+/// Executables up to this size are hashed whole.
+const WHOLE: u64 = 4 * 1024 * 1024;
+
+/// What an instance was built from: its command line and its executable. Of a very large executable the size, the time of its last
+/// change, and its first and last part stand for the rest, so that starting a system does not wait for it.
+pub fn fingerprint(pid: i32, command: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for word in command {
+        hash.update(word.as_bytes());
+        hash.update([0]);
+    }
+    if let Some(path) = process::executable(pid) {
+        let _ = hash_file(&path, &mut hash);
+    }
+    hex(&hash.finalize())
+}
+
+fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    let mut part = Vec::new();
+    if meta.len() <= WHOLE {
+        file.read_to_end(&mut part)?;
+        hash.update(&part);
+        return Ok(());
+    }
+    hash.update(meta.len().to_le_bytes());
+    hash.update(meta.mtime().to_le_bytes());
+    hash.update(meta.mtime_nsec().to_le_bytes());
+    for from in [SeekFrom::Start(0), SeekFrom::End(-(WHOLE as i64) / 8)] {
+        part.clear();
+        file.seek(from)?;
+        Read::by_ref(&mut file).take(WHOLE / 8).read_to_end(&mut part)?;
+        hash.update(&part);
+    }
+    Ok(())
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,270 @@
+//! The platform that runs act through: reads and promises here, deeds in `deed`, the way back in `revert`.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::{
+    attach::Started,
+    client::Client,
+    control::{Known, Lateness, Status, TrafficChange},
+    foreign, process,
+    tree_signal::Tree,
+    undo::Before,
+};
+use crate::{
+    clock,
+    model::{
+        act::{Act, Effect, Group, Prepared, Target},
+        capabilities::Capabilities,
+        fault::{Fault, FaultKind},
+        ids::Scope,
+        instance::{Instance, InstanceState, Inventory},
+        observation::Observation,
+        selector::ProcessMatch,
+        time::nanos,
+        undo::Undo,
+    },
+    platform::{Platform, PlatformError, Reverted},
+};
+
+/// Local processes.
+#[derive(Debug)]
+pub struct LocalPlatform {
+    pub(super) client: Option<Client>,
+    system: Option<PathBuf>,
+    matches: Vec<ProcessMatch>,
+    started: Mutex<Option<Started>>,
+    watches: Mutex<tokio::task::JoinSet<()>>,
+}
+
+impl LocalPlatform {
+    pub(super) fn new(client: Option<Client>, system: Option<PathBuf>, matches: Vec<ProcessMatch>, started: Option<Started>) -> Self {
+        Self { client, system, matches, started: Mutex::new(started), watches: Mutex::new(tokio::task::JoinSet::new()) }
+    }
+
+    pub(super) fn started_slot(&self) -> MutexGuard<'_, Option<Started>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn status(&self) -> Result<Option<Status>, PlatformError> {
+        match &self.client {
+            Some(client) => client.status().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The tree of an instance, with the identity that it had when it was chosen.
+    pub(super) fn tree(instance: &Instance, status: Option<&Status>) -> Result<Tree, PlatformError> {
+        let wrong = || PlatformError::Failed(format!("`{}` is no identity of a process", instance.identity));
+        let (pid, start) = instance.identity.strip_prefix("pid:").and_then(|i| i.split_once('@')).ok_or_else(wrong)?;
+        let process = (pid.parse().map_err(|_| wrong())?, start.parse().map_err(|_| wrong())?);
+        let marks = match status.filter(|_| instance.managed) {
+            Some(status) => vec![format!("FIREDRILL_SYSTEM={}", status.mark), format!("FIREDRILL_INSTANCE={}", instance.id)],
+            None => Vec::new(),
+        };
+        Ok(Tree { process, marks })
+    }
+
+    fn known<'s>(status: Option<&'s Status>, instance: &Instance) -> Result<&'s Known, PlatformError> {
+        let known = status.and_then(|s| s.instances.iter().find(|k| k.instance.id == instance.id));
+        known.ok_or_else(|| PlatformError::Refused(format!("{} is not in this system", instance.id)))
+    }
+}
+
+/// The change that a fault makes to an instance's traffic.
+pub(super) fn traffic_change(fault: &Fault) -> Option<TrafficChange> {
+    match fault {
+        Fault::Partition { mode } => Some(TrafficChange::Partition(Some(*mode))),
+        Fault::Slow { latency, jitter } => {
+            Some(TrafficChange::Slow(Some(Lateness { latency_ns: nanos(*latency), jitter_ns: nanos(*jitter) })))
+        }
+        Fault::Loss { share } => Some(TrafficChange::Loss(Some(*share))),
+        _ => None,
+    }
+}
+
+/// The environment of a command that is run for an instance.
+pub(super) fn command_env(target: &Target) -> std::collections::BTreeMap<String, String> {
+    let mut env = std::collections::BTreeMap::new();
+    if let Some(instance) = target.instance() {
+        env.insert("FIREDRILL_INSTANCE".to_owned(), instance.id.to_string());
+        env.insert("FIREDRILL_ZONE".to_owned(), instance.zone.to_string());
+        env.insert("FIREDRILL_ADDRESS".to_owned(), instance.address.clone().unwrap_or_default());
+    }
+    env
+}
+
+/// What the local platform can do, known before anything runs.
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        platform: "local",
+        faults: vec![
+            FaultKind::Kill,
+            FaultKind::Stop,
+            FaultKind::Pause,
+            FaultKind::Restart,
+            FaultKind::Partition,
+            FaultKind::ZoneOutage,
+            FaultKind::RegionOutage,
+            FaultKind::SuspendReplacement,
+            FaultKind::Slow,
+            FaultKind::Loss,
+            FaultKind::Run,
+        ],
+        why_not: std::collections::BTreeMap::new(),
+        foreign: true,
+    }
+}
+
+#[async_trait]
+impl Platform for LocalPlatform {
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+
+    async fn scope(&self) -> Result<Scope, PlatformError> {
+        let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let machine = match read("/etc/machine-id") {
+            id if id.is_empty() => read("/proc/sys/kernel/hostname"),
+            id => id,
+        };
+        let boot = read("/proc/sys/kernel/random/boot_id");
+        let system = self.system.as_ref().map_or_else(|| "processes".to_owned(), |path| path.display().to_string());
+        Ok(Scope(format!("local/{machine}/{boot}/{system}")))
+    }
+
+    async fn inventory(&self) -> Result<Inventory, PlatformError> {
+        let status = self.status().await?;
+        let supervisor: Vec<i32> = status.iter().map(|s| s.supervisor).collect();
+        let mut instances: Vec<Instance> = Vec::new();
+        let mut desired = std::collections::BTreeMap::new();
+        if let Some(status) = status {
+            instances.extend(status.instances.into_iter().map(|k| k.instance));
+            desired = status.desired;
+        }
+        for found in foreign::find(&self.matches, &supervisor)? {
+            if instances.iter().all(|i| i.identity != found.identity) {
+                instances.push(found);
+            }
+        }
+        instances.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(Inventory { scope: self.scope().await?, instances, desired })
+    }
+
+    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+        match fault {
+            Fault::ZoneOutage | Fault::RegionOutage => {
+                let mut groups: Vec<Group> = Vec::new();
+                for victim in victims {
+                    let place = if matches!(fault, Fault::ZoneOutage) {
+                        Group { zone: Some(victim.zone.clone()), ..group.clone() }
+                    } else {
+                        Group { zone: None, region: Some(victim.region.clone()), ..group.clone() }
+                    };
+                    if !groups.contains(&place) {
+                        groups.push(place);
+                    }
+                }
+                let mut acts: Vec<(Fault, Target)> = groups.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
+                let mut kills: Vec<(Fault, Target)> = each(&Fault::Kill { signal: None });
+                acts.append(&mut kills);
+                acts
+            }
+            Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
+            Fault::Run { .. } if victims.is_empty() => vec![(fault.clone(), Target::Command)],
+            _ => each(fault),
+        }
+    }
+
+    async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        if let Fault::Run { undo, timeout, .. } = &act.fault {
+            return Ok(match undo {
+                Some(command) => Before::Command { command: command.clone(), env: command_env(&act.target), timeout: *timeout }
+                    .into_undo(format!("run `{}`", command.join(" "))),
+                None => Undo::Impossible { why: "the command has no undo of its own".to_owned() },
+            });
+        }
+        if let Fault::SuspendReplacement = act.fault {
+            let holder = format!("{}-{}-{}", act.id, std::process::id(), clock::now().0);
+            return Ok(Before::Replaced { holder }.into_undo(format!("resume replacement for {}", act.target.says())));
+        }
+        let Some(instance) = act.target.instance() else {
+            return Err(PlatformError::Refused(format!("{} needs an instance", act.fault.kind())));
+        };
+        let status = self.status().await?;
+        let id = instance.id.clone();
+        match &act.fault {
+            Fault::Kill { .. } | Fault::Stop { .. } | Fault::Restart { .. } if !instance.managed => {
+                Ok(Undo::Impossible { why: format!("{} was not started by firedrill: it is not known how to start it", instance.name) })
+            }
+            Fault::Kill { .. } | Fault::Stop { .. } | Fault::Restart { .. } => {
+                let known = Self::known(status.as_ref(), instance)?;
+                let unless = if known.replaced { " unless it was replaced" } else { "" };
+                Ok(Before::Ran { identity: instance.identity.clone(), id: id.clone() }.into_undo(format!("start {id} again{unless}")))
+            }
+            Fault::Pause => {
+                let tree = Self::tree(instance, status.as_ref())?;
+                let stopped: Vec<(i32, u64)> =
+                    tree.members(&process::all()).iter().filter(|s| s.stopped()).map(|s| (s.pid, s.start_time)).collect();
+                if stopped.contains(&tree.process) {
+                    return Ok(Undo::Nothing { why: format!("{} was stopped already, and stays so", instance.name) });
+                }
+                let Tree { process, marks } = tree;
+                Ok(Before::Went { process, marks, stopped }.into_undo(format!("let {} go on", instance.name)))
+            }
+            fault => {
+                let Some(change) = traffic_change(fault) else {
+                    return Err(PlatformError::Refused(format!("the local platform cannot do {}", fault.kind())));
+                };
+                let known = Self::known(status.as_ref(), instance)?;
+                if known.behind.is_empty() {
+                    let text = format!("{id} is behind no balancer: {} is done at the balancers of a local system", fault.kind());
+                    return Err(PlatformError::Refused(text));
+                }
+                let back = known.traffic.part(&change);
+                Ok(Before::Flowed { id: id.clone(), back }.into_undo(format!(
+                    "end the {} of {id} at {}",
+                    fault.kind(),
+                    known.behind.join(", ")
+                )))
+            }
+        }
+    }
+
+    async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
+        self.do_all(acts).await
+    }
+
+    async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect> {
+        self.look(acts, effects).await
+    }
+
+    async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
+        let limit = Duration::from_secs(60);
+        tokio::time::timeout(limit, self.bring_back(act)).await.map_err(|_| PlatformError::Timeout(limit))?
+    }
+
+    async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
+        let Some(client) = &self.client else {
+            return Ok(mpsc::channel(1).1);
+        };
+        let (receiver, task) = client.watch().await?;
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.spawn(async move {
+            task.join_all().await;
+        });
+        Ok(receiver)
+    }
+}
+
+/// Whether an instance runs and is not known to be unhealthy.
+pub(super) fn is_back(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Running) && instance.healthy != Some(false)
+}

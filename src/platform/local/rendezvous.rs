@@ -1,0 +1,96 @@
+//! Where a system's supervisor and its clients meet: a socket and a lock in the state directory, named after the system's file and
+//! its variables, so that two folders' systems of the same name do not meet.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+
+use super::launch::hex;
+use crate::state_dir;
+
+/// The longest path that a unix socket can have.
+const LONGEST: usize = 107;
+
+/// The meeting place of one system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendezvous {
+    /// What its parts are named after; also the mark of its processes.
+    pub key: String,
+    folder: PathBuf,
+}
+
+impl Rendezvous {
+    /// The place of the system in this file, with these variables given from outside.
+    pub fn of(system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
+        let path = fs::canonicalize(system)?;
+        let mut hash = Sha256::new();
+        hash.update(path.as_os_str().as_bytes());
+        for (name, value) in vars {
+            hash.update([0]);
+            hash.update(name.as_bytes());
+            hash.update([b'=']);
+            hash.update(value.as_bytes());
+        }
+        let place = Self { key: hex(&hash.finalize()[..8]), folder: state_dir::folder("local")? };
+        let socket = place.socket();
+        if socket.as_os_str().len() > LONGEST {
+            let text = format!("{} is too long for a socket: set FIREDRILL_STATE_DIR to a shorter path", socket.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(place)
+    }
+
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!("{}.sock", self.key))
+    }
+
+    /// Where the output of its processes is kept.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join(&self.key)
+    }
+
+    /// Becomes the one supervisor of this system. The inner error is the number of the process that already is. The lock goes with
+    /// the process that holds it, however that ends; a socket that a dead one left is removed.
+    pub fn take(&self) -> io::Result<Result<Taken, String>> {
+        let path = self.folder.join(format!("{}.lock", self.key));
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                return Ok(Err(holder.trim().to_owned()));
+            }
+            Err(other) => return Err(other.into()),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
+        match fs::remove_file(self.socket()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        Ok(Ok(Taken { socket: self.socket(), _lock: file }))
+    }
+}
+
+/// Held while this process is the supervisor; the socket goes when it is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    socket: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.socket);
+    }
+}

@@ -1,0 +1,161 @@
+//! How a host becomes an address: one address per request, no happy eyeballs, and never a metadata service.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    sync::mpsc,
+    time::Duration,
+};
+
+use crate::model::probe::NameModel;
+
+/// How long a name may take at launch.
+const LAUNCH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where a request goes.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// One of these: written in the file, a literal address, or what the name was resolved to at launch.
+    Fixed(Vec<SocketAddr>),
+    /// Resolved for each new connection.
+    Name {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// Why there is no address.
+#[derive(Debug)]
+pub enum NoAddress {
+    /// The name does not resolve.
+    Failed,
+    /// It resolves to an address that is never probed.
+    Forbidden(SocketAddr),
+}
+
+impl Destination {
+    /// The destination of a probe; words for the user when there cannot be one.
+    pub fn new(host: &str, port: u16, listed: &[String], names: NameModel) -> Result<Self, String> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let fixed = if !listed.is_empty() {
+            listed.iter().map(|text| read(text, port)).collect::<Result<Vec<_>, _>>()?
+        } else if let Ok(ip) = host.parse::<IpAddr>() {
+            vec![SocketAddr::new(ip, port)]
+        } else if names == NameModel::Pinned {
+            resolve_within(host, port, LAUNCH_LIMIT)?
+        } else {
+            return Ok(Self::Name { host: host.to_owned(), port });
+        };
+        match fixed.iter().find(|address| forbidden(address.ip())) {
+            Some(address) => Err(forbidden_words(*address)),
+            None => Ok(Self::Fixed(fixed)),
+        }
+    }
+
+    /// The address of one request, drawn by `bits`.
+    pub async fn address(&self, bits: u64) -> Result<SocketAddr, NoAddress> {
+        match self {
+            Self::Fixed(list) => Ok(list[super::draw::pick(bits, list.len())]),
+            Self::Name { host, port } => {
+                let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+                draw_from(found.map(Iterator::collect), bits)
+            }
+        }
+    }
+}
+
+fn draw_from(found: io::Result<Vec<SocketAddr>>, bits: u64) -> Result<SocketAddr, NoAddress> {
+    let mut list = found.map_err(|_| NoAddress::Failed)?;
+    // The resolver may rotate its answer: the draw alone decides.
+    list.sort_unstable();
+    list.dedup();
+    if list.is_empty() {
+        return Err(NoAddress::Failed);
+    }
+    let address = list[super::draw::pick(bits, list.len())];
+    if forbidden(address.ip()) { Err(NoAddress::Forbidden(address)) } else { Ok(address) }
+}
+
+/// What is said of an address that is never probed.
+pub fn forbidden_words(address: SocketAddr) -> String {
+    format!("{} is a link-local or metadata address, which is never probed", address.ip())
+}
+
+/// Link-local addresses, where clouds keep their metadata services.
+fn forbidden(ip: IpAddr) -> bool {
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip == METADATA || ip.is_unicast_link_local() || ip.to_ipv4().is_some_and(|ip| ip.is_link_local()),
+    }
+}
+
+fn read(text: &str, port: u16) -> Result<SocketAddr, String> {
+    let ip = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(ip) = ip.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    text.parse().map_err(|_| format!("`{text}` in `addresses` is neither an IP address nor `ip:port`"))
+}
+
+/// Resolves on a thread of its own: the system's resolver has no deadline.
+fn resolve_within(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+    let (tx, rx) = mpsc::channel();
+    let name = host.to_owned();
+    std::thread::spawn(move || {
+        let _ = tx.send((name.as_str(), port).to_socket_addrs().map(|found| {
+            let mut list: Vec<_> = found.collect();
+            list.sort_unstable();
+            list.dedup();
+            list
+        }));
+    });
+    match rx.recv_timeout(limit) {
+        Ok(Ok(list)) if !list.is_empty() => Ok(list),
+        Ok(Ok(_)) => Err(format!("the name `{host}` has no address (it is `pinned`, so it is resolved once, at the start)")),
+        Ok(Err(error)) => {
+            Err(format!("the name `{host}` does not resolve (it is `pinned`, so it is resolved once, at the start): {error}"))
+        }
+        Err(_) => Err(format!("the name `{host}` did not resolve within {} s", limit.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_services_are_never_probed_however_they_are_written() {
+        for ip in ["169.254.169.254", "169.254.0.1", "fd00:ec2::254", "::ffff:169.254.169.254", "::169.254.169.254", "fe80::1"] {
+            assert!(forbidden(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["127.0.0.1", "10.0.0.1", "::1", "fd00:ec2::253", "192.168.1.1"] {
+            assert!(!forbidden(ip.parse().unwrap()), "{ip}");
+        }
+        let found = Ok(vec!["169.254.169.254:80".parse().unwrap()]);
+        assert!(matches!(draw_from(found, 0), Err(NoAddress::Forbidden(_))));
+        assert!(Destination::new("169.254.169.254", 80, &[], NameModel::EachConnection).unwrap_err().contains("never probed"));
+        assert!(Destination::new("fine", 80, &["[fd00:ec2::254]:80".to_owned()], NameModel::EachConnection).is_err());
+    }
+
+    #[test]
+    fn listed_addresses_take_the_port_of_the_url_unless_they_have_one() {
+        let listed = ["127.0.0.1".to_owned(), "127.0.0.2:81".to_owned(), "::1".to_owned(), "[::1]".to_owned(), "[::1]:82".to_owned()];
+        let Ok(Destination::Fixed(list)) = Destination::new("any.example", 80, &listed, NameModel::EachConnection) else {
+            panic!("not fixed")
+        };
+        let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+        assert_eq!(list, ["127.0.0.1:80", "127.0.0.2:81", "[::1]:80", "[::1]:80", "[::1]:82"]);
+        assert!(Destination::new("any.example", 80, &["localhost".to_owned()], NameModel::Pinned).unwrap_err().contains("`localhost`"));
+    }
+
+    #[test]
+    fn an_answer_without_addresses_is_a_failure_and_every_address_is_drawn() {
+        assert!(matches!(draw_from(Ok(vec![]), 1), Err(NoAddress::Failed)));
+        let both: Vec<SocketAddr> = vec!["127.0.0.2:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        assert_eq!(draw_from(Ok(both.clone()), 0).unwrap(), both[1]);
+        assert_eq!(draw_from(Ok(both.clone()), u64::MAX).unwrap(), both[0]);
+    }
+}

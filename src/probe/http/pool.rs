@@ -1,0 +1,65 @@
+//! Kept connections: browsers that came before. There is a small population of them, so that a balancer that pins connections to
+//! backends shows all its backends; a request takes any idle one, and opens its own when none is idle. No request waits.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use crate::probe::{
+    draw::pick,
+    http::link::{Link, Member},
+};
+
+/// The population of a fast probe.
+const MOST_BROWSERS: usize = 16;
+
+/// The kept connections of one group of users: of a probe, or of one pinned address.
+pub struct Pool {
+    idle: RefCell<Vec<Link>>,
+    members: Rc<Cell<usize>>,
+    population: usize,
+}
+
+impl Pool {
+    /// For a probe of this rate: one browser per four requests a second, at least one, at most sixteen.
+    pub fn new(rate: f64) -> Self {
+        let population = ((rate / 4.0) as usize).clamp(1, MOST_BROWSERS);
+        Self { idle: RefCell::default(), members: Rc::default(), population }
+    }
+
+    /// An idle connection, drawn by `bits`; `None` when the population is not complete or none is idle: then a fresh one joins.
+    /// Connections whose end was already there to be seen are put away.
+    pub fn take(&self, bits: u64) -> Option<Link> {
+        if self.members.get() < self.population {
+            return None;
+        }
+        let mut idle = self.idle.borrow_mut();
+        while !idle.is_empty() {
+            let place = pick(bits, idle.len());
+            let link = idle.swap_remove(place);
+            if !link.is_stale() {
+                return Some(link);
+            }
+            drop(link);
+            if self.members.get() < self.population {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// A fresh connection becomes one of the population.
+    pub fn join(&self, link: &mut Link) {
+        link.member = Some(Member::join(&self.members));
+    }
+
+    /// A connection that can be used again. Beyond twice the population (after a burst) it is closed: a crowd that a stall
+    /// brought in does not stay for ever.
+    pub fn put(&self, link: Link) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.population * 2 {
+            idle.push(link);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The kinds of probe behind one door: made ready at launch, then one request after the other.
+
+use std::{rc::Rc, time::Duration};
+
+use crate::{
+    model::{
+        probe::{ProbeKind, ProbeSpec},
+        sample::{NEVER, Sample, SampleOutcome},
+        time::nanos,
+    },
+    probe::{
+        command::CommandKind,
+        connect::closed_door,
+        http::{HttpKind, PreparedHttp},
+        pacer::{Shared, most_in_flight},
+        schedule::Due,
+        stage::Trace,
+        tcp::TcpKind,
+    },
+};
+
+/// A probe whose names, secrets and keys were looked up; may still move to the pacing thread.
+pub struct Prepared {
+    kind: PreparedKind,
+    rate: f64,
+    timeout: Duration,
+    slow: Option<Duration>,
+}
+
+enum PreparedKind {
+    Http(Box<PreparedHttp>),
+    Tcp(TcpKind),
+    Command(CommandKind),
+}
+
+impl Prepared {
+    /// Makes a probe ready; words for the user when it cannot be.
+    pub fn new(spec: &ProbeSpec) -> Result<Self, String> {
+        if spec.timeout.is_zero() {
+            return Err("its timeout is zero".to_owned());
+        }
+        let kind = match &spec.kind {
+            ProbeKind::Http(http) => PreparedKind::Http(Box::new(PreparedHttp::new(http, spec.rate.0)?)),
+            ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp)?),
+            ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
+        };
+        Ok(Self { kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
+    }
+
+    /// The probe on the pacing thread.
+    pub fn into_kind(self) -> Kind {
+        let doing = match self.kind {
+            PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
+            PreparedKind::Tcp(tcp) => Doing::Tcp(tcp),
+            PreparedKind::Command(command) => Doing::Command(command),
+        };
+        Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
+    }
+}
+
+/// A probe on the pacing thread.
+pub struct Kind {
+    doing: Doing,
+    rate: f64,
+    timeout: Duration,
+    slow: Option<Duration>,
+}
+
+enum Doing {
+    Http(Box<HttpKind>),
+    Tcp(TcpKind),
+    Command(CommandKind),
+}
+
+impl Kind {
+    /// See `pacer::most_in_flight`.
+    pub fn most_in_flight(&self) -> u64 {
+        most_in_flight(self.rate, self.timeout)
+    }
+
+    async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
+        match &self.doing {
+            Doing::Http(http) => http.attempt(shared, trace).await,
+            Doing::Tcp(tcp) => tcp.attempt(shared, trace).await,
+            Doing::Command(command) => command.attempt(shared, trace).await,
+        }
+    }
+
+    /// What the probe's own bounds make of an outcome.
+    fn judge(&self, outcome: SampleOutcome, done_us: u32) -> SampleOutcome {
+        let closed = match &self.doing {
+            Doing::Http(http) => http.must_be_closed(),
+            Doing::Tcp(tcp) => tcp.must_be_closed(),
+            Doing::Command(_) => false,
+        };
+        let outcome = if closed { closed_door(outcome) } else { outcome };
+        let slow = self.slow.is_some_and(|slow| u64::from(done_us) * 1000 > nanos(slow));
+        if outcome == SampleOutcome::Ok && slow && !closed { SampleOutcome::OkSlow } else { outcome }
+    }
+}
+
+/// One request, from its due time to its sample. The deadline is over everything and counts from the due time.
+pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
+    let mut trace = Trace::begin(due, shared.origin);
+    let deadline = shared.instant(trace.due_at.plus(kind.timeout));
+    let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
+        Ok(outcome) => outcome,
+        Err(_) => trace.at_deadline(),
+    };
+    let mut sample = trace.end(outcome);
+    sample.outcome = kind.judge(outcome, sample.done_us);
+    if let Doing::Http(http) = &kind.doing
+        && would_retry(&trace, outcome)
+    {
+        let mut again = trace.for_retry();
+        let retried = match tokio::time::timeout_at(deadline, http.retry(&shared, &mut again)).await {
+            Ok(outcome) => outcome,
+            Err(_) => again.at_deadline(),
+        };
+        let done = again.end(retried);
+        sample.retried = Some(kind.judge(retried, done.done_us));
+    }
+    sample
+}
+
+/// Whether a browser would try again in silence: a connection that had served before was closed without a byte of an answer.
+fn would_retry(trace: &Trace, outcome: SampleOutcome) -> bool {
+    let closed = matches!(outcome, SampleOutcome::EofReused | SampleOutcome::Reset | SampleOutcome::SendFailed);
+    trace.reused && closed && trace.first_byte_us == NEVER
+}

@@ -1,0 +1,243 @@
+//! The pacing thread: it owns time. It starts every request when it is due, whatever became of those before, drives those in
+//! flight, and hands what is finished to the recorder. It touches no disk, no terminal and no lock that others hold for long.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    clock,
+    model::{
+        sample::{Sample, SampleOutcome},
+        time::Mono,
+    },
+    probe::{
+        kind::{Kind, Prepared, request},
+        limits::Descriptors,
+        names::Names,
+        recorder::Feed,
+        schedule::{Due, Schedule},
+        stage::Trace,
+        tasks::{Step, Tasks},
+        wakeup::Wakeup,
+    },
+};
+
+/// After so many steps the kernel is asked for news, so that no answer waits for long.
+const STEPS_PER_TURN: usize = 32;
+
+/// What all requests of the pacing thread share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The seed of the draws.
+    pub seed: u64,
+    /// The moment that due times count from.
+    pub origin: Mono,
+    /// The runtime's clock at the origin.
+    origin_instant: tokio::time::Instant,
+    /// Names seen in answers, and addresses.
+    pub names: RefCell<Names>,
+    /// How many connections may still be made.
+    pub descriptors: Rc<Descriptors>,
+    doubts: RefCell<BTreeSet<String>>,
+}
+
+impl Shared {
+    /// Something that makes the record doubtful, said once.
+    pub fn doubt(&self, probe: u16, text: &str) {
+        let mut doubts = self.doubts.borrow_mut();
+        if doubts.len() < 100 {
+            doubts.insert(format!("probe {}: {text}", u32::from(probe) + 1));
+        }
+    }
+
+    /// A moment on the runtime's clock.
+    pub fn instant(&self, at: Mono) -> tokio::time::Instant {
+        self.origin_instant + at.since(self.origin)
+    }
+}
+
+/// What the pacing thread is started with.
+pub struct Pacer {
+    /// The probes.
+    pub probes: Vec<Prepared>,
+    /// The seed of the draws.
+    pub seed: u64,
+    /// When they are due.
+    pub schedule: Schedule,
+    /// How many connections may be held.
+    pub descriptors: u64,
+    /// Where samples go.
+    pub feed: Feed,
+    /// Requests in flight, per probe, for others to read.
+    pub in_flight: Arc<Vec<AtomicU64>>,
+    /// Says that no further request is to be started.
+    pub stop: Arc<Notify>,
+}
+
+/// What the pacing thread leaves behind.
+#[derive(Debug)]
+pub struct Paced {
+    /// Requests that were due, per probe.
+    pub due: Vec<u64>,
+    /// The table of names.
+    pub names: Vec<String>,
+    /// What makes the record doubtful.
+    pub doubts: Vec<String>,
+}
+
+impl Pacer {
+    /// Paces until it is stopped and the last request in flight is over. `started` is told the origin.
+    pub fn run(self, started: impl FnOnce(io::Result<Mono>)) -> Option<Paced> {
+        // Only the resolver's timeouts go through the runtime's timers; a refusal leaves the kernel's 50 µs.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                started(Err(error));
+                return None;
+            }
+        };
+        let paced = runtime.block_on(async {
+            let wakeup = match Wakeup::new() {
+                Ok(wakeup) => wakeup,
+                Err(error) => {
+                    started(Err(error));
+                    return None;
+                }
+            };
+            let shared = Rc::new(Shared {
+                seed: self.seed,
+                origin: clock::now(),
+                origin_instant: tokio::time::Instant::now(),
+                names: RefCell::default(),
+                descriptors: Rc::new(Descriptors::new(self.descriptors)),
+                doubts: RefCell::default(),
+            });
+            started(Ok(shared.origin));
+            Some(self.pace(shared, wakeup).await)
+        });
+        // A name that the resolver still looks up would hold the thread for many seconds.
+        runtime.shutdown_background();
+        paced
+    }
+
+    async fn pace(self, shared: Rc<Shared>, wakeup: Wakeup) -> Paced {
+        let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
+        let stop = self.stop.notified();
+        let mut stop = std::pin::pin!(stop);
+        let mut round = Round {
+            start: |due: Due| request(shared.clone(), kinds[usize::from(due.probe)].clone(), due),
+            shared: &shared,
+            most: kinds.iter().map(|kind| kind.most_in_flight()).collect(),
+            schedule: self.schedule,
+            tasks: Tasks::new(),
+            feed: self.feed,
+            in_flight: &self.in_flight,
+            wakeup,
+        };
+        let turning = std::future::poll_fn(|cx| {
+            if stop.as_mut().poll(cx).is_ready() {
+                round.schedule.end();
+            }
+            round.turn(cx)
+        });
+        // The runtime would otherwise count all requests together as one greedy task.
+        if let Err(error) = tokio::task::coop::unconstrained(turning).await {
+            shared.doubt(0, &format!("the pacing thread's timer failed: {error}"));
+        }
+        round.feed.flush();
+        let due = round.schedule.due().to_vec();
+        drop(round);
+        let names = std::mem::take(&mut *shared.names.borrow_mut()).into_list();
+        let doubts = std::mem::take(&mut *shared.doubts.borrow_mut()).into_iter().collect();
+        Paced { due, names, doubts }
+    }
+}
+
+struct Round<'a, S, F> {
+    start: S,
+    shared: &'a Shared,
+    most: Vec<u64>,
+    schedule: Schedule,
+    tasks: Tasks<F>,
+    feed: Feed,
+    in_flight: &'a [AtomicU64],
+    wakeup: Wakeup,
+}
+
+impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
+    /// One turn between two looks at the kernel. Ready when nothing is due any more and nothing is in flight.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tasks.set_parent(cx.waker());
+        let mut steps = 0;
+        loop {
+            let now = clock::now();
+            self.start_due(now);
+            if steps < STEPS_PER_TURN {
+                steps += 1;
+                match self.tasks.step_next() {
+                    Step::Done(sample) => {
+                        self.finish(sample);
+                        continue;
+                    }
+                    Step::Taken => continue,
+                    Step::Nothing => {}
+                }
+            }
+            let next_due = self.schedule.next_at().map(|at| Mono(self.shared.origin.0 + at));
+            let next_flush = self.feed.flush_if_due(now);
+            if next_due.is_none() && self.tasks.len() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            if self.tasks.can_step() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Some(next) = [next_due, next_flush].into_iter().flatten().min() else {
+                return Poll::Pending;
+            };
+            match self.wakeup.poll_at(next, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn start_due(&mut self, now: Mono) {
+        while let Some(due) = self.schedule.pop(now.since(self.shared.origin).as_nanos() as u64) {
+            let probe = usize::from(due.probe);
+            let flying = self.in_flight[probe].fetch_add(1, Ordering::Relaxed);
+            let finished = if flying < self.most[probe] {
+                self.tasks.start((self.start)(due))
+            } else {
+                Some(Trace::begin(due, self.shared.origin).end(SampleOutcome::NotSent))
+            };
+            if let Some(sample) = finished {
+                self.finish(sample);
+            }
+        }
+    }
+
+    fn finish(&mut self, sample: Sample) {
+        self.in_flight[usize::from(sample.probe)].fetch_sub(1, Ordering::Relaxed);
+        self.feed.push(sample);
+    }
+}
+
+/// How many requests of a probe may be in flight: those of one deadline, and those of a second in which we were held up ourselves.
+pub fn most_in_flight(rate: f64, timeout: Duration) -> u64 {
+    (rate * (timeout.as_secs_f64() + 1.0)).ceil() as u64 + 64
+}

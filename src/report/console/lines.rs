@@ -1,0 +1,76 @@
+//! One event as one line. Ticks have none.
+
+use super::style::{Style, Tone};
+use crate::{
+    event::{Event, EventKind},
+    model::{observation::Observed, outcome::Ended},
+    report::{gate::plural, record::RunRecord, words::visible},
+};
+
+/// The line of an event, `None` for those that are not shown one by one.
+pub fn of(event: &Event, record: &RunRecord, style: Style) -> Option<String> {
+    let (tone, text) = says(event, record)?;
+    let since = record.started.map_or(0.0, |(at, _)| event.at.seconds_from(at));
+    Some(style.line(&[(Tone::Dim, format!("{since:8.2} s  ")), (tone, text)]))
+}
+
+/// What an event says, with its tone.
+fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
+    let target = |act| record.act(act).map_or_else(|| format!("act {act}"), |p| visible(&p.act.target.says()).into_owned());
+    let fault = |act| record.act(act).map_or("act", |p| p.act.fault.kind().name());
+    Some(match &event.kind {
+        EventKind::RunStarted { run, tool, experiment, environment, .. } => {
+            let place = environment.as_ref().map(|name| format!(" in {}", visible(name))).unwrap_or_default();
+            (Tone::Strong, format!("{} · run {}{place} · {}", visible(&experiment.title), visible(run.as_str()), visible(tool)))
+        }
+        EventKind::Planned { plan } => {
+            (Tone::Plain, format!("planned: {} on {}, seed {}", plural(plan.acts().count(), "act"), visible(&plan.platform), plan.seed))
+        }
+        EventKind::PhaseStarted { phase } => (Tone::Strong, format!("── {phase} ──")),
+        EventKind::StepStarted { step, says } => (Tone::Plain, format!("step {step}: {}", visible(says))),
+        EventKind::Armed { .. } | EventKind::StepEnded { .. } | EventKind::Tick { .. } => return None,
+        EventKind::Acted { effect } => {
+            let what = format!("{} {}", fault(effect.act), target(effect.act));
+            match effect.status.why() {
+                None => (Tone::Bad, format!("✗ {what}: happened (seen by {})", visible(&effect.source))),
+                Some(why) => (Tone::Doubt, format!("? {what}: {} ({})", effect.status.word(), visible(why))),
+            }
+        }
+        EventKind::Reverting { act, says } => (Tone::Plain, format!("undoing {act}: {}", visible(says))),
+        EventKind::Reverted { act, says } => (Tone::Good, format!("✓ undone {act}: {}", visible(says))),
+        EventKind::NothingToUndo { act, why } => (Tone::Plain, format!("✓ nothing to undo for {act}: {}", visible(why))),
+        EventKind::Stuck { act, why, command } => {
+            (Tone::Bad, format!("✗ undo of {act} did not succeed: {}; undo it with: {}", visible(why), visible(command)))
+        }
+        EventKind::Observed { observation } => (Tone::Plain, observed(&observation.what, &observation.source)),
+        EventKind::Halting { by } => (Tone::Doubt, format!("halting: {}", visible(by))),
+        EventKind::Warning { text } => (Tone::Doubt, format!("warning: {}", visible(text))),
+        EventKind::Measured { .. } => (Tone::Dim, "measured".to_owned()),
+        EventKind::Judged { conditions } => (Tone::Dim, format!("judged {}", plural(conditions.len(), "condition"))),
+        EventKind::RunEnded { outcome, verdict } => {
+            let how = match outcome.ended {
+                Ended::Completed => "completed",
+                Ended::NotStarted { .. } => "not started",
+                Ended::Halted { .. } => "halted",
+                Ended::Broke { .. } => "broke off",
+            };
+            (super::style::tone(*verdict), format!("run ended ({how}): {verdict}"))
+        }
+    })
+}
+
+/// An observation as a person reads it.
+pub fn observed(what: &Observed, source: &str) -> String {
+    let text = match what {
+        Observed::Died { instance, how, .. } => format!("{instance} died: {how}"),
+        Observed::Ejected { balancer, instance, why } => format!("{balancer} stopped sending to {instance}: {why}"),
+        Observed::Admitted { balancer, instance } => format!("{balancer} sends to {instance}"),
+        Observed::Launched { instance, replaces: Some(old), zone, .. } => format!("{instance} launched in zone {zone} in place of {old}"),
+        Observed::Launched { instance, zone, .. } => format!("{instance} launched in zone {zone}"),
+        Observed::InService { instance, .. } => format!("{instance} is in service"),
+        Observed::OutOfService { instance, why, .. } => format!("{instance} is out of service: {why}"),
+        Observed::Capacity { service, serving, desired } => format!("{service}: {serving} of {desired} serve"),
+        Observed::Note { text } => text.clone(),
+    };
+    format!("{} [{}]", visible(&text), visible(source))
+}

@@ -1,0 +1,243 @@
+//! Events to reporters. Each reporter has a thread and a bounded queue of its own: sending never waits, so a full disk or a
+//! stopped terminal cannot hold up an undo.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    clock,
+    event::{Event, EventKind},
+};
+
+/// Ticks wait in a queue only up to this length: they are for the live view, and the numbers do not come from them.
+const TICKS_UP_TO: usize = 256;
+/// Anything else waits up to this length; what comes then is lost for this reporter, and said at the end.
+const QUEUE: usize = 65_536;
+
+/// Shows or stores events.
+pub trait Reporter: Send {
+    /// Its name in a warning: `events.jsonl`, `console`.
+    fn name(&self) -> &'static str;
+
+    /// Takes one event. After an error it is not called again.
+    fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Nothing has come for a while: redraw clocks.
+    fn idle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The last event has come.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A reporter that did not do its work. A warning, not a failure of the run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the report `{reporter}` is not complete: {why}")]
+pub struct ReporterFailure {
+    /// Which.
+    pub reporter: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Arc<Event>>,
+    lost: u64,
+    closed: bool,
+    done: Option<Result<(), String>>,
+}
+
+struct Lane {
+    name: &'static str,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+impl Lane {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reporters at work.
+pub struct FanOut {
+    lanes: Vec<Arc<Lane>>,
+}
+
+impl FanOut {
+    /// Starts a thread for each reporter.
+    pub fn start(reporters: Vec<Box<dyn Reporter>>) -> Self {
+        let lanes = reporters
+            .into_iter()
+            .map(|reporter| {
+                let lane = Arc::new(Lane { name: reporter.name(), queue: Mutex::default(), changed: Condvar::new() });
+                let theirs = Arc::clone(&lane);
+                let started = thread::Builder::new().name(format!("report {}", lane.name)).spawn(move || work(reporter, &theirs));
+                if let Err(error) = started {
+                    lane.lock().done = Some(Err(format!("no thread for it: {error}")));
+                }
+                lane
+            })
+            .collect();
+        Self { lanes }
+    }
+
+    /// Gives an event to every reporter. Never waits.
+    pub fn send(&self, event: Event) {
+        let limit = if matches!(event.kind, EventKind::Tick { .. }) { TICKS_UP_TO } else { QUEUE };
+        let event = Arc::new(event);
+        for lane in &self.lanes {
+            let mut queue = lane.lock();
+            if queue.done.is_some() {
+                continue;
+            }
+            if queue.events.len() >= limit {
+                queue.lost += 1;
+            } else {
+                queue.events.push_back(Arc::clone(&event));
+                lane.changed.notify_all();
+            }
+        }
+    }
+
+    /// No more events: waits until the reporters are done, but no longer than `patience` in all, and says which failed.
+    /// Blocking.
+    pub fn finish(self, patience: Duration) -> Vec<ReporterFailure> {
+        let until = clock::now().plus(patience);
+        for lane in &self.lanes {
+            lane.lock().closed = true;
+            lane.changed.notify_all();
+        }
+        let mut failures = Vec::new();
+        for lane in &self.lanes {
+            let mut queue = lane.lock();
+            while queue.done.is_none() && clock::now() < until {
+                queue = lane.changed.wait_timeout(queue, until.since(clock::now())).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            let mut fail = |why: String| failures.push(ReporterFailure { reporter: lane.name, why });
+            match &queue.done {
+                None => fail(format!("it did not finish within {}", crate::model::quantity::show_duration(patience))),
+                Some(Err(why)) => fail(why.clone()),
+                Some(Ok(())) => {}
+            }
+            if queue.lost > 0 {
+                fail(format!("{} events came faster than it could take them", queue.lost));
+            }
+        }
+        failures
+    }
+}
+
+fn work(mut reporter: Box<dyn Reporter>, lane: &Lane) {
+    // A panic in a renderer must end in a warning too, not in a `finish` that waits for nobody.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drain(reporter.as_mut(), lane)));
+    let mut queue = lane.lock();
+    queue.events.clear();
+    queue.done = Some(match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("it panicked: this is a defect of firedrill".to_owned()),
+    });
+    lane.changed.notify_all();
+}
+
+fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
+    loop {
+        let mut queue = lane.lock();
+        if queue.events.is_empty() && !queue.closed {
+            queue = lane.changed.wait_timeout(queue, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match queue.events.pop_front() {
+            Some(event) => {
+                drop(queue);
+                reporter.event(&event)?;
+            }
+            None if queue.closed => {
+                drop(queue);
+                return reporter.finish();
+            }
+            None => {
+                drop(queue);
+                reporter.idle()?;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::model::time::{Mono, Wall};
+
+    struct Forward(mpsc::Sender<u64>, Option<u64>);
+
+    impl Reporter for Forward {
+        fn name(&self) -> &'static str {
+            "forward"
+        }
+        fn event(&mut self, event: &Event) -> io::Result<()> {
+            if self.1 == Some(event.number) {
+                return Err(io::Error::other("disk full"));
+            }
+            self.0.send(event.number).map_err(io::Error::other)
+        }
+    }
+
+    struct Stalls(mpsc::Receiver<()>);
+
+    impl Reporter for Stalls {
+        fn name(&self) -> &'static str {
+            "stalls"
+        }
+        fn event(&mut self, _: &Event) -> io::Result<()> {
+            let _ = self.0.recv();
+            Ok(())
+        }
+    }
+
+    fn warning(number: u64) -> Event {
+        Event { number, at: Mono(number), wall: Wall(0), kind: EventKind::Warning { text: String::new() } }
+    }
+
+    #[test]
+    fn one_that_fails_or_stalls_does_not_hold_up_the_others() {
+        let (good_out, good) = mpsc::channel();
+        let (bad_out, bad) = mpsc::channel();
+        let (hold, held) = mpsc::channel();
+        let fan = FanOut::start(vec![Box::new(Forward(bad_out, Some(2))), Box::new(Stalls(held)), Box::new(Forward(good_out, None))]);
+        for number in 1..=100 {
+            fan.send(warning(number));
+        }
+        let failures = fan.finish(Duration::from_millis(300));
+        assert_eq!(good.iter().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+        assert_eq!(bad.iter().collect::<Vec<_>>(), [1]);
+        let names: Vec<_> = failures.iter().map(|f| (f.reporter, f.why.contains("disk full"))).collect();
+        assert_eq!(names, [("forward", true), ("stalls", false)]);
+        drop(hold);
+    }
+
+    #[test]
+    fn ticks_give_way_and_the_loss_is_said() {
+        let (hold, held) = mpsc::channel();
+        let fan = FanOut::start(vec![Box::new(Stalls(held))]);
+        for number in 1..=(TICKS_UP_TO as u64 + 100) {
+            fan.send(Event { kind: EventKind::Tick { probes: std::collections::BTreeMap::new() }, ..warning(number) });
+        }
+        fan.send(warning(1_000));
+        drop(hold);
+        let failures = fan.finish(Duration::from_secs(20));
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].why.contains("faster than"), "{}", failures[0]);
+    }
+}

@@ -1,0 +1,94 @@
+//! `events.jsonl`: one event a line, flushed at each tick and at the end. Every other report can be made from it again.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    path::Path,
+};
+
+use super::fan_out::Reporter;
+use crate::event::{EVENT_VERSION, Event, EventKind};
+
+/// The name in a run folder.
+pub const FILE_NAME: &str = "events.jsonl";
+
+/// The longest line that is read: a plan over 100,000 instances fits.
+const LONGEST_LINE: u64 = 512 << 20;
+
+/// Writes events.
+pub struct JsonLines<W: Write + Send> {
+    out: W,
+}
+
+impl JsonLines<BufWriter<File>> {
+    /// Creates `events.jsonl` in a run folder; it must not exist yet.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        Ok(Self { out: BufWriter::new(super::write::create_new(folder, FILE_NAME)?) })
+    }
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Writes to anything (`--format jsonl` on standard output).
+    pub fn to(out: W) -> Self {
+        Self { out }
+    }
+}
+
+impl<W: Write + Send> Reporter for JsonLines<W> {
+    fn name(&self) -> &'static str {
+        FILE_NAME
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, event)?;
+        self.out.write_all(b"\n")?;
+        if matches!(event.kind, EventKind::Tick { .. } | EventKind::RunEnded { .. } | EventKind::Armed { .. }) {
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads events and gives each to `take`. A last line that was cut (the writer was killed) is left out; anything else that
+/// is not an event is an error with its line number.
+pub fn read(from: impl Read, mut take: impl FnMut(Event)) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let n = from.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        if n == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        match serde_json::from_slice::<Event>(&line) {
+            Ok(event) => {
+                if let EventKind::RunStarted { version, .. } = event.kind
+                    && version > EVENT_VERSION
+                {
+                    return Err(invalid(format!(
+                        "line {number}: the run was recorded in format {version} by a newer firedrill; this one reads up to {EVENT_VERSION}"
+                    )));
+                }
+                take(event);
+            }
+            Err(_) if !whole => return Ok(()),
+            Err(error) => return Err(invalid(format!("line {number} is not an event: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// The event as a later reader of the file will see it: a float may differ from ours in its last bit after it was printed
+/// and read. Rendering from this makes the first rendering equal to every later one.
+pub fn as_read_back(event: &Event) -> io::Result<Event> {
+    Ok(serde_json::from_slice(&serde_json::to_vec(event)?)?)
+}

@@ -1,0 +1,158 @@
+//! Numbers and foreign text as a reader sees them. Text from files, headers and platforms is never shown raw: control and
+//! bidirectional characters are escaped, and what is very long is cut.
+
+use std::{borrow::Cow, time::Duration};
+
+use crate::model::{
+    measurement::{Estimate, JudgedResult},
+    quantity::show_duration,
+    sample::SampleOutcome,
+    time::Wall,
+};
+
+/// The longest foreign text that a report shows.
+pub const LONGEST: usize = 300;
+
+/// Whether a character could change how the text around it is shown.
+fn misleading(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text with control and bidirectional characters escaped, cut at `LONGEST` characters.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escape(text, LONGEST)
+}
+
+/// The same, but never cut: for a command that somebody copies.
+pub fn whole(text: &str) -> Cow<'_, str> {
+    escape(text, usize::MAX)
+}
+
+fn escape(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.len() <= longest && !text.chars().any(misleading) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len().min(4 * LONGEST));
+    for (n, c) in text.chars().enumerate() {
+        if n == longest {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if misleading(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Seconds as a person reads them.
+pub fn seconds(s: f64) -> String {
+    if !s.is_finite() {
+        return "-".to_owned();
+    }
+    let shown = show_duration(Duration::from_secs_f64(s.abs().min(1e9)));
+    if s < 0.0 { format!("−{shown}") } else { shown }
+}
+
+/// Seconds, or a dash.
+pub fn maybe_seconds(s: Option<f64>) -> String {
+    s.map_or_else(|| "–".to_owned(), seconds)
+}
+
+/// A moment on the run's clock: `12.34 s`.
+pub fn moment(s: f64) -> String {
+    if s < 0.0 { format!("−{:.2} s", -s) } else { format!("{s:.2} s") }
+}
+
+/// A share as a percentage. Never rounded to 100 % (or 0 %) when it is not.
+pub fn percent(share: f64) -> String {
+    let p = share * 100.0;
+    for digits in [2_usize, 3, 4, 5] {
+        let text = format!("{p:.digits$}");
+        let shown: f64 = text.parse().unwrap_or(p);
+        if (shown < 100.0 || share >= 1.0) && (shown > 0.0 || share <= 0.0) {
+            return match text.trim_end_matches('0').trim_end_matches('.') {
+                "" => "0 %".to_owned(),
+                short => format!("{short} %"),
+            };
+        }
+    }
+    if share > 0.5 { "> 99.99999 %".to_owned() } else { "< 0.00001 %".to_owned() }
+}
+
+/// A share with its interval: `97.12 % (95.02–98.4 %)`.
+pub fn interval(e: &Estimate) -> String {
+    format!("{}–{}", percent(e.low).trim_end_matches(" %"), percent(e.high))
+}
+
+/// Failures by class: `reset 12, refused 3`, the most frequent first.
+pub fn classes(failures: &std::collections::BTreeMap<SampleOutcome, u64>) -> String {
+    let mut list: Vec<_> = failures.iter().filter(|(_, n)| **n > 0).collect();
+    list.sort_by_key(|(class, n)| (std::cmp::Reverse(**n), **class));
+    if list.is_empty() {
+        return "–".to_owned();
+    }
+    list.iter().map(|(class, n)| format!("{} {}", class.name(), count(**n))).collect::<Vec<_>>().join(", ")
+}
+
+/// A count with thin spaces between thousands.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The wall clock in UTC with its offset, so that a report says the same wherever it is rendered.
+pub fn wall(at: Wall) -> String {
+    match jiff::Timestamp::from_nanosecond(i128::from(at.0)) {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%S+00:00").to_string(),
+        Err(_) => "(an impossible time)".to_owned(),
+    }
+}
+
+/// The word and the sign of a judged condition: never colour alone.
+pub fn judged(result: JudgedResult) -> (&'static str, &'static str) {
+    match result {
+        JudgedResult::Held => ("held", "✓"),
+        JudgedResult::Broken => ("broken", "✗"),
+        JudgedResult::Untold => ("cannot tell", "?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_rounded_to_whole() {
+        for (share, text) in
+            [(1.0, "100 %"), (0.0, "0 %"), (0.995, "99.5 %"), (0.999_999, "99.9999 %"), (0.000_001, "0.0001 %"), (0.9, "90 %")]
+        {
+            assert_eq!(percent(share), text);
+        }
+        assert_eq!(percent(1.0 - 1e-12), "> 99.99999 %");
+    }
+
+    #[test]
+    fn misleading_characters_are_shown_escaped() {
+        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c\\nd");
+        assert_eq!(visible("plain ✓ täxt"), "plain ✓ täxt");
+        assert_eq!(visible(&"x".repeat(10_000)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn counts_have_groups() {
+        assert_eq!([count(0), count(999), count(1_000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,200 @@
+//! Reports of recorded runs, in every format. `UPDATE_GOLDEN=1` writes the expected files anew.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use firedrill::{
+    event::{Event, EventKind},
+    report::{
+        FanOut, Format, Reporter,
+        console::{Console, style::Style},
+        fold,
+        json_lines::JsonLines,
+        render, result_schema,
+        write::RunFiles,
+    },
+};
+
+use crate::support::recorded::Recorded;
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(data);
+        Ok(data.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn console(events: &[Event], style: Style) -> String {
+    let out = Shared::default();
+    let mut console = Console::new(out.clone(), style, Some(PathBuf::from("firedrill-runs/x/report.html")));
+    for event in events {
+        console.event(event).unwrap();
+    }
+    console.finish().unwrap();
+    String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+}
+
+/// Through a file, as a later reader sees it.
+fn read_back(events: &[Event]) -> Vec<Event> {
+    events.iter().map(|event| firedrill::report::json_lines::as_read_back(event).unwrap()).collect()
+}
+
+#[test]
+fn recorded_runs_render_as_expected() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut wrong = Vec::new();
+    for (name, run) in Recorded::all() {
+        let events = read_back(&run.events());
+        let record = fold(&events);
+        let mut files = vec![(format!("{name}.console.txt"), console(&events, Style::plain(110)))];
+        for format in Format::FILES {
+            if name == "hostile" && format == Format::Json {
+                continue; // Megabytes of the same letter; the schema test reads it.
+            }
+            files.push((format!("{name}.{}", format.file_name().unwrap()), format.render(&record)));
+        }
+        for (file, text) in files {
+            let path = folder.join(file);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::write(&path, text).unwrap();
+            } else if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+                wrong.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these differ (UPDATE_GOLDEN=1 writes them anew): {wrong:#?}");
+}
+
+#[test]
+fn an_old_run_renders_again_to_the_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let fan = FanOut::start(vec![Box::new(JsonLines::create(dir.path()).unwrap()), Box::new(RunFiles::new(dir.path().to_owned()))]);
+    for event in (Recorded { failing: true, ..Recorded::default() }).events() {
+        fan.send(event);
+    }
+    assert_eq!(fan.finish(Duration::from_secs(60)), []);
+    for format in Format::FILES {
+        let first = fs::read_to_string(dir.path().join(format.file_name().unwrap())).unwrap();
+        assert!(first.len() > 500);
+        assert!(render(dir.path(), format).unwrap() == first, "{format:?} differs");
+    }
+}
+
+#[test]
+fn a_number_that_json_cannot_hold_does_not_cost_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = RunFiles::new(dir.path().to_owned());
+    for mut event in Recorded::default().events() {
+        if let EventKind::Measured { measurement } = &mut event.kind {
+            measurement.probes[0].downtime_s = f64::NAN;
+            measurement.probes[0].outages[0].duration_s = f64::INFINITY;
+        }
+        files.event(&event).unwrap();
+    }
+    files.finish().unwrap();
+    assert!(fs::read_to_string(dir.path().join("report.html")).unwrap().contains("cannot be read back"));
+}
+
+#[test]
+fn a_run_that_was_cut_off_anywhere_still_renders_and_is_never_green() {
+    let events = Recorded::default().events();
+    for end in 0..events.len() {
+        let record = fold(&events[..end]);
+        for format in [Format::Json, Format::Html, Format::Markdown, Format::Junit, Format::Text] {
+            let text = format.render(&record);
+            assert!(text.contains("stops before the end"), "{format:?} after {end} events");
+        }
+        assert!(Format::Junit.render(&record).contains("<error"));
+    }
+}
+
+#[test]
+fn a_cut_last_line_is_left_out_and_another_bad_line_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = Recorded::default().events().iter().map(|e| serde_json::to_string(e).unwrap()).collect();
+    let path = dir.path().join("events.jsonl");
+    fs::write(&path, format!("{}\n{}", lines[0], &lines[1][..40])).unwrap();
+    assert!(render(dir.path(), Format::Text).unwrap().contains("stops before the end"));
+    fs::write(&path, format!("{}\nnonsense\n", lines[0])).unwrap();
+    let error = render(&path, Format::Text).unwrap_err().to_string();
+    assert!(error.contains("line 2 is not an event"), "{error}");
+    fs::write(&path, "").unwrap();
+    assert!(render(&path, Format::Text).is_err());
+}
+
+#[test]
+fn hostile_names_stay_text_everywhere() {
+    let (_, run) = Recorded::all().into_iter().find(|(name, _)| *name == "hostile").unwrap();
+    let events = run.events();
+    let record = fold(&events);
+    let raw = |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    let html = Format::Html.render(&record);
+    assert!(!html.contains("<img") && !html.contains("</script") && !html.contains("<script") && !raw(&html));
+    let markdown = Format::Markdown.render(&record);
+    assert!(!markdown.contains("<img") && !markdown.contains("@all") && !raw(&markdown));
+    assert!(!markdown.lines().any(|line| line.starts_with("|`")));
+    let junit = Format::Junit.render(&record);
+    assert!(!junit.contains("<img") && !raw(&junit));
+    let plain = console(&events, Style::plain(90));
+    assert!(!raw(&plain));
+}
+
+#[test]
+fn the_html_asks_for_nothing_from_outside() {
+    let html = Format::Html.render(&fold(&Recorded::default().events()));
+    for word in ["http://", "https://", "<script", "<link", "@import", "<iframe", "onload=", "src="] {
+        assert!(!html.contains(word), "{word}");
+    }
+    assert!(html.contains("default-src 'none'"));
+}
+
+#[test]
+fn no_console_line_is_wider_than_the_terminal() {
+    use unicode_width::UnicodeWidthStr;
+    let strip = |text: &str| regex_lite::Regex::new("\x1b\\[[0-9;]*[A-Za-z]|\r").unwrap().replace_all(text, "").into_owned();
+    for (name, run) in Recorded::all() {
+        for width in [40, 80, 200] {
+            for style in [Style::plain(width), Style { color: true, live: true, width }] {
+                let text = strip(&console(&run.events(), style));
+                let command = "firedrill recover";
+                for line in text.lines().filter(|line| !line.trim_start().starts_with(command)) {
+                    assert!(line.width() <= width, "{name} at {width}: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_result_satisfies_its_schema() {
+    let schema = result_schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (name, run) in Recorded::all() {
+        let value: serde_json::Value = serde_json::from_str(&Format::Json.render(&fold(&run.events()))).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+        assert!(errors.is_empty(), "{name}: {errors:#?}");
+    }
+    assert!(validator.validate(&serde_json::json!({ "version": 1 })).is_err());
+}
+
+#[test]
+fn junit_is_green_only_for_a_pass() {
+    for (name, run) in Recorded::all() {
+        let mut events = run.events();
+        let text = Format::Junit.render(&fold(&events));
+        let red = text.contains("<failure") || text.contains("<error");
+        assert_eq!(red, name != "passing", "{name}");
+        events.retain(|event| !matches!(event.kind, EventKind::Acted { .. }));
+        assert!(Format::Junit.render(&fold(&events)).contains("<error"), "{name} without effects");
+    }
+}

@@ -1,0 +1,4 @@
+//! What several tests share.
+
+pub mod recorded;
+pub mod truth_server;
