@@ -57,11 +57,7 @@ fn known(spec: &SystemSpec) -> Known {
     let zones: BTreeSet<&Zone> = spec.services.iter().flat_map(|service| service.zones.iter().map(|(zone, _)| zone)).collect();
     let services = spec.services.iter().map(|s| s.name.to_string()).chain(spec.balancers.iter().map(|b| b.name.to_string()));
     let regions: BTreeSet<String> = zones.iter().map(|zone| spec.region(zone).to_string()).collect();
-    Known {
-        services: services.collect(),
-        zones: zones.iter().map(ToString::to_string).collect(),
-        regions: regions.into_iter().collect(),
-    }
+    Known { services: services.collect(), zones: zones.iter().map(ToString::to_string).collect(), regions: regions.into_iter().collect() }
 }
 
 /// Attaches to the environment's system, or starts it for this run.

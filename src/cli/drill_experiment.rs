@@ -27,8 +27,11 @@ pub fn experiment(args: &Drill) -> Result<Experiment, Vec<String>> {
     let availability = keep(&mut errors, "--availability", quantity::share(&args.availability));
     let caps = match &args.max_affected {
         None => Some(Caps::default()),
-        Some(text) => keep(&mut errors, "--max-affected", quantity::share(text))
-            .map(|service| Caps { service, service_stated: true, ..Caps::default() }),
+        Some(text) => keep(&mut errors, "--max-affected", quantity::share(text)).map(|service| Caps {
+            service,
+            service_stated: true,
+            ..Caps::default()
+        }),
     };
     let fault = fault(args, &mut errors);
     let target = target(args, &mut errors);
@@ -100,8 +103,9 @@ fn fault(args: &Drill, errors: &mut Vec<String>) -> Option<Fault> {
         Some(FaultKind::ZoneOutage) => Some(Fault::ZoneOutage),
         Some(FaultKind::RegionOutage) => Some(Fault::RegionOutage),
         Some(FaultKind::SuspendReplacement) => Some(Fault::SuspendReplacement),
-        Some(FaultKind::Slow) => keep(errors, "--latency", quantity::duration(&args.latency))
-            .map(|latency| Fault::Slow { latency, jitter: Duration::ZERO }),
+        Some(FaultKind::Slow) => {
+            keep(errors, "--latency", quantity::duration(&args.latency)).map(|latency| Fault::Slow { latency, jitter: Duration::ZERO })
+        }
         Some(FaultKind::Loss) => keep(errors, "--share", quantity::share(&args.share)).map(|share| Fault::Loss { share }),
         Some(kind) => {
             errors.push(format!("`{kind}` needs more than flags can say: write an experiment file for it"));

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::{args::Place, connect};
 use crate::{
-    file::{self, Diagnostic, Diagnostics, LoadOptions, Source, project::{self, Project}},
+    file::{
+        self, Diagnostic, Diagnostics, LoadOptions, Source,
+        project::{self, Project},
+    },
     model::{environment::Environment, experiment::Experiment},
 };
 

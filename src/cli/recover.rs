@@ -57,8 +57,7 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), String> 
     })
     .map_err(|error| error.to_string())?;
     // Relative paths of the environment are relative to where the run was started.
-    std::env::set_current_dir(&header.working_directory)
-        .map_err(|error| format!("{}: {error}", header.working_directory.display()))?;
+    std::env::set_current_dir(&header.working_directory).map_err(|error| format!("{}: {error}", header.working_directory.display()))?;
     let platform = connect::reach(&header.environment).await?;
     let recovered = recover::recover(store, &found.path, platform.platform(), Clock::start()).await.map_err(|error| error.to_string());
     platform.disconnect().await;

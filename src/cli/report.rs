@@ -6,7 +6,10 @@ use super::{
     args::{ReportArgs, ReportFormat},
     say,
 };
-use crate::{model::verdict::Verdict, report::{Format, write}};
+use crate::{
+    model::verdict::Verdict,
+    report::{Format, write},
+};
 
 /// Renders a run again.
 pub fn report(args: &ReportArgs) -> u8 {
@@ -23,9 +26,7 @@ pub fn report(args: &ReportArgs) -> u8 {
             say::out(&text);
             Ok(())
         }
-        Some(path) => {
-            std::fs::write(path, text).map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
-        }
+        Some(path) => std::fs::write(path, text).map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     });
     match written {
         Ok(()) => 0,

@@ -109,7 +109,10 @@ async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> 
 
 /// The reports over all files of this call.
 fn summaries(output: &Output, records: &[report::RunRecord]) {
-    let wanted = [(&output.junit, report::junit::render_all as fn(&[report::RunRecord]) -> String), (&output.markdown, report::markdown::render_all)];
+    let wanted = [
+        (&output.junit, report::junit::render_all as fn(&[report::RunRecord]) -> String),
+        (&output.markdown, report::markdown::render_all),
+    ];
     for (path, render) in wanted {
         if let Some(path) = path
             && let Err(error) = std::fs::write(path, render(records))

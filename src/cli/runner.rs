@@ -17,7 +17,12 @@ use crate::{
     },
     model::{environment::Environment, experiment::Experiment, hours::Hours, ids::RunId, plan::Plan, verdict::Verdict},
     probe::NetworkProber,
-    report::{FanOut, Reporter, RunRecord, console::Console, json_lines::JsonLines, write::{self, RunFiles}},
+    report::{
+        FanOut, Reporter, RunRecord,
+        console::Console,
+        json_lines::JsonLines,
+        write::{self, RunFiles},
+    },
 };
 
 /// How long reports may take after the end of a run.

@@ -1,6 +1,9 @@
 //! `firedrill schema`.
 
-use super::{args::{Schema, SchemaOf}, say};
+use super::{
+    args::{Schema, SchemaOf},
+    say,
+};
 use crate::{event::Event, file, model::plan::Plan, report};
 
 /// Prints a JSON Schema.

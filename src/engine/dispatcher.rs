@@ -54,14 +54,17 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(
-        clock: Clock,
-        emitter: Emitter,
-        state: RunState,
-        live: Live,
-        prober: Box<dyn RunningProber>,
-    ) -> Self {
-        Self { clock, emitter, state, live, prober, status: watch::Sender::new(Status::default()), phase: (Phase::WarmUp, Mono::default()), folds: 0 }
+    pub(crate) fn new(clock: Clock, emitter: Emitter, state: RunState, live: Live, prober: Box<dyn RunningProber>) -> Self {
+        Self {
+            clock,
+            emitter,
+            state,
+            live,
+            prober,
+            status: watch::Sender::new(Status::default()),
+            phase: (Phase::WarmUp, Mono::default()),
+            folds: 0,
+        }
     }
 
     /// Drives the script to its end.
@@ -140,7 +143,6 @@ impl Dispatcher {
             self.emitter.emit(now, EventKind::Tick { probes });
         }
     }
-
 }
 
 fn next(seen: Urgency) -> Urgency {

@@ -83,12 +83,7 @@ fn occupied(pending: &[Prepared]) -> Vec<Occupied> {
         .iter()
         .filter(|prepared| prepared.act.fault.kind().takes_capacity())
         .filter_map(|prepared| prepared.act.target.instance())
-        .map(|i| Occupied {
-            instance: i.id.clone(),
-            service: i.service.clone(),
-            zone: i.zone.clone(),
-            by: "an earlier step".into(),
-        })
+        .map(|i| Occupied { instance: i.id.clone(), service: i.service.clone(), zone: i.zone.clone(), by: "an earlier step".into() })
         .collect()
 }
 
@@ -101,8 +96,5 @@ async fn assemble(experiment: &Experiment, platform: &dyn Platform, drawn: Drawn
 }
 
 async fn prepared(platform: &dyn Platform, act: &Act) -> Result<crate::model::undo::Undo, NotPlanned> {
-    platform
-        .prepare(act)
-        .await
-        .map_err(|error| NotPlanned::NotPrepared(format!("{} of {}: {error}", act.fault.kind(), act.target.says())))
+    platform.prepare(act).await.map_err(|error| NotPlanned::NotPrepared(format!("{} of {}: {error}", act.fault.kind(), act.target.says())))
 }

@@ -20,7 +20,14 @@ use crate::{
     journal::{Header, JOURNAL_VERSION, JournalError, Store},
     lock::{self, Holder, Lock},
     measure::Live,
-    model::{environment::Environment, experiment::Experiment, ids::{RunId, Scope}, outcome::Ended, plan::Plan, time::Mono},
+    model::{
+        environment::Environment,
+        experiment::Experiment,
+        ids::{RunId, Scope},
+        outcome::Ended,
+        plan::Plan,
+        time::Mono,
+    },
     platform::Platform,
     probe::{Launch, Prober},
 };
@@ -41,7 +48,6 @@ pub struct Request {
     pub seed: u64,
     /// The run's folder; exists.
     pub folder: PathBuf,
-
 }
 
 /// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.

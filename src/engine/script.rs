@@ -143,8 +143,7 @@ impl Script<'_> {
                     Ok(())
                 }
                 Work::Command(command) => {
-                    let fault =
-                        Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
+                    let fault = Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
                     let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
                     let undo = command::undo_of(command);
                     self.together(vec![(Prepared { act, undo }, None)], capacity).await

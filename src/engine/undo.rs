@@ -95,12 +95,7 @@ async fn together(script: &mut Script<'_>, batch: Vec<Prepared>) {
 }
 
 /// Tries one undo until it succeeds or `limit` is reached.
-pub(crate) async fn revert(
-    platform: &dyn Platform,
-    prepared: &Prepared,
-    clock: Clock,
-    limit: Mono,
-) -> Undone {
+pub(crate) async fn revert(platform: &dyn Platform, prepared: &Prepared, clock: Clock, limit: Mono) -> Undone {
     let mut pause = FIRST_PAUSE;
     let mut tries = 0_u32;
     loop {

@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use jiff::{civil, tz::TimeZone};
-
 use super::{
     diagnostic::{Diagnostic, Sink},
     escape::quote,
@@ -19,7 +17,10 @@ use super::{
     vars::Vars,
     yaml::{Node, Value},
 };
-use crate::model::environment::{Environment, PlatformSpec, Require};
+use crate::model::{
+    environment::{Environment, PlatformSpec, Require},
+    hours::Hours,
+};
 
 /// The name of the file.
 pub const FILE: &str = "firedrill.yaml";
@@ -204,21 +205,10 @@ fn require(node: &Node, sink: &mut Sink) -> Option<Require> {
     let fields = Fields::new(node, &REQUIRE, sink)?;
     let hours = fields.get("hours", sink, |node, sink| {
         let text = read::line(node, sink)?;
-        if !is_hours(text) {
-            sink.error(node.span, format!("{} is not a time of the week", quote(text)))
-                .expected("days, hours and a time zone, like `Mon-Thu 10:00-16:00 Europe/Lisbon`");
+        if let Err(why) = Hours::parse(text) {
+            sink.error(node.span, why).expected("days, hours and a time zone, like `Mon-Thu 10:00-16:00 Europe/Lisbon`");
         }
         Some(text.to_owned())
     });
     Some(Require { confirm: fields.flag("confirm", sink), hours })
-}
-
-fn is_hours(text: &str) -> bool {
-    let day = |d: &str| ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&d.to_lowercase().as_str());
-    let time = |t: &str| civil::Time::strptime("%H:%M", t).ok();
-    let mut words = text.split_whitespace();
-    let days = words.next().is_some_and(|d| d.split(',').all(|part| part.split('-').count() <= 2 && part.split('-').all(day)));
-    let hours = words.next().and_then(|h| h.split_once('-')).and_then(|(a, b)| time(a).zip(time(b))).is_some_and(|(a, b)| a < b);
-    let zone = words.next().is_some_and(|z| TimeZone::get(z).is_ok());
-    days && hours && zone && words.next().is_none()
 }

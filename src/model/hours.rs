@@ -1,6 +1,10 @@
 //! Hours in which something is allowed: `Mon-Thu 10:00-16:00 Europe/Lisbon`.
 
-use jiff::{Zoned, civil::{Time, Weekday}, tz::TimeZone};
+use jiff::{
+    Zoned,
+    civil::{Time, Weekday},
+    tz::TimeZone,
+};
 
 /// Days of the week, a span of the day, and the zone they are meant in.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{runtime::LocalOptions, sync::Notify, task::JoinSet};
 
 use crate::{
     clock,
@@ -35,7 +35,9 @@ use crate::{
 };
 
 /// After so many steps the kernel is asked for news, so that no answer waits for long.
-const STEPS_PER_TURN: usize = 32;
+const STEPS_PER_TURN: usize = 64;
+/// After so many starts too: when we are behind, those in flight must go on, or every request would need a connection of its own.
+const STARTS_PER_TURN: usize = 16;
 
 /// What all requests of the pacing thread share.
 #[derive(Debug)]
@@ -102,7 +104,11 @@ impl Pacer {
     pub fn run(self, started: impl FnOnce(io::Result<Mono>)) -> Option<Paced> {
         // Only the resolver's timeouts go through the runtime's timers; a refusal leaves the kernel's 50 µs.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(64).build() {
+        let runtime = match tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(64)
+            .build_local(LocalOptions::default())
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 started(Err(error));
@@ -126,7 +132,13 @@ impl Pacer {
                 doubts: RefCell::default(),
             });
             started(Ok(shared.origin));
-            Some(self.pace(shared, wakeup).await)
+            // A task of its own: waking the outermost future would cost a write to an event descriptor each time.
+            let mut task = JoinSet::new();
+            task.spawn_local(self.pace(shared, wakeup));
+            match task.join_next().await {
+                Some(Ok(paced)) => Some(paced),
+                Some(Err(_)) | None => None,
+            }
         });
         // A name that the resolver still looks up would hold the thread for many seconds.
         runtime.shutdown_background();
@@ -149,7 +161,7 @@ impl Pacer {
         };
         let turning = std::future::poll_fn(|cx| {
             if stop.as_mut().poll(cx).is_ready() {
-                round.schedule.end();
+                round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
             }
             round.turn(cx)
         });
@@ -181,10 +193,10 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
     /// One turn between two looks at the kernel. Ready when nothing is due any more and nothing is in flight.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tasks.set_parent(cx.waker());
-        let mut steps = 0;
+        let (mut steps, mut starts) = (0, 0);
         loop {
             let now = clock::now();
-            self.start_due(now);
+            starts += self.start_due(now, STARTS_PER_TURN - starts);
             if steps < STEPS_PER_TURN {
                 steps += 1;
                 match self.tasks.step_next() {
@@ -201,7 +213,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             if next_due.is_none() && self.tasks.len() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            if self.tasks.can_step() {
+            if self.tasks.can_step() || starts == STARTS_PER_TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -216,8 +228,13 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
         }
     }
 
-    fn start_due(&mut self, now: Mono) {
-        while let Some(due) = self.schedule.pop(now.since(self.shared.origin).as_nanos() as u64) {
+    /// Starts what is due, at most so many, and says how many those were.
+    fn start_due(&mut self, now: Mono, most: usize) -> usize {
+        let now_ns = now.since(self.shared.origin).as_nanos() as u64;
+        for started in 0..most {
+            let Some(due) = self.schedule.pop(now_ns) else {
+                return started;
+            };
             let probe = usize::from(due.probe);
             let flying = self.in_flight[probe].fetch_add(1, Ordering::Relaxed);
             let finished = if flying < self.most[probe] {
@@ -229,6 +246,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
                 self.finish(sample);
             }
         }
+        most
     }
 
     fn finish(&mut self, sample: Sample) {

@@ -21,7 +21,7 @@ const LIVE: usize = 32_768;
 /// A batch is handed over when it has so many samples,
 const BATCH: usize = 256;
 /// or when its first sample has waited so long.
-const AGE: Duration = Duration::from_millis(10);
+const AGE: Duration = Duration::from_millis(50);
 
 /// The pacer's end.
 #[derive(Debug)]

@@ -40,6 +40,7 @@ pub struct Schedule {
     slots: Vec<Slots>,
     next: BinaryHeap<Reverse<Due>>,
     due: Vec<u64>,
+    end_ns: u64,
 }
 
 impl Schedule {
@@ -47,19 +48,19 @@ impl Schedule {
     pub fn new(slots: Vec<Slots>) -> Self {
         let next = (0..slots.len()).map(|probe| Reverse(Due { at_ns: 0, probe: probe as u16, number: 0 })).collect();
         let due = vec![0; slots.len()];
-        Self { slots, next, due }
+        Self { slots, next, due, end_ns: u64::MAX }
     }
 
     /// When the next request is due; `None` when no more will be.
     pub fn next_at(&self) -> Option<u64> {
-        self.next.peek().map(|Reverse(due)| due.at_ns)
+        self.next.peek().map(|Reverse(due)| due.at_ns).filter(|&at| at <= self.end_ns)
     }
 
     /// The next request, if it is due by now.
     pub fn pop(&mut self, now_ns: u64) -> Option<Due> {
         let mut top = self.next.peek_mut()?;
         let Reverse(due) = *top;
-        if due.at_ns > now_ns {
+        if due.at_ns > now_ns.min(self.end_ns) {
             return None;
         }
         let probe = usize::from(due.probe);
@@ -72,9 +73,9 @@ impl Schedule {
         Some(due)
     }
 
-    /// No further request is due.
-    pub fn end(&mut self) {
-        self.next.clear();
+    /// Nothing is due after this moment; what was due before it is still to be started.
+    pub fn end(&mut self, at_ns: u64) {
+        self.end_ns = self.end_ns.min(at_ns);
     }
 
     /// How many requests were due, per probe.
@@ -110,7 +111,8 @@ mod tests {
         let mine: Vec<u32> = all.iter().filter(|due| due.probe == 1).map(|due| due.number).collect();
         assert_eq!(mine, [0, 1, 2, 3, 4]);
         assert_eq!(schedule.next_at(), Some(1_100_000_000));
-        schedule.end();
+        schedule.end(1_150_000_000);
+        assert_eq!(schedule.pop(u64::MAX).map(|due| due.at_ns), Some(1_100_000_000));
         assert_eq!(schedule.next_at(), None);
         assert_eq!(schedule.pop(u64::MAX), None);
     }

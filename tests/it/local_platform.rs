@@ -57,7 +57,7 @@ async fn up(text: &str, containment: &str) -> (Up, LocalPlatform) {
         .spawn()
         .unwrap();
     let up = Up { child, file: file.clone(), folder };
-    let client = Client::new(Rendezvous::of(&file, &Default::default()).unwrap().socket());
+    let client = Client::new(Rendezvous::of(&file, &std::collections::BTreeMap::default()).unwrap().socket());
     for _ in 0..200 {
         if client.status().await.is_ok_and(|s| s.ready) {
             let options = LocalOptions { system: Some(file), ..LocalOptions::default() };
@@ -68,9 +68,14 @@ async fn up(text: &str, containment: &str) -> (Up, LocalPlatform) {
     panic!("the system did not come up");
 }
 
-fn marked(mark: &str) -> usize {
-    let marks = [format!("FIREDRILL_SYSTEM={mark}")];
-    process::members(&process::all(), process::Root { process: None, marks: &marks, except: &[] }).len()
+/// How many processes live that a supervisor of this system started.
+fn marked(key: &str) -> usize {
+    let mark = format!("FIREDRILL_SYSTEM={key}-");
+    let carries = |pid: i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|b| *b == 0).any(|entry| entry.starts_with(mark.as_bytes()))
+    };
+    process::all().iter().filter(|s| s.alive() && carries(s.pid)).count()
 }
 
 async fn find(platform: &LocalPlatform, id: &str) -> Option<Instance> {
@@ -114,7 +119,7 @@ fn kill() -> Fault {
 async fn a_kill_takes_the_whole_tree_and_the_victim_is_started_again() {
     for containment in ["namespace", "keeper"] {
         let (up, platform) = up(FAMILY, containment).await;
-        let key = Rendezvous::of(&up.file, &Default::default()).unwrap().key;
+        let key = Rendezvous::of(&up.file, &std::collections::BTreeMap::default()).unwrap().key;
         let before = marked(&key);
         assert_eq!(before, 8, "two instances of four processes ({containment})");
         let act = on(&platform, kill(), "web-a-1").await;
@@ -143,7 +148,7 @@ async fn a_kill_takes_the_whole_tree_and_the_victim_is_started_again() {
 async fn nothing_outlives_a_supervisor_that_is_killed() {
     for containment in ["namespace", "keeper"] {
         let (mut up, platform) = up(FAMILY, containment).await;
-        let place = Rendezvous::of(&up.file, &Default::default()).unwrap();
+        let place = Rendezvous::of(&up.file, &std::collections::BTreeMap::default()).unwrap();
         assert!(marked(&place.key) > 0);
         let act = on(&platform, kill(), "web-a-1").await;
         up.child.kill().unwrap();
@@ -152,12 +157,7 @@ async fn nothing_outlives_a_supervisor_that_is_killed() {
         assert!(place.socket().exists(), "a killed supervisor leaves its socket");
         assert!(matches!(platform.revert(&act).await.unwrap(), Reverted::NothingToUndo { .. }));
         // The stale socket does not stop the next one, which a run starts and ends.
-        let options = LocalOptions {
-            system: Some(up.file.clone()),
-            start: true,
-            program: Some(BINARY.into()),
-            ..LocalOptions::default()
-        };
+        let options = LocalOptions { system: Some(up.file.clone()), start: true, program: Some(BINARY.into()), ..LocalOptions::default() };
         let platform = LocalPlatform::attach_or_start(options).await.unwrap();
         assert!(platform.started());
         assert!(marked(&place.key) > 0);
@@ -267,10 +267,71 @@ async fn what_does_not_start_says_why_and_leaves_nothing() {
     for (number, (command, expected)) in cases.into_iter().enumerate() {
         let file = folder.path().join(format!("s{number}.yaml"));
         std::fs::write(&file, format!("name: bad\nservices:\n  web:\n    command: {command}\n")).unwrap();
-        let options =
-            LocalOptions { system: Some(file.clone()), start: true, program: Some(BINARY.into()), ..LocalOptions::default() };
+        let options = LocalOptions { system: Some(file.clone()), start: true, program: Some(BINARY.into()), ..LocalOptions::default() };
         let error = LocalPlatform::attach_or_start(options).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
-        assert_eq!(marked(&Rendezvous::of(&file, &Default::default()).unwrap().key), 0);
+        assert_eq!(marked(&Rendezvous::of(&file, &std::collections::BTreeMap::default()).unwrap().key), 0);
     }
+}
+
+#[tokio::test]
+async fn behind_a_balancer_traffic_is_cut_and_flows_again_and_replacements_are_admitted() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!(
+        r#"
+name: balanced
+vars: {{ edge: "{free}" }}
+services:
+  web:
+    command: ["${{firedrill}}", what-time, --listen, "${{instance.address}}", --instance, "${{instance.id}}", --zone, "${{instance.zone}}"]
+    zones: {{ a: 1, b: 1 }}
+    health: {{ http: /health, every: 50ms }}
+    replace: {{ after: 200ms }}
+balancers:
+  edge:
+    listen: "${{edge}}"
+    service: web
+    check: {{ http: /health, every: 50ms, timeout: 300ms, rise: 1, fall: 1 }}
+"#
+    );
+    let (_up, platform) = up(&text, "namespace").await;
+    let mut observed = platform.observe().await.unwrap();
+    let cut = on(&platform, Fault::Partition { mode: PartitionMode::Refuse }, "web-a-1").await;
+    let acts = [cut.clone()];
+    let effects = platform.inject(&acts).await;
+    let effects = platform.verify(&acts, effects).await;
+    assert!(effects[0].status.happened(), "{effects:?}");
+    heard(&mut observed, r#""observed":"ejected","balancer":"edge","instance":"web-a-1""#).await;
+    assert!(matches!(platform.revert(&cut).await.unwrap(), Reverted::Restored { .. }));
+    heard(&mut observed, r#""observed":"admitted","balancer":"edge","instance":"web-a-1""#).await;
+
+    let dead = [on(&platform, kill(), "web-b-1").await];
+    let effects = platform.inject(&dead).await;
+    let effects = platform.verify(&dead, effects).await;
+    assert!(effects[0].status.happened(), "{effects:?}");
+    for text in [
+        r#""observed":"launched","instance":"web-b-2","service":"web","zone":"b","replaces":"web-b-1""#,
+        r#""observed":"admitted","balancer":"edge","instance":"web-b-2""#,
+    ] {
+        heard(&mut observed, text).await;
+    }
+    // The balancer is a target too.
+    let edge = [on(&platform, kill(), "edge").await];
+    let effects = platform.inject(&edge).await;
+    assert!(platform.verify(&edge, effects).await[0].status.happened());
+    assert!(matches!(platform.revert(&edge[0]).await.unwrap(), Reverted::Restored { .. }));
+    tokio::net::TcpStream::connect(free).await.unwrap();
+}
+
+/// Reads observations until one holds this text.
+async fn heard(observed: &mut tokio::sync::mpsc::Receiver<firedrill::model::observation::Observation>, text: &str) {
+    let wait = async {
+        while let Some(observation) = observed.recv().await {
+            if serde_json::to_string(&observation).unwrap().contains(text) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap_or(false), "never heard: {text}");
 }

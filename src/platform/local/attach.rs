@@ -60,8 +60,9 @@ impl LocalPlatform {
                 // Its stdin is a pipe that only this process holds: when this process is gone, however, the system ends.
                 command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
                 let mut child = command.spawn().map_err(failed)?;
+                let mark = place.mark(child.id().unwrap_or_default());
                 wait_until_up(&client, Some(&mut child)).await?;
-                Ok(made(Some(Started { child, mark: place.key.clone() })))
+                Ok(made(Some(Started { child, mark })))
             }
             Err(PlatformError::Unavailable(_)) => Ok(made(None)),
             Err(other) => Err(other),

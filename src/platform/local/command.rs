@@ -12,7 +12,7 @@ pub async fn run(command: &[String], env: &BTreeMap<String, String>, limit: Dura
     let mut start = tokio::process::Command::new(name);
     start.args(arguments).envs(env).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let mut child = start.spawn().map_err(|e| format!("`{name}` cannot be started: {e}"))?;
-    let group = child.id().and_then(|id| Pid::from_raw(id as i32));
+    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let output = Output::in_memory();
     let mut reader = tokio::task::JoinSet::new();
     if let Some(err) = child.stderr.take() {

@@ -313,6 +313,7 @@ fn of_hit(act: &Prepared, requested: Mono, hit: Result<Hit, Missing>) -> Effect 
     };
     let mut done = effect(act, requested, status);
     done.took_effect = hit.effect;
-    done.source = if matches!(act.act.fault, Fault::Pause) { "/proc" } else { "pidfd" }.to_owned();
+    let source = if matches!(act.act.fault, Fault::Pause) { "/proc" } else { "pidfd" };
+    source.clone_into(&mut done.source);
     done
 }

@@ -25,7 +25,7 @@ pub fn untouchable(listing: &[Stat], pid: i32, also: &[i32]) -> Option<&'static 
     if listing.iter().any(|s| s.pid == pid && s.kernel) {
         return Some("it is a thread of the kernel");
     }
-    let mut ancestor = std::process::id() as i32;
+    let mut ancestor = std::process::id().cast_signed();
     if pid == ancestor {
         return Some("it is firedrill itself");
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_must_not_be_touched_is_refused() {
-        let own = std::process::id() as i32;
+        let own = std::process::id().cast_signed();
         let (shell, other, supervisor, thread) = (own + 1, own + 2, own + 3, own + 4);
         let listing = [
             process(1, 0, false),

@@ -54,7 +54,7 @@ fn keep(system: &str, supervisor: i32) -> io::Result<()> {
     setsid()?;
     ready()?;
     let marks = [format!("FIREDRILL_SYSTEM={system}")];
-    let own = [std::process::id() as i32];
+    let own = [std::process::id().cast_signed()];
     let mut known: BTreeMap<i32, u64> = BTreeMap::new();
     loop {
         let listing = process::all();

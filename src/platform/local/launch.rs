@@ -130,7 +130,7 @@ fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<()> {
     hash.update(meta.len().to_le_bytes());
     hash.update(meta.mtime().to_le_bytes());
     hash.update(meta.mtime_nsec().to_le_bytes());
-    for from in [SeekFrom::Start(0), SeekFrom::End(-(WHOLE as i64) / 8)] {
+    for from in [SeekFrom::Start(0), SeekFrom::End(-(WHOLE.cast_signed()) / 8)] {
         part.clear();
         file.seek(from)?;
         Read::by_ref(&mut file).take(WHOLE / 8).read_to_end(&mut part)?;
@@ -141,5 +141,9 @@ fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<()> {
 
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, b| {
+        let _ = write!(text, "{b:02x}");
+        text
+    })
 }

@@ -106,6 +106,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("web-a-1.log");
         let output = Output::new(path.clone());
+        #[expect(clippy::format_collect, reason = "a test's input, once")]
         let text = (0..30_000).map(|i| format!("line {i} {}\n", "x".repeat(90))).collect::<String>() + "the end";
         output.clone().drain(text.as_bytes()).await;
         let last = output.last();

@@ -21,7 +21,7 @@ const LONGEST: usize = 107;
 /// The meeting place of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendezvous {
-    /// What its parts are named after; also the mark of its processes.
+    /// What its parts are named after.
     pub key: String,
     folder: PathBuf,
 }
@@ -45,6 +45,12 @@ impl Rendezvous {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(place)
+    }
+
+    /// The mark of the processes of one supervisor: another one of the same system has another mark, so that the keeper of a dead
+    /// one does not touch the processes of the next.
+    pub fn mark(&self, supervisor: u32) -> String {
+        format!("{}-{supervisor}", self.key)
     }
 
     /// The control socket.

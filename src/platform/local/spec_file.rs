@@ -120,7 +120,7 @@ pub fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<SystemSpec,
     let mut spec = parse(&source, &mut sink).and_then(|root| system(root, given, &mut sink));
     if let Some(spec) = &mut spec {
         let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        spec.folder = full.parent().unwrap_or(Path::new("/")).to_owned();
+        full.parent().unwrap_or(Path::new("/")).clone_into(&mut spec.folder);
         for service in &mut spec.services {
             service.working_directory = service.working_directory.take().map(|dir| spec.folder.join(dir));
         }
@@ -279,7 +279,7 @@ fn health(node: &Node, sink: &mut Sink) -> Option<HealthSpec> {
         kind: check.kind,
         every: check.every,
         timeout: check.timeout,
-        rise: fields.has("rise").then_some(check.rise).unwrap_or(1),
+        rise: if fields.has("rise") { check.rise } else { 1 },
         fall: check.fall,
         starts_within: fields.duration("starts-within", sink).unwrap_or(Duration::from_secs(10)),
     })

@@ -27,7 +27,7 @@ pub struct Tree {
 impl Tree {
     /// Its living members. This process and its ancestors are never among them.
     pub fn members(&self, listing: &[Stat]) -> Vec<Stat> {
-        let root = Root { process: Some(self.process), marks: &self.marks, except: &[std::process::id() as i32] };
+        let root = Root { process: Some(self.process), marks: &self.marks, except: &[std::process::id().cast_signed()] };
         let mut members = process::members(listing, root);
         members.retain(|s| s.pid == self.process.0 || super::foreign::untouchable(listing, s.pid, &[]).is_none());
         members
@@ -53,7 +53,7 @@ pub fn kill(trees: &[Tree]) -> Vec<Result<Hit, Missing>> {
     for tree in held.iter().flatten() {
         tree.send(Signal::KILL);
     }
-    let hits = await_all(held, DEATH_LIMIT, true);
+    let hits = await_all(&held, DEATH_LIMIT, true);
     // What was born between the last look and the kill is found by its mark or its parent's group.
     for (tree, hit) in trees.iter().zip(&hits) {
         if hit.is_ok() {
@@ -77,7 +77,7 @@ pub fn signal(trees: &[Tree], signal: Signal, wait: Duration) -> Vec<Result<Hit,
             held.send(signal);
         }
     }
-    await_all(held, wait, false)
+    await_all(&held, wait, false)
 }
 
 /// Stops trees (SIGSTOP), and waits until `/proc` shows the roots stopped.
@@ -137,7 +137,7 @@ fn freeze(trees: &[Tree], held: &mut [Result<Held, Missing>]) {
 }
 
 /// Waits for the end of the roots, or of all members.
-fn await_all(held: Vec<Result<Held, Missing>>, limit: Duration, all: bool) -> Vec<Result<Hit, Missing>> {
+fn await_all(held: &[Result<Held, Missing>], limit: Duration, all: bool) -> Vec<Result<Hit, Missing>> {
     let handles: Vec<&Handle> = held.iter().flatten().flat_map(|h| h.members.values().filter(|m| all || m.pid == h.root)).collect();
     let ends = wait_all(&handles, limit);
     let ended: BTreeMap<i32, Option<Mono>> = handles.iter().map(|h| h.pid).zip(ends).collect();

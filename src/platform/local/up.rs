@@ -85,10 +85,11 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
         Some(program) => program.clone(),
         None => std::env::current_exe().map_err(machine("cannot find the path of this binary"))?,
     };
+    let mark = place.mark(std::process::id());
     let logs = place.logs();
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(machine("cannot make a folder for the output"))?;
-    let contained = contain(arguments.containment, &program, &place.key).map_err(machine("cannot contain the system's processes"))?;
-    let setup = Setup { spec, program, mark: place.key.clone(), logs, containment: contained.how, warden: contained.warden as i32 };
+    let contained = contain(arguments.containment, &program, &mark).map_err(machine("cannot contain the system's processes"))?;
+    let setup = Setup { spec, program, mark: mark.clone(), logs, containment: contained.how, warden: contained.warden.cast_signed() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine("cannot start"))?;
     let ended = runtime.block_on(foreground(setup, &place, arguments.for_run));
     drop(taken);

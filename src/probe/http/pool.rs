@@ -11,6 +11,8 @@ use crate::probe::{
     http::link::{Link, Member},
 };
 
+/// The most idle connections that are kept.
+const MOST_IDLE: usize = 1024;
 /// The population of a fast probe.
 const MOST_BROWSERS: usize = 16;
 
@@ -54,11 +56,11 @@ impl Pool {
         link.member = Some(Member::join(&self.members));
     }
 
-    /// A connection that can be used again. Beyond twice the population (after a burst) it is closed: a crowd that a stall
-    /// brought in does not stay for ever.
+    /// A connection that can be used again. Those that a burst brought in are kept too, up to a bound: closing and opening them
+    /// in turn would cost more than the requests.
     pub fn put(&self, link: Link) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.population * 2 {
+        if idle.len() < MOST_IDLE {
             idle.push(link);
         }
     }

@@ -71,7 +71,7 @@ impl Handle {
 
     /// Takes hold of whatever process has this number now.
     pub fn open_any(pid: i32) -> Result<Self, Missing> {
-        let number = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Missing::Gone { pid })?;
+        let number = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw).ok_or(Missing::Gone { pid })?;
         let fd = pidfd_open(number, PidfdFlags::empty()).map_err(|e| match e {
             rustix::io::Errno::SRCH => Missing::Gone { pid },
             other => Missing::Denied { pid, why: other.to_string() },
@@ -112,7 +112,7 @@ pub fn wait_all(handles: &[&Handle], limit: Duration) -> Vec<Option<Mono>> {
             return ended;
         }
         let mut fds: Vec<PollFd<'_>> = open.iter().map(|i| PollFd::new(&handles[*i].fd, PollFlags::IN)).collect();
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) };
         let answered = poll(&mut fds, Some(&timeout));
         let seen = clock::now();
         for (index, fd) in open.iter().zip(&fds) {
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_process_is_held_ended_and_then_gone() {
         let mut child = Command::new("sleep").arg("30").spawn().unwrap();
-        let pid = child.id() as i32;
+        let pid = child.id().cast_signed();
         let start = stat(pid).unwrap().start_time;
         let handle = Handle::open(pid, start).unwrap();
         assert!(!handle.exited());

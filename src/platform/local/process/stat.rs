@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn this_process_is_found_with_its_arguments() {
-        let pid = std::process::id() as i32;
+        let pid = std::process::id().cast_signed();
         let own = stat(pid).unwrap();
         assert!(own.alive() && !own.kernel);
         assert!(all().iter().any(|s| s.pid == pid && s.start_time == own.start_time));

@@ -70,7 +70,7 @@ impl Supervisor {
         if let Some(out) = child.stderr.take() {
             self.tasks.spawn(output.clone().drain(out));
         }
-        let pid = child.id().unwrap_or_default() as i32;
+        let pid = child.id().unwrap_or_default().cast_signed();
         let live = Live {
             id: id.clone(),
             service: Service(spec.name.clone()),

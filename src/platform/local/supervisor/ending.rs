@@ -57,7 +57,7 @@ impl Supervisor {
     fn remains(&self) -> Vec<Stat> {
         let listing = process::all();
         let warden = self.setup.warden;
-        let own = [std::process::id() as i32, warden];
+        let own = [std::process::id().cast_signed(), warden];
         let marks = [format!("FIREDRILL_SYSTEM={}", self.setup.mark)];
         let marked = process::members(&listing, Root { process: None, marks: &marks, except: &own });
         let born = process::descendants_of(&listing, own[0]);
@@ -70,7 +70,7 @@ impl Supervisor {
         if self.setup.containment != "keeper" {
             return;
         }
-        let own = std::process::id() as i32;
+        let own = std::process::id().cast_signed();
         for stat in process::all().into_iter().filter(|s| s.parent == own && s.state == 'Z' && s.pid != self.setup.warden) {
             let ours = self.lives.values().any(|l| l.process.is_some_and(|(pid, _)| pid == stat.pid));
             if let (false, Some(pid)) = (ours, Pid::from_raw(stat.pid)) {

@@ -75,7 +75,7 @@ impl Supervisor {
         };
         let directory = service.working_directory.as_ref().unwrap_or(&self.setup.spec.folder);
         let mut child = place.start(&service.command, &service.env, directory, false).map_err(|why| format!("{id} cannot start: {why}"))?;
-        let pid = child.id().unwrap_or_default() as i32;
+        let pid = child.id().unwrap_or_default().cast_signed();
         live.generation = generation;
         live.process = Some((pid, process::stat(pid).map_or(0, |s| s.start_time)));
         live.fingerprint = launch::fingerprint(pid, &service.command);

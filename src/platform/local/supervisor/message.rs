@@ -10,6 +10,7 @@ use crate::{
 
 /// Something that happened, or that is asked for.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields carry the types that explain them")]
 pub enum Message {
     /// A process of ours ended.
     Ended { id: InstanceId, generation: u64, how: String, well: bool, at: Mono },

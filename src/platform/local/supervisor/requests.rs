@@ -38,7 +38,9 @@ impl Supervisor {
                     let says = format!("replacement is resumed for {group}");
                     self.note(says.clone());
                     let ids: Vec<InstanceId> = self.lives.keys().cloned().collect();
-                    ids.iter().for_each(|id| self.follow(id));
+                    for id in &ids {
+                        self.follow(id);
+                    }
                     Answer::Done { says }
                 }
             },
@@ -127,7 +129,7 @@ impl Supervisor {
         let balancers = self.setup.spec.balancers.iter().map(|b| (b.name.as_str().into(), 1));
         Status {
             name: self.setup.spec.name.clone(),
-            supervisor: std::process::id() as i32,
+            supervisor: std::process::id().cast_signed(),
             mark: self.setup.mark.clone(),
             ready: self.ready,
             containment: self.setup.containment.to_owned(),
