@@ -62,7 +62,7 @@ pub enum LockError {
 fn held(scope: &Scope, holder: Option<&Holder>) -> String {
     match holder {
         Some(h) => format!(
-            "the scope {scope} is in use: process {} ({}), run {}; wait for it, or stop it with `firedrill halt {}`",
+            "another drill is at work there: process {} ({}), run {}; wait for it, or stop it with `firedrill halt {}` (scope {scope})",
             h.pid, h.purpose, h.run, h.run
         ),
         None => format!("the scope {scope} is in use by another process, which has not yet written who it is"),

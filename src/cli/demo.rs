@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     args::{Demo, DemoKind, Place},
-    connect, fresh, loading,
+    connect, fresh, ladder, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -23,11 +23,11 @@ const FILES: [(&str, &str); 3] = [
 /// Runs a demo.
 pub async fn demo(args: Demo) -> u8 {
     let done = match args.which {
-        DemoKind::Zone => zone(&args.out).await,
-        DemoKind::Ladder => Err("later".to_owned()),
+        DemoKind::Zone => zone(&args.out).await.map(Verdict::exit_code),
+        DemoKind::Ladder => ladder::climb(&args.out).await,
     };
     match done {
-        Ok(verdict) => verdict.exit_code(),
+        Ok(code) => code,
         Err(why) => {
             say::problem(why);
             Verdict::NotStarted.exit_code()

@@ -9,7 +9,7 @@ mod drill;
 mod drill_experiment;
 mod fresh;
 mod halt;
-// mod ladder;
+mod ladder;
 mod loading;
 mod plan;
 mod recover;

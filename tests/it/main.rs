@@ -3,7 +3,10 @@
 mod bad_files;
 mod balancer;
 mod conformance;
+mod examples;
 mod journal;
+mod ladder;
+mod layers;
 mod local_platform;
 mod planning;
 mod probe_kinds;

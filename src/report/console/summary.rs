@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-type Row = Vec<(Tone, String)>;
+/// A row of a table: each cell with its tone.
+pub type Row = Vec<(Tone, String)>;
 
 /// The summary of a run.
 pub fn render(record: &RunRecord, style: Style) -> String {
@@ -161,7 +162,8 @@ fn victims(m: &Measurement) -> Vec<Row> {
 }
 
 /// A table whose columns are as wide as they need to be; one that is too wide gives from its widest column.
-fn table(out: &mut String, style: Style, title: &str, heads: &[&str], rows: Vec<Row>) {
+/// A table under its title, as wide as the output allows; nothing without rows.
+pub fn table(out: &mut String, style: Style, title: &str, heads: &[&str], rows: Vec<Row>) {
     if rows.is_empty() {
         return;
     }

@@ -1,0 +1,171 @@
+//! The experiments that are shipped: each file is checked, satisfies its JSON Schema, and can be planned. That they give the
+//! verdicts that their README promises is tried in `ladder` (one rung of each kind), and by hand before a release.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use firedrill::{
+    clock::Clock,
+    engine::planning,
+    file::{self, LoadOptions, Sink, Source, lower::http, project::Project, schema},
+    model::{environment::PlatformSpec, plan::Work},
+    platform::{
+        fake::{FakePlatform, World},
+        local::{spec::SystemSpec, spec_file},
+    },
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What a YAML file of the examples is.
+enum Is {
+    Experiment,
+    Project,
+    System,
+}
+
+/// Every YAML file of the examples, by what its first level of keys says.
+fn files() -> Vec<(PathBuf, Is)> {
+    let mut folders = vec![root().join("examples"), root().join("experiments")];
+    let mut out = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                let text = fs::read_to_string(&path).unwrap();
+                let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+                let is = match (has("method:"), has("environments:"), has("services:")) {
+                    (true, false, false) => Is::Experiment,
+                    (false, true, false) => Is::Project,
+                    (false, false, true) => Is::System,
+                    _ => panic!("{}: neither an experiment nor a project nor a system", path.display()),
+                };
+                out.push((path, is));
+            }
+        }
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    out
+}
+
+fn experiments() -> Vec<PathBuf> {
+    let found: Vec<PathBuf> = files().into_iter().filter(|(_, is)| matches!(is, Is::Experiment)).map(|(path, _)| path).collect();
+    assert!(found.len() >= 11, "{found:?}");
+    found
+}
+
+/// The environments an experiment is for: its own, or every one of its project.
+fn environments(experiment: &Path) -> Vec<Option<String>> {
+    let text = fs::read_to_string(experiment).unwrap();
+    if text.lines().any(|line| line.starts_with("environment:")) {
+        return vec![None];
+    }
+    let project = file::project::find(experiment).expect("a firedrill.yaml");
+    let source = Source::read(&project).unwrap();
+    let mut sink = Sink::new(&source);
+    let project = Project::new(&source, &mut sink).unwrap();
+    project.names().map(|name| Some(name.to_owned())).collect()
+}
+
+/// The world that a system file describes, on the fake platform.
+fn world(spec: &SystemSpec) -> World {
+    let mut world = World::builder(&spec.name);
+    for service in &spec.services {
+        for (zone, replicas) in &service.zones {
+            world = world.service(service.name.as_str(), spec.region(zone).as_str(), &[zone.as_str()], *replicas);
+        }
+    }
+    for balancer in &spec.balancers {
+        let name = balancer.name.as_str();
+        world = world.service(name, "local", &["local"], 1).label(name, "firedrill.role", "balancer");
+    }
+    world.build()
+}
+
+#[test]
+fn every_file_satisfies_its_schema() {
+    let schemas = [
+        jsonschema::validator_for(&schema::experiment()).unwrap(),
+        jsonschema::validator_for(&schema::project()).unwrap(),
+        jsonschema::validator_for(&schema::document(&spec_file::SYSTEM, "system", "a local system")).unwrap(),
+    ];
+    for (path, is) in files() {
+        let source = Source::read(&path).unwrap();
+        let node = file::parse(&source, &mut Sink::new(&source)).unwrap();
+        let which = match is {
+            Is::Experiment => 0,
+            Is::Project => 1,
+            Is::System => 2,
+        };
+        let faults: Vec<String> = schemas[which].iter_errors(&http::json(&node)).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(faults.is_empty(), "{}:\n{}", path.display(), faults.join("\n"));
+    }
+}
+
+#[test]
+fn every_experiment_passes_the_check_as_a_user_runs_it() {
+    for path in experiments() {
+        for environment in environments(&path) {
+            let mut check = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+            check.arg("check").arg(&path);
+            if let Some(environment) = &environment {
+                check.args(["--env", environment]);
+            }
+            let output = check.output().unwrap();
+            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert_eq!(output.status.code(), Some(0), "{} in {environment:?}:\n{said}", path.display());
+            assert!(!said.contains("warning"), "{} in {environment:?}:\n{said}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_experiment_can_be_planned_within_its_caps() {
+    for path in experiments() {
+        for env in environments(&path) {
+            let loaded = file::load(&path, &LoadOptions { env, vars: BTreeMap::new() }).unwrap();
+            let environment = loaded.environment.expect("an environment");
+            let PlatformSpec::Local { system: Some(system) } = &environment.platform else { panic!("not a local system") };
+            let spec = spec_file::load(system, &environment.vars).unwrap();
+            let platform = FakePlatform::new(world(&spec), Clock::start());
+            let before = platform.snapshot().unwrap();
+            for seed in 0..20 {
+                let plan = planning::plan(&loaded.experiment, &platform, seed)
+                    .await
+                    .unwrap_or_else(|refused| panic!("{} in {} with seed {seed}: {refused}", path.display(), environment.name));
+                let faults: Vec<_> = plan.steps.iter().filter_map(|s| if let Work::Faults(f) = &s.work { Some(f) } else { None }).collect();
+                assert!(!faults.is_empty(), "{}: nothing is done", path.display());
+                for fault in faults.into_iter().flatten().filter(|fault| !fault.bound_at_step) {
+                    assert!(!fault.acts.is_empty(), "{}: {:?} has no act", path.display(), fault.fault);
+                    assert!(fault.hold.is_some(), "{}: {:?} says no hold", path.display(), fault.fault);
+                }
+            }
+            assert_eq!(platform.snapshot().unwrap(), before, "planning touches nothing");
+        }
+    }
+}
+
+/// What the READMEs show as commands exists.
+#[test]
+fn the_files_that_the_readmes_name_are_there() {
+    let mut named = 0;
+    for readme in ["README.md", "examples/what-time/README.md", "experiments/README.md"] {
+        let text = fs::read_to_string(root().join(readme)).unwrap();
+        for word in text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '(' | ')' | '|' | ',')) {
+            let word = word.trim_end_matches(['.', ':', ';']);
+            if (word.starts_with("examples/") || word.starts_with("experiments/") || word.starts_with("scripts/")) && !word.contains('*') {
+                assert!(root().join(word).exists(), "{readme} names {word}, which is not there");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 10, "only {named} files are named");
+}
