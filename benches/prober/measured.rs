@@ -20,31 +20,7 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
     pin(0);
     let backend = Backend::start();
     let folder = tempfile::tempdir().expect("a folder");
-    let http = HttpProbe {
-        url: format!("http://{}/", backend.address),
-        method: "GET".to_owned(),
-        headers: vec![],
-        body: None,
-        connections: match connections {
-            "new" => Connections::New,
-            "keep-alive" => Connections::KeepAlive,
-            _ => Connections::Both,
-        },
-        names: NameModel::EachConnection,
-        addresses: vec![],
-        expect: HttpExpect::default(),
-        body_limit: 65_536,
-        served_by: Some(ServedBy { header: Some("x-served-by".to_owned()), zone_header: None }),
-        tls: TlsSettings::default(),
-        proxy: None,
-    };
-    let probe = ProbeSpec {
-        name: ProbeName::from("bench"),
-        kind: ProbeKind::Http(Box::new(http)),
-        rate: Rate(rate),
-        timeout: Duration::from_secs(1),
-        slow: None,
-    };
+    let probe = spec(&backend.address, rate, connections);
     let mut running =
         NetworkProber::new().launch(Launch { probes: vec![probe], seed: 1, folder: folder.path().to_owned() }).expect("a prober");
     let origin = running.origin();
@@ -78,13 +54,43 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
     println!("rss_early_kb={early}\nrss_peak_kb={peak}");
 }
 
+/// The probe of all figures: a `GET` of the address.
+pub fn spec(address: &str, rate: f64, connections: &str) -> ProbeSpec {
+    let http = HttpProbe {
+        url: format!("http://{}/", address),
+        method: "GET".to_owned(),
+        headers: vec![],
+        body: None,
+        connections: match connections {
+            "new" => Connections::New,
+            "keep-alive" => Connections::KeepAlive,
+            _ => Connections::Both,
+        },
+        names: NameModel::EachConnection,
+        addresses: vec![],
+        expect: HttpExpect::default(),
+        body_limit: 65_536,
+        served_by: Some(ServedBy { header: Some("x-served-by".to_owned()), zone_header: None }),
+        tls: TlsSettings::default(),
+        proxy: None,
+    };
+    ProbeSpec {
+        name: ProbeName::from("bench"),
+        kind: ProbeKind::Http(Box::new(http)),
+        rate: Rate(rate),
+        timeout: Duration::from_secs(1),
+        slow: None,
+    }
+}
+
 /// The share of arrivals that came closer to the one before than a tenth of the interval.
 pub fn bursts(stamps: &[u64], rate: f64) -> f64 {
     let close = stamps.windows(2).filter(|pair| ((pair[1] - pair[0]) as f64) < 1e8 / rate).count();
     close as f64 / stamps.len().max(1) as f64
 }
 
-fn cpu_seconds() -> f64 {
+/// What this process has used up.
+pub fn cpu_seconds() -> f64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }

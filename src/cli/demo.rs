@@ -53,7 +53,7 @@ pub(super) async fn file(path: &Path, env: Option<&str>, out: &Path, halt: &Halt
     let platform = connect::connect(&environment, &experiment).await?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let job = Job { experiment, file: name, environment, plan: None, seed };
-    let ran = runner::run(job, &platform, out, halt, quiet).await;
+    let ran = Box::pin(runner::run(job, &platform, out, halt, quiet)).await;
     platform.disconnect().await;
     ran
 }

@@ -71,6 +71,10 @@ const LADDER: [Rung; 7] = [
     rung("rung-6-tight", "the same, without spare capacity", Some(Metric::P99)),
 ];
 
+/// So many runs that something else on the machine disturbed are made again, on all rungs together: a measurement that is not to
+/// be trusted says nothing about an architecture, and a machine that is always busy must not hold anybody up for long.
+const REPEATS: usize = 3;
+
 /// Climbs the ladder.
 ///
 /// # Errors
@@ -84,12 +88,19 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
     let halt = Halt::default();
     let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
     let mut climbed = Vec::new();
+    let mut repeats = REPEATS;
     for rung in &LADDER {
         if halt.urgency() > Urgency::None {
             break;
         }
         say::out(&format!("{:<12}  {} … ", rung.name, rung.architecture));
-        let ran = demo::file(&folder.path.join(rung.file), Some(rung.name), out, &halt, true).await;
+        let file = folder.path.join(rung.file);
+        let mut ran = demo::file(&file, Some(rung.name), out, &halt, true).await;
+        while repeats > 0 && halt.urgency() == Urgency::None && ran.as_ref().is_ok_and(|ran| disturbed(&ran.record)) {
+            repeats -= 1;
+            say::out("disturbed by other work on this machine, once more … ");
+            ran = demo::file(&file, Some(rung.name), out, &halt, true).await;
+        }
         let report = ran.as_ref().map(|ran| format!("  {}", ran.folder.join("report.html").display())).unwrap_or_default();
         let result = ran.map(|ran| ran.record);
         let (tone, word) = seen(&result);
@@ -123,6 +134,11 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         (true, false) => Verdict::Failed.exit_code(),
         (true, true) => Verdict::Passed.exit_code(),
     })
+}
+
+/// Whether the measurement is not to be trusted.
+fn disturbed(record: &RunRecord) -> bool {
+    record.measurement.as_ref().is_some_and(|measurement| !measurement.trust.doubts.is_empty())
 }
 
 /// What one rung showed: its record, or why there is none.
@@ -209,7 +225,7 @@ mod tests {
         }
     }
 
-    fn record(shown: Shown, broken: &str) -> Climbed {
+    fn record(shown: Shown, broken: &str) -> RunRecord {
         let judged = Judged {
             condition: format!("home {broken} <= 1 s"),
             phase: Some(Phase::Fault),
@@ -219,18 +235,18 @@ mod tests {
             why: None,
         };
         let outcome = Outcome { ended: Ended::Completed, shown, residue: vec![] };
-        Ok(RunRecord { outcome: Some(outcome), judged: vec![judged], ..RunRecord::default() })
+        RunRecord { outcome: Some(outcome), judged: vec![judged], ..RunRecord::default() }
     }
 
     #[test]
     fn a_rung_must_fail_and_for_the_right_reason() {
         let tight = &LADDER[6];
-        assert_eq!(surprise(tight, &record(Shown::Deviated, "p99")), None);
-        let other = surprise(tight, &record(Shown::Deviated, "longest-outage")).unwrap();
+        assert_eq!(surprise(tight, &Ok(record(Shown::Deviated, "p99"))), None);
+        let other = surprise(tight, &Ok(record(Shown::Deviated, "longest-outage"))).unwrap();
         assert!(other.contains("should have failed by its p99"), "{other}");
-        assert!(surprise(tight, &record(Shown::Held, "p99")).unwrap().contains("but it passed"));
+        assert!(surprise(tight, &Ok(record(Shown::Held, "p99"))).unwrap().contains("but it passed"));
         let untold = Shown::Untold { why: vec!["we were late".to_owned()] };
-        let six = surprise(&LADDER[5], &record(untold, "p99")).unwrap();
+        let six = surprise(&LADDER[5], &Ok(record(untold, "p99"))).unwrap();
         assert!(six.contains("should have passed, but it ended as `error`") && six.contains("we were late"), "{six}");
         assert!(surprise(tight, &Err("the port is taken".to_owned())).unwrap().contains("did not start: the port is taken"));
     }

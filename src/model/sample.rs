@@ -166,7 +166,8 @@ pub struct Sample {
     pub number: u32,
     /// When it was due, nanoseconds since the prober's start.
     pub due_ns: u64,
-    /// Sent (begun), microseconds after due: the schedule error.
+    /// Sent (begun), microseconds after due: the schedule error. For a request that we held up later, by standing still
+    /// ourselves while it was in flight, the time of that where it is longer.
     pub sent_us: u32,
     /// Connected, microseconds after due, or `NEVER`.
     pub connected_us: u32,

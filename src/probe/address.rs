@@ -1,4 +1,8 @@
 //! How a host becomes an address: one address per request, no happy eyeballs, and never a metadata service.
+//!
+//! Since nothing is tried twice, addresses that no user here would end up at are left out before the draw: those of a family to
+//! which this machine has no route, and `::1` of `localhost` where it has `127.0.0.1` too (a server that listens on one of them is
+//! whole for a browser, which tries both; write `[::1]` to probe the other). Addresses written in the file are taken as they are.
 
 use std::{
     io,
@@ -60,22 +64,42 @@ impl Destination {
             Self::Fixed(list) => Ok(list[super::draw::pick(bits, list.len())]),
             Self::Name { host, port } => {
                 let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-                draw_from(found.map(Iterator::collect), bits)
+                draw_from(host, found.map(Iterator::collect), bits)
             }
         }
     }
 }
 
-fn draw_from(found: io::Result<Vec<SocketAddr>>, bits: u64) -> Result<SocketAddr, NoAddress> {
-    let mut list = found.map_err(|_| NoAddress::Failed)?;
-    // The resolver may rotate its answer: the draw alone decides.
-    list.sort_unstable();
-    list.dedup();
+fn draw_from(host: &str, found: io::Result<Vec<SocketAddr>>, bits: u64) -> Result<SocketAddr, NoAddress> {
+    let list = sensible(host, found.map_err(|_| NoAddress::Failed)?, has_route);
     if list.is_empty() {
         return Err(NoAddress::Failed);
     }
     let address = list[super::draw::pick(bits, list.len())];
     if forbidden(address.ip()) { Err(NoAddress::Forbidden(address)) } else { Ok(address) }
+}
+
+/// The addresses that are drawn from, in an order of their own: the resolver may rotate its answer, and the draw alone decides.
+fn sensible(host: &str, mut list: Vec<SocketAddr>, has_route: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
+    list.sort_unstable();
+    list.dedup();
+    let both = list.iter().any(SocketAddr::is_ipv4) && list.iter().any(SocketAddr::is_ipv6);
+    if both {
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        let local = name == "localhost" || name.ends_with(".localhost");
+        let kept: Vec<_> = list.iter().copied().filter(|&address| if local { address.is_ipv4() } else { has_route(address) }).collect();
+        // Without a route to any, the user sees `unreachable`, and so do we.
+        if !kept.is_empty() {
+            return kept;
+        }
+    }
+    list
+}
+
+/// Whether the kernel knows a way to an address. Connecting a datagram socket sends nothing.
+fn has_route(address: SocketAddr) -> bool {
+    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    std::net::UdpSocket::bind(any).is_ok_and(|socket| socket.connect(address).is_ok())
 }
 
 /// What is said of an address that is never probed.
@@ -105,12 +129,7 @@ fn resolve_within(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAd
     let (tx, rx) = mpsc::channel();
     let name = host.to_owned();
     std::thread::spawn(move || {
-        let _ = tx.send((name.as_str(), port).to_socket_addrs().map(|found| {
-            let mut list: Vec<_> = found.collect();
-            list.sort_unstable();
-            list.dedup();
-            list
-        }));
+        let _ = tx.send((name.as_str(), port).to_socket_addrs().map(|found| sensible(&name, found.collect(), has_route)));
     });
     match rx.recv_timeout(limit) {
         Ok(Ok(list)) if !list.is_empty() => Ok(list),
@@ -135,7 +154,7 @@ mod tests {
             assert!(!forbidden(ip.parse().unwrap()), "{ip}");
         }
         let found = Ok(vec!["169.254.169.254:80".parse().unwrap()]);
-        assert!(matches!(draw_from(found, 0), Err(NoAddress::Forbidden(_))));
+        assert!(matches!(draw_from("x", found, 0), Err(NoAddress::Forbidden(_))));
         assert!(Destination::new("169.254.169.254", 80, &[], NameModel::EachConnection).unwrap_err().contains("never probed"));
         assert!(Destination::new("fine", 80, &["[fd00:ec2::254]:80".to_owned()], NameModel::EachConnection).is_err());
     }
@@ -153,9 +172,26 @@ mod tests {
 
     #[test]
     fn an_answer_without_addresses_is_a_failure_and_every_address_is_drawn() {
-        assert!(matches!(draw_from(Ok(vec![]), 1), Err(NoAddress::Failed)));
+        assert!(matches!(draw_from("x", Ok(vec![]), 1), Err(NoAddress::Failed)));
         let both: Vec<SocketAddr> = vec!["127.0.0.2:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
-        assert_eq!(draw_from(Ok(both.clone()), 0).unwrap(), both[1]);
-        assert_eq!(draw_from(Ok(both.clone()), u64::MAX).unwrap(), both[0]);
+        assert_eq!(draw_from("x", Ok(both.clone()), 0).unwrap(), both[1]);
+        assert_eq!(draw_from("x", Ok(both.clone()), u64::MAX).unwrap(), both[0]);
+    }
+
+    #[test]
+    fn nobody_is_sent_where_a_user_would_not_end_up() {
+        let list = |text: &[&str]| text.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let both = list(&["[2001:db8::1]:80", "192.0.2.1:80", "192.0.2.1:80"]);
+        assert_eq!(sensible("shop.example", both.clone(), |_| true).len(), 2);
+        assert_eq!(sensible("shop.example", both.clone(), |a| a.is_ipv4()), list(&["192.0.2.1:80"]));
+        assert_eq!(sensible("shop.example", both.clone(), |a| a.is_ipv6()), list(&["[2001:db8::1]:80"]));
+        assert_eq!(sensible("shop.example", both, |_| false).len(), 2, "none is left out when none would be left");
+        assert_eq!(sensible("shop.example", list(&["192.0.2.1:80"]), |_| false).len(), 1);
+        let local = list(&["[::1]:80", "127.0.0.1:80"]);
+        assert_eq!(sensible("LocalHost.", local.clone(), |_| true), list(&["127.0.0.1:80"]));
+        assert_eq!(sensible("web.localhost", local.clone(), |_| true), list(&["127.0.0.1:80"]));
+        assert_eq!(sensible("notlocalhost", local, |_| true).len(), 2);
+        assert_eq!(sensible("localhost", list(&["[::1]:80"]), |_| true).len(), 1);
+        assert!(has_route("127.0.0.1:80".parse().unwrap()));
     }
 }

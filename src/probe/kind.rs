@@ -21,6 +21,7 @@ use crate::{
 
 /// A probe whose names, secrets and keys were looked up; may still move to the pacing thread.
 pub struct Prepared {
+    name: String,
     kind: PreparedKind,
     rate: f64,
     timeout: Duration,
@@ -44,7 +45,12 @@ impl Prepared {
             ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp)?),
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
         };
-        Ok(Self { kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
+        Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
+    }
+
+    /// What the probe is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The probe on the pacing thread.

@@ -1,7 +1,7 @@
 //! Layer 2: what users feel. The pacer owns time; each kind of probe says what a request is.
 //!
 //! One thread paces (`pacer`): it starts every request at its due time (`schedule`, `wakeup`), drives all requests in flight
-//! (`tasks`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
+//! (`tasks`), watches its own punctuality (`punctual`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
 //! `http`, `tcp` and `command`; how a host becomes an address in `address`, and how a connection is made in `connect`.
 
 mod address;
@@ -14,6 +14,7 @@ mod launch;
 mod limits;
 mod names;
 mod pacer;
+mod punctual;
 mod recorder;
 mod schedule;
 mod secret;

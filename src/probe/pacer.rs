@@ -19,13 +19,14 @@ use tokio::{runtime::LocalOptions, sync::Notify, task::JoinSet};
 use crate::{
     clock,
     model::{
-        sample::{Sample, SampleOutcome},
+        sample::{NEVER, Sample, SampleOutcome},
         time::Mono,
     },
     probe::{
         kind::{Kind, Prepared, request},
         limits::Descriptors,
         names::Names,
+        punctual::{Aim, HEARTBEAT, Watchdog},
         recorder::Feed,
         schedule::{Due, Schedule},
         stage::Trace,
@@ -38,6 +39,10 @@ use crate::{
 const STEPS_PER_TURN: usize = 64;
 /// After so many starts too: when we are behind, those in flight must go on, or every request would need a connection of its own.
 const STARTS_PER_TURN: usize = 16;
+/// Behind by more than this, answers matter more than starts: they free the connections that the next starts use, and a request
+/// that opens its own costs more than the time in which we could catch up.
+const BEHIND: Duration = Duration::from_millis(1);
+const STARTS_WHEN_BEHIND: usize = 4;
 
 /// What all requests of the pacing thread share.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub struct Shared {
     pub names: RefCell<Names>,
     /// How many connections may still be made.
     pub descriptors: Rc<Descriptors>,
+    /// What the probes are called.
+    pub probes: Vec<String>,
     doubts: RefCell<BTreeSet<String>>,
 }
 
@@ -60,7 +67,8 @@ impl Shared {
     pub fn doubt(&self, probe: u16, text: &str) {
         let mut doubts = self.doubts.borrow_mut();
         if doubts.len() < 100 {
-            doubts.insert(format!("probe {}: {text}", u32::from(probe) + 1));
+            let name = self.probes.get(usize::from(probe)).map_or("", String::as_str);
+            doubts.insert(format!("probe `{name}`: {text}"));
         }
     }
 
@@ -129,6 +137,7 @@ impl Pacer {
                 origin_instant: tokio::time::Instant::now(),
                 names: RefCell::default(),
                 descriptors: Rc::new(Descriptors::new(self.descriptors)),
+                probes: self.probes.iter().map(|probe| probe.name().to_owned()).collect(),
                 doubts: RefCell::default(),
             });
             started(Ok(shared.origin));
@@ -158,6 +167,9 @@ impl Pacer {
             feed: self.feed,
             in_flight: &self.in_flight,
             wakeup,
+            aim: Aim::default(),
+            watchdog: Watchdog::new(clock::now()),
+            stood_still: None,
         };
         let turning = std::future::poll_fn(|cx| {
             if stop.as_mut().poll(cx).is_ready() {
@@ -167,7 +179,7 @@ impl Pacer {
         });
         // The runtime would otherwise count all requests together as one greedy task.
         if let Err(error) = tokio::task::coop::unconstrained(turning).await {
-            shared.doubt(0, &format!("the pacing thread's timer failed: {error}"));
+            shared.doubts.borrow_mut().insert(format!("the pacing thread's timer failed: {error}"));
         }
         round.feed.flush();
         let due = round.schedule.due().to_vec();
@@ -187,45 +199,72 @@ struct Round<'a, S, F> {
     feed: Feed,
     in_flight: &'a [AtomicU64],
     wakeup: Wakeup,
+    aim: Aim,
+    watchdog: Watchdog,
+    /// We stood still while the kernel gathered news that we have not seen yet.
+    stood_still: Option<Duration>,
 }
 
 impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
     /// One turn between two looks at the kernel. Ready when nothing is due any more and nothing is in flight.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tasks.set_parent(cx.waker());
+        let mut now = clock::now();
+        self.aim.learn(now);
+        if let Some(gap) = self.watchdog.seen(now).max(self.stood_still.take()) {
+            self.tasks.hold_ready(gap);
+        }
         let (mut steps, mut starts) = (0, 0);
+        let most_starts = if self.is_behind(now) { STARTS_WHEN_BEHIND } else { STARTS_PER_TURN };
         loop {
-            let now = clock::now();
-            starts += self.start_due(now, STARTS_PER_TURN - starts);
-            if steps < STEPS_PER_TURN {
-                steps += 1;
-                match self.tasks.step_next() {
-                    Step::Done(sample) => {
-                        self.finish(sample);
-                        continue;
-                    }
-                    Step::Taken => continue,
-                    Step::Nothing => {}
+            starts += self.start_due(now, most_starts - starts);
+            let step = if steps < STEPS_PER_TURN { self.tasks.step_next() } else { Step::Nothing };
+            now = clock::now();
+            let gap = self.watchdog.seen(now);
+            if let Some(gap) = gap {
+                self.tasks.hold_ready(gap);
+                self.stood_still = Some(gap);
+            }
+            steps += 1;
+            match step {
+                Step::Done(sample, held) => {
+                    self.finish(held_up(sample, gap.map_or(held, |gap| gap.max(held))));
+                    continue;
                 }
+                Step::Taken => continue,
+                Step::Nothing => {}
             }
             let next_due = self.schedule.next_at().map(|at| Mono(self.shared.origin.0 + at));
             let next_flush = self.feed.flush_if_due(now);
             if next_due.is_none() && self.tasks.len() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            if self.tasks.can_step() || starts == STARTS_PER_TURN {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            if self.tasks.can_step() || starts == most_starts {
+                return look_at_the_kernel(cx);
             }
-            let Some(next) = [next_due, next_flush].into_iter().flatten().min() else {
+            if next_due.is_some_and(|due| due <= now || self.aim.is_near(due, now)) {
+                std::hint::spin_loop();
+                continue;
+            }
+            let next_due = next_due.map(|due| self.aim.at(due, now));
+            let heartbeat = (self.tasks.len() > 0).then(|| now.plus(HEARTBEAT));
+            let Some(next) = [next_due, next_flush, heartbeat].into_iter().flatten().min() else {
                 return Poll::Pending;
             };
             match self.wakeup.poll_at(next, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.watchdog.leave(next);
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    /// Whether a request should have been sent a while ago.
+    fn is_behind(&self, now: Mono) -> bool {
+        self.schedule.next_at().is_some_and(|at| now.since(Mono(self.shared.origin.0 + at)) > BEHIND)
     }
 
     /// Starts what is due, at most so many, and says how many those were.
@@ -253,6 +292,21 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
         self.in_flight[usize::from(sample.probe)].fetch_sub(1, Ordering::Relaxed);
         self.feed.push(sample);
     }
+}
+
+/// A request that could not go on for so long because of us was not late by the system's fault, however it ended: the time counts
+/// as its schedule error.
+fn held_up(sample: Sample, held: Duration) -> Sample {
+    let held_us = u32::try_from(held.as_micros()).unwrap_or(NEVER - 1);
+    Sample { sent_us: sample.sent_us.max(held_us), ..sample }
+}
+
+/// Gives the thread back to the runtime until it has asked the kernel for news. A plain wake-up would not do: the runtime polls a
+/// task that woke itself dozens of times before it looks at its sockets, and meanwhile each due request found no idle connection.
+fn look_at_the_kernel<T>(cx: &mut Context<'_>) -> Poll<T> {
+    let deferred = std::pin::pin!(tokio::task::yield_now()).poll(cx);
+    debug_assert!(deferred.is_pending());
+    Poll::Pending
 }
 
 /// How many requests of a probe may be in flight: those of one deadline, and those of a second in which we were held up ourselves.

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 #[derive(Debug)]
@@ -42,6 +43,8 @@ impl Wake for Signal {
 
 struct Slot<F> {
     future: Pin<Box<Option<F>>>,
+    /// See `Tasks::hold_ready`.
+    held: Duration,
     signal: Arc<Signal>,
     waker: Waker,
 }
@@ -53,8 +56,8 @@ pub enum Step<T> {
     Nothing,
     /// One went on, and is not done.
     Taken,
-    /// One is done.
-    Done(T),
+    /// One is done, and had been held up by us for so long.
+    Done(T, Duration),
 }
 
 /// Futures of one type, each in a slot that is used again.
@@ -88,12 +91,13 @@ impl<F: Future> Tasks<F> {
     pub fn start(&mut self, future: F) -> Option<F::Output> {
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize].future.set(Some(future));
+            self.slots[slot as usize].held = Duration::ZERO;
             slot
         } else {
             let slot = self.slots.len() as u32;
             let signal = Arc::new(Signal { slot, queued: AtomicBool::new(false), ready: self.ready.clone() });
             let waker = Waker::from(signal.clone());
-            self.slots.push(Slot { future: Box::pin(Some(future)), signal, waker });
+            self.slots.push(Slot { future: Box::pin(Some(future)), held: Duration::ZERO, signal, waker });
             slot
         };
         self.step(slot)
@@ -105,7 +109,16 @@ impl<F: Future> Tasks<F> {
             return Step::Nothing;
         };
         self.slots[slot as usize].signal.queued.store(false, Ordering::Release);
-        self.step(slot).map_or(Step::Taken, Step::Done)
+        let held = self.slots[slot as usize].held;
+        self.step(slot).map_or(Step::Taken, |output| Step::Done(output, held))
+    }
+
+    /// Notes of every future that can go on now that it could have done so up to `gap` ago: we stood still ourselves.
+    pub fn hold_ready(&mut self, gap: Duration) {
+        for &slot in self.ready.queue.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let held = &mut self.slots[slot as usize].held;
+            *held = gap.max(*held);
+        }
     }
 
     /// Whether some future can go on now.
@@ -155,14 +168,24 @@ mod tests {
         assert_eq!((tasks.len(), tasks.slots.len()), (2, 2));
         assert!(!tasks.can_step());
         gate.add_permits(1);
-        let mut finished = 0;
-        loop {
+        tasks.hold_ready(Duration::from_millis(20));
+        tasks.hold_ready(Duration::from_millis(10));
+        let mut finished = vec![];
+        let mut all = |tasks: &mut Tasks<_>| loop {
             match tasks.step_next() {
-                Step::Nothing => break,
+                Step::Nothing => return finished.clone(),
                 Step::Taken => {}
-                Step::Done(_) => finished += 1,
+                Step::Done(_, held) => finished.push(held.as_millis()),
             }
-        }
-        assert_eq!((finished, tasks.len(), done.get()), (1, 1, 2));
+        };
+        assert_eq!(all(&mut tasks), [20]);
+        assert_eq!((tasks.len(), done.get()), (1, 2));
+        // The other was not ready then, so it was not held up; nor is the next one in the same slot.
+        gate.add_permits(1);
+        assert_eq!(all(&mut tasks), [20, 0]);
+        assert_eq!(tasks.start(make(true)), None);
+        gate.add_permits(1);
+        assert_eq!(all(&mut tasks), [20, 0, 0]);
+        assert_eq!((tasks.len(), tasks.slots.len(), done.get()), (0, 2, 4));
     }
 }

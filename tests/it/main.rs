@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod balancer;
+mod cli;
 mod conformance;
 mod examples;
 mod journal;
@@ -10,6 +11,7 @@ mod layers;
 mod local_platform;
 mod planning;
 mod probe_kinds;
+mod probe_limits;
 mod probe_tls;
 mod probe_truth;
 mod report;

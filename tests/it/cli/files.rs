@@ -1,0 +1,99 @@
+//! Verbs that only read files, and files that are wrong.
+
+use super::rig::Rig;
+
+/// [`super::rig::EXPERIMENT`] with a mistake in it.
+const BAD: &str = "title: x\nprobes:\n  home: { http: \"${urll}/\" }\nsteady-state: [{ probe: home, availability: \">= 90%\" }]\nmethod:\n  - kil: { service: web, take: 1 }\n    hold: 1s\n";
+
+#[test]
+fn version_and_help() {
+    let rig = Rig::new();
+    let version = rig.firedrill(["--version"]).code(0);
+    assert_eq!(version.out, format!("firedrill {}\n", env!("CARGO_PKG_VERSION")));
+    for verb in ["demo", "check", "plan", "run", "drill", "targets", "report", "recover", "halt", "schema", "up"] {
+        rig.firedrill(["--help"]).code(0).says(&format!("  {verb} "));
+        rig.firedrill([verb, "--help"]).code(0).says("Usage:");
+    }
+    rig.firedrill(["nonsense"]).code(2).says("nonsense");
+    rig.firedrill(["run"]).code(2).says("FILE");
+}
+
+#[test]
+fn check_tells_good_from_bad() {
+    let rig = Rig::new();
+    rig.firedrill(["check", "experiment.yaml"]).code(0).says("1 file checked: fine");
+    let good = rig.firedrill(["check", "experiment.yaml", "--format", "json"]).code(0);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&good.out).unwrap(), serde_json::json!([]));
+
+    rig.write("bad.yaml", BAD);
+    let text = rig.firedrill(["check", "bad.yaml", "experiment.yaml"]).code(2);
+    let text = text.says("bad.yaml:3:18").says("did you mean `${url}`?").says("bad.yaml:6:5").says("did you mean `kill`?");
+    assert!(!text.out.contains("fine"), "{}", text.out);
+
+    let json = rig.firedrill(["check", "bad.yaml", "experiment.yaml", "--format", "json"]).code(2);
+    let findings: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let findings = findings.as_array().unwrap();
+    assert!(findings.len() >= 2, "every error at once: {findings:?}");
+    assert!(findings.iter().all(|f| f["file"] == "bad.yaml" && f["line"].is_u64() && f["message"].is_string()), "{findings:?}");
+    assert!(rig.run_folders().is_empty());
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let rig = Rig::new();
+    rig.write("empty.yaml", "");
+    std::fs::write(rig.path("binary.yaml"), [0xff, 0xfe, 0, 1, 2]).unwrap();
+    for verb in ["check", "plan", "run"] {
+        rig.firedrill([verb, "missing.yaml"]).code(2).says("missing.yaml").says("no such file");
+        rig.firedrill([verb, "empty.yaml"]).code(2).says("the file is empty");
+        rig.firedrill([verb, "binary.yaml"]).code(2).says("binary.yaml");
+        rig.firedrill([verb, "state/.."]).code(2).says("cannot be read");
+    }
+    assert!(rig.run_folders().is_empty());
+}
+
+#[test]
+fn one_bad_file_of_two_and_nothing_runs() {
+    let rig = Rig::new();
+    rig.write("bad.yaml", BAD);
+    rig.firedrill(["run", "experiment.yaml", "bad.yaml"]).code(2).says("bad.yaml:6:5");
+    assert!(rig.run_folders().is_empty());
+}
+
+#[test]
+fn unknown_environments_and_variables_are_named() {
+    let rig = Rig::new();
+    for verb in ["check", "plan", "run"] {
+        rig.firedrill([verb, "experiment.yaml", "--env", "mars"]).code(2).says("there is no environment `mars`").says("`here`");
+        rig.firedrill([verb, "experiment.yaml", "--var", "novalue"]).code(2).says("NAME=VALUE");
+    }
+    rig.firedrill(["targets", "--env", "mars"]).code(2).says("there is no environment `mars`");
+    rig.write("unknown-var.yaml", &super::rig::EXPERIMENT.replace("${url}", "${host}"));
+    rig.firedrill(["check", "unknown-var.yaml"]).code(2).says("the variable `${host}` has no value");
+    rig.firedrill(["check", "unknown-var.yaml", "--var", "host=http://127.0.0.1:1"]).code(0);
+    std::fs::remove_file(rig.path("firedrill.yaml")).unwrap();
+    rig.firedrill(["targets"]).code(2).says("firedrill.yaml");
+}
+
+#[test]
+fn each_schema_is_one() {
+    let rig = Rig::new();
+    for kind in ["experiment", "result", "event", "plan"] {
+        let said = rig.firedrill(["schema", kind]).code(0);
+        let schema: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(schema["$schema"].is_string(), "{kind}");
+    }
+    assert_eq!(rig.firedrill(["schema"]).code(0).out, rig.firedrill(["schema", "experiment"]).code(0).out);
+    rig.firedrill(["schema", "poem"]).code(2).says("experiment");
+}
+
+#[test]
+fn a_run_that_is_not_there_cannot_be_reported() {
+    let rig = Rig::new();
+    rig.firedrill(["report", "nowhere"]).code(2).says("nowhere");
+    rig.firedrill(["halt"]).code(0).says("no drill is running");
+    rig.firedrill(["halt", "nobody"]).code(2).says("no drill with the id `nobody` is running");
+    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.firedrill(["recover", "nobody"]).code(2).says("nobody");
+}

@@ -1,0 +1,9 @@
+//! The verbs as a user meets them: through the real binary, on real processes.
+
+mod drill;
+mod files;
+mod planning;
+mod rig;
+mod running;
+mod stopping;
+mod trouble;

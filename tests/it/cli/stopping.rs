@@ -1,0 +1,120 @@
+//! Stopping a run from inside, from outside, and by accident.
+
+use rustix::process::Signal;
+
+use super::rig::{EXPERIMENT, Rig, SYSTEM, eventually};
+
+/// Long enough to be interrupted in the middle of its fault.
+fn long() -> String {
+    EXPERIMENT.replace("hold: 1s", "hold: 60s")
+}
+
+/// No server is replaced: only firedrill's undo brings a killed one back.
+fn without_replacement() -> String {
+    SYSTEM.replace("    replace: { after: 500ms }\n", "")
+}
+
+#[test]
+fn ctrl_c_in_the_middle_undoes_and_is_aborted() {
+    let rig = Rig::with(&without_replacement(), &long());
+    let up = rig.up();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    assert_eq!(rig.serving().len(), 2, "one is dead");
+    run.signal(Signal::INT);
+    run.end().code(4).says("ABORTED").says("Ctrl-C");
+    assert_eq!(rig.serving().len(), 3, "it was started again");
+    assert_eq!(rig.result()["verdict"], "aborted");
+    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
+fn halt_from_another_process_undoes_and_is_aborted() {
+    let rig = Rig::with(&without_replacement(), &long().replace("kill:", "pause:"));
+    let up = rig.up();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    let folder = rig.run_folder();
+    let id = folder.file_name().unwrap().to_str().unwrap();
+    rig.firedrill(["halt", "another"]).code(2).says("no drill with the id `another`");
+    rig.firedrill(["halt", id]).code(0).says("told to stop and undo");
+    run.end().code(4).says("ABORTED");
+    assert!(rig.instances().iter().all(|i| i["state"] == "running"), "{:?}", rig.instances());
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
+fn ctrl_c_before_the_fault_touches_nothing() {
+    let rig = Rig::with(SYSTEM, &EXPERIMENT.replace("baseline: 1s", "baseline: 60s"));
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("baseline");
+    run.signal(Signal::TERM);
+    run.end().code(4).says("ABORTED").says("SIGTERM");
+    rig.nothing_runs();
+}
+
+#[test]
+fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
+    let rig = Rig::with(&without_replacement(), &long());
+    let up = rig.up();
+    let before = rig.serving();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    rig.firedrill(["recover"]).code(5).says("lock");
+    run.signal(Signal::KILL);
+    let _ = run.end();
+    assert_eq!(rig.serving().len(), 2, "one is dead");
+    let folder = rig.run_folder();
+    let id = folder.file_name().unwrap().to_str().unwrap();
+    rig.firedrill(["report", id]).code(0).says("firedrill recover");
+    rig.firedrill(["halt", id]).says("its process is gone");
+
+    rig.firedrill(["recover"]).code(0).says("undone:").says(&format!("{id}: recovered"));
+    let after = rig.serving();
+    let ids = |list: &[(String, String)]| list.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&before), "it was started again");
+    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.firedrill(["recover", id]).code(0);
+    assert_eq!(rig.serving(), after, "nothing more happened");
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
+fn a_killed_run_takes_the_system_with_it_that_it_started() {
+    let rig = Rig::with(SYSTEM, &long());
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    assert!(rig.processes().len() > 4, "{:?}", rig.processes());
+    run.signal(Signal::KILL);
+    let _ = run.end();
+    rig.nothing_runs();
+    rig.firedrill(["recover"]).code(0);
+    rig.nothing_runs();
+}
+
+#[test]
+fn the_next_run_finishes_the_undo_of_the_last_or_says_what_to_do() {
+    let rig = Rig::with(&without_replacement(), &long());
+    let up = rig.up();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    // Two at once on one system: the second is refused, and touches nothing.
+    rig.firedrill(["run", "experiment.yaml"]).code(3).says("NOT STARTED");
+    run.signal(Signal::KILL);
+    let _ = run.end();
+    rig.write("experiment.yaml", EXPERIMENT);
+    let next = rig.firedrill(["run", "experiment.yaml"]);
+    if next.status.code() == Some(3) {
+        next.says("firedrill recover");
+    } else {
+        next.code(0);
+        eventually("all serve again", || rig.serving().len() == 3);
+    }
+    rig.firedrill(["recover"]).code(0);
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
