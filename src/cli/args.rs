@@ -35,7 +35,7 @@ pub enum Verb {
     /// Run one or more experiments.
     Run(Run),
     /// An ad-hoc drill without a file: `firedrill drill kill --service web --take 1 --probe http://127.0.0.1:8080/`.
-    Drill(Drill),
+    Drill(Box<Drill>),
     /// List what could be chosen: instances with their service, zone, state and identity.
     Targets(Targets),
     /// Render the report of an old run again.

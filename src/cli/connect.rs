@@ -55,7 +55,7 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
 /// The names that a system file knows. A balancer is a target like a service, in the zone and region `local`.
 fn known(spec: &SystemSpec) -> Known {
     let zones: BTreeSet<&Zone> = spec.services.iter().flat_map(|service| service.zones.iter().map(|(zone, _)| zone)).collect();
-    let services = spec.services.iter().map(|s| s.name.to_string()).chain(spec.balancers.iter().map(|b| b.name.to_string()));
+    let services = spec.services.iter().map(|s| s.name.to_string()).chain(spec.balancers.iter().map(|b| b.name.clone()));
     let regions: BTreeSet<String> = zones.iter().map(|zone| spec.region(zone).to_string()).collect();
     Known { services: services.collect(), zones: zones.iter().map(ToString::to_string).collect(), regions: regions.into_iter().collect() }
 }
@@ -88,11 +88,16 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
     match &environment.platform {
         PlatformSpec::Local { system } => {
             let options = LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None };
-            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| error.to_string())?;
+            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| bare(&error.to_string()))?;
             Ok(Connected { local })
         }
         other => Err(missing(other)),
     }
+}
+
+/// What a supervisor that did not come up said begins with our own name already.
+fn bare(error: &str) -> String {
+    error.trim_start_matches("firedrill: ").to_owned()
 }
 
 fn missing(platform: &PlatformSpec) -> String {

@@ -31,7 +31,7 @@ pub async fn drill(args: Drill) -> u8 {
             return Verdict::Invalid.exit_code();
         }
     };
-    let done = async {
+    let done = Box::pin(async {
         let seed = args.seed.map_or_else(fresh::seed, Ok)?;
         if let Some(why) = runner::outside_hours(&environment) {
             return Err(why);
@@ -48,7 +48,7 @@ pub async fn drill(args: Drill) -> u8 {
         };
         platform.disconnect().await;
         ran
-    }
+    })
     .await;
     match done {
         Ok(ran) => ran.verdict.exit_code(),

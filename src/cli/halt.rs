@@ -28,7 +28,7 @@ pub fn halt(args: &HaltArgs) -> u8 {
                 say::out(&format!("{}: told to stop and undo (process {})\n", header.run, header.pid));
             }
             Ok(false) => {
-                say::out(&format!("{}: its process is gone; `firedrill recover {}` undoes what it left behind\n", header.run, header.run))
+                say::out(&format!("{}: its process is gone; `firedrill recover {}` undoes what it left behind\n", header.run, header.run));
             }
             Err(error) => {
                 say::problem(format!("{}: process {} could not be signalled: {error}", header.run, header.pid));

@@ -46,7 +46,7 @@ const FILES: [(&str, &str); 9] = embedded![
 
 /// A rung, and what the ladder says of it.
 struct Rung {
-    /// Its environment in `firedrill.yaml`, also what it is called.
+    /// What it is called: `1`, `6 tight`.
     name: &'static str,
     /// What runs there.
     architecture: &'static str,
@@ -60,16 +60,26 @@ const fn rung(name: &'static str, architecture: &'static str, fails_by: Option<M
     Rung { name, architecture, file: "experiment.yaml", fails_by }
 }
 
-/// The ladder, from the ground.
+impl Rung {
+    /// Its environment in `firedrill.yaml`: `rung-1`, `rung-6-tight`.
+    fn environment(&self) -> String {
+        format!("rung-{}", self.name.replace(' ', "-"))
+    }
+}
+
+/// The ladder, from the ground. An architecture's words fit a table on a terminal of 80 columns.
 const LADDER: [Rung; 7] = [
-    rung("rung-1", "one server", Some(Metric::LongestOutage)),
-    Rung { file: "resize.yaml", ..rung("rung-2", "one server, made bigger", Some(Metric::LongestOutage)) },
-    rung("rung-3", "three servers in DNS", Some(Metric::LongestOutage)),
-    rung("rung-4", "balancer, one zone", Some(Metric::LongestOutage)),
-    rung("rung-5", "the same, and the dead are replaced", Some(Metric::LongestOutage)),
-    rung("rung-6", "the same over three zones", None),
-    rung("rung-6-tight", "the same, without spare capacity", Some(Metric::P99)),
+    rung("1", "one server", Some(Metric::LongestOutage)),
+    Rung { file: "resize.yaml", ..rung("2", "one server, made bigger", Some(Metric::LongestOutage)) },
+    rung("3", "three servers in DNS", Some(Metric::LongestOutage)),
+    rung("4", "balancer, one zone", Some(Metric::LongestOutage)),
+    rung("5", "4, and the dead replaced", Some(Metric::LongestOutage)),
+    rung("6", "5 over three zones", None),
+    rung("6 tight", "6 without spare capacity", Some(Metric::P99)),
 ];
+
+/// What the table shows of a rung.
+const HEADS: [&str; 6] = ["rung", "architecture", "available", "longest outage", "p99", "verdict"];
 
 /// So many runs that something else on the machine disturbed are made again, on all rungs together: a measurement that is not to
 /// be trusted says nothing about an architecture, and a machine that is always busy must not hold anybody up for long.
@@ -93,13 +103,13 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         if halt.urgency() > Urgency::None {
             break;
         }
-        say::out(&format!("{:<12}  {} … ", rung.name, rung.architecture));
-        let file = folder.path.join(rung.file);
-        let mut ran = demo::file(&file, Some(rung.name), out, &halt, true).await;
+        say::out(&format!("rung {:<7}  {} … ", rung.name, rung.architecture));
+        let (file, environment) = (folder.path.join(rung.file), rung.environment());
+        let mut ran = demo::file(&file, Some(&environment), out, &halt, true).await;
         while repeats > 0 && halt.urgency() == Urgency::None && ran.as_ref().is_ok_and(|ran| disturbed(&ran.record)) {
             repeats -= 1;
             say::out("disturbed by other work on this machine, once more … ");
-            ran = demo::file(&file, Some(rung.name), out, &halt, true).await;
+            ran = demo::file(&file, Some(&environment), out, &halt, true).await;
         }
         let report = ran.as_ref().map(|ran| format!("  {}", ran.folder.join("report.html").display())).unwrap_or_default();
         let result = ran.map(|ran| ran.record);
@@ -108,12 +118,11 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         climbed.push((rung, result));
     }
     let mut text = String::new();
-    let heads = ["rung", "architecture", "available", "longest outage", "slowest 1 %", "verdict"];
     table(
         &mut text,
         style,
         "The ladder, in the seconds of the fault",
-        &heads,
+        &HEADS,
         climbed.iter().map(|(rung, result)| row(rung, result)).collect(),
     );
     let surprises: Vec<String> = climbed.iter().filter_map(|(rung, result)| surprise(rung, result)).collect();
@@ -179,7 +188,7 @@ fn surprise(rung: &Rung, result: &Climbed) -> Option<String> {
     let Rung { name, architecture, fails_by, .. } = rung;
     let record = match result {
         Ok(record) => record,
-        Err(why) => return Some(format!("{name} ({architecture}) did not start: {why}")),
+        Err(why) => return Some(format!("Rung {name} ({architecture}) did not start: {why}")),
     };
     let gate = Gate::of(record);
     let said = match fails_by {
@@ -188,7 +197,7 @@ fn surprise(rung: &Rung, result: &Climbed) -> Option<String> {
         None => "should have passed".to_owned(),
         Some(metric) => format!("should have failed by its {}", metric.name()),
     };
-    Some(format!("{name} ({architecture}) {said}, but it {}: {}", past(gate.verdict), gate.reason))
+    Some(format!("Rung {name} ({architecture}) {said}, but it {}: {}", past(gate.verdict), gate.reason))
 }
 
 fn past(verdict: Verdict) -> String {
@@ -219,7 +228,7 @@ mod tests {
     fn every_rung_can_run_from_the_binary_alone() {
         let folder = Scratch::with(&FILES).unwrap();
         for rung in &LADDER {
-            let place = Place { env: Some(rung.name.to_owned()), vars: vec![("port".to_owned(), "4321".to_owned())] };
+            let place = Place { env: Some(rung.environment()), vars: vec![("port".to_owned(), "4321".to_owned())] };
             let checked = loading::load(&folder.path.join(rung.file), &place).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!(checked.findings.to_string(), "", "{}", rung.name);
         }
@@ -252,8 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn the_table_fits_a_terminal_of_80_columns() {
+        let mut text = String::new();
+        let rows = LADDER.iter().map(|rung| row(rung, &Err("no".to_owned()))).collect();
+        table(&mut text, Style::plain(80), "The ladder", &HEADS, rows);
+        assert!(!text.contains('…'), "{text}");
+    }
+
+    #[test]
     fn a_rung_without_numbers_still_has_a_row() {
         let cells: Vec<String> = row(&LADDER[0], &Err("no".to_owned())).into_iter().map(|(_, text)| text).collect();
-        assert_eq!(cells, ["rung-1", "one server", "–", "–", "–", "not started"]);
+        assert_eq!(cells, ["1", "one server", "–", "–", "–", "not started"]);
     }
 }

@@ -54,11 +54,11 @@ pub fn environment(place: &Place, system: Option<&Path>) -> Result<Environment, 
     let source = Source::read(&path)?;
     let mut sink = file::Sink::new(&source);
     let found = Project::new(&source, &mut sink).map(|project| {
-        let name = project.choose(place.env.as_deref()).map_err(|error| *error)?;
-        Ok(project.environment(name, &vars, &mut sink))
+        let name = project.choose(place.env.as_deref())?;
+        Ok::<_, Box<Diagnostic>>(project.environment(name, &vars, &mut sink))
     });
     match found {
-        Some(Err(error)) => Err(vec![error].into()),
+        Some(Err(error)) => Err(vec![*error].into()),
         Some(Ok(Some((environment, _)))) if !sink.has_errors() => Ok(environment),
         _ => Err(sink.finish()),
     }

@@ -30,20 +30,26 @@ pub async fn recover(args: Recover) -> u8 {
     }
     let mut code = 0;
     for found in found {
+        if !found.path.exists() {
+            say::problem(format!("`{}` is neither a journal nor the id of an unfinished run", found.path.display()));
+            code = code.max(Verdict::Invalid.exit_code());
+            continue;
+        }
         let path = found.path.display().to_string();
         match one(&store, found).await {
             Ok((run, recovered)) => code = code.max(tell(&run, &recovered)),
-            Err(why) => {
+            Err((verdict, why)) => {
                 say::problem(format!("{path}: {why}"));
-                code = code.max(Verdict::Error.exit_code());
+                code = code.max(verdict.exit_code());
             }
         }
     }
     code
 }
 
-async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), String> {
-    let replay = found.replay.map_err(|error| error.to_string())?;
+/// Recovers one run; a failure comes with the verdict that it means.
+async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
+    let replay = found.replay.map_err(|error| (Verdict::Error, error.to_string()))?;
     let header = replay.header;
     let pid = std::process::id();
     // A run that lives holds this lock: there are never two actors.
@@ -55,13 +61,14 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), String> 
         purpose: "recover".to_owned(),
         since: clock::wall(),
     })
-    .map_err(|error| error.to_string())?;
+    .map_err(|error| (Verdict::NotStarted, error.to_string()))?;
     // Relative paths of the environment are relative to where the run was started.
-    std::env::set_current_dir(&header.working_directory).map_err(|error| format!("{}: {error}", header.working_directory.display()))?;
-    let platform = connect::reach(&header.environment).await?;
-    let recovered = recover::recover(store, &found.path, platform.platform(), Clock::start()).await.map_err(|error| error.to_string());
+    std::env::set_current_dir(&header.working_directory)
+        .map_err(|error| (Verdict::Error, format!("{}: {error}", header.working_directory.display())))?;
+    let platform = connect::reach(&header.environment).await.map_err(|why| (Verdict::Error, why))?;
+    let recovered = recover::recover(store, &found.path, platform.platform(), Clock::start()).await;
     platform.disconnect().await;
-    recovered
+    recovered.map_err(|error| (Verdict::Error, error.to_string()))
 }
 
 /// Says what was done; gives the exit code.

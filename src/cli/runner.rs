@@ -105,7 +105,8 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
         seed: job.seed,
         folder: folder.clone(),
     };
-    let finished = run::run(request, platform.platform(), &NetworkProber::new(), halt, Clock::start(), events).await;
+    let prober = NetworkProber::new();
+    let finished = Box::pin(run::run(request, platform.platform(), &prober, halt, Clock::start(), events)).await;
 
     if let Some(Ok(fan_out)) = forwarder.join_next().await {
         let failures = tokio::task::spawn_blocking(move || fan_out.finish(REPORTS)).await.unwrap_or_default();

@@ -4,7 +4,9 @@ use std::io::{IsTerminal, Write};
 
 /// Prints to standard output.
 pub fn out(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout().lock();
+    // Also what does not end with a line's end is to be seen now.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Prints to standard error.

@@ -84,14 +84,15 @@ impl Dispatcher {
             tokio::select! {
                 biased;
                 Some((at, kind)) = facts.recv() => self.note(at, kind),
-                observation = observations.recv(), if observing => match observation {
-                    Some(observation) => self.note(observation.at, EventKind::Observed { observation }),
-                    None => {
+                observation = observations.recv(), if observing => {
+                    if let Some(observation) = observation {
+                        self.note(observation.at, EventKind::Observed { observation });
+                    } else {
                         observing = false;
                         let text = "the platform's observations ended: replacements and ejections may be missing from here on".to_owned();
                         self.note(self.clock.now(), EventKind::Warning { text });
                     }
-                },
+                }
                 () = halt.reached(next(seen)), if seen < Urgency::Leave => {
                     seen = halt.urgency();
                     self.note(self.clock.now(), EventKind::Halting { by: halting(seen, halt) });

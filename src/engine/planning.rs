@@ -81,7 +81,7 @@ pub(crate) async fn bind(
 fn occupied(pending: &[Prepared]) -> Vec<Occupied> {
     pending
         .iter()
-        .filter(|prepared| prepared.act.fault.kind().takes_capacity())
+        .filter(|prepared| prepared.act.fault.kind().affects_victims())
         .filter_map(|prepared| prepared.act.target.instance())
         .map(|i| Occupied { instance: i.id.clone(), service: i.service.clone(), zone: i.zone.clone(), by: "an earlier step".into() })
         .collect()

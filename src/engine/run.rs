@@ -28,6 +28,7 @@ use crate::{
         plan::Plan,
         time::Mono,
     },
+    plan::recheck,
     platform::Platform,
     probe::{Launch, Prober},
 };
@@ -104,12 +105,33 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     if plan.scope != scope {
         return Err(format!("the plan was made for another place ({}) than this ({scope})", plan.scope));
     }
+    if request.plan.is_some() {
+        still_there(&plan, platform).await?;
+    }
     let ledger = begin_journal(request, &store, &scope, &plan).map_err(|error| format!("nothing is done: {error}"))?;
     let mut state = RunState::default();
     let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
     state.apply(clock.now(), &planned);
     emitter.emit(clock.now(), planned);
     Ok(Ready { plan, ledger, store, lock, state })
+}
+
+/// The victims of a plan that was made earlier are looked for at once: it would be a pity to find out after the baseline. The check at
+/// the moment of the act comes all the same.
+async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String> {
+    let now = platform.inventory().await.map_err(|error| error.to_string())?;
+    let gone: Vec<String> = plan
+        .acts()
+        .filter_map(|prepared| prepared.act.target.instance())
+        .filter_map(|victim| recheck(victim, &now).err().map(|why| why.to_string()))
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the plan no longer fits what runs here, make it anew (for a local system, while `firedrill up` keeps it): {}",
+        gone.join("; ")
+    ))
 }
 
 fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
@@ -156,8 +178,11 @@ async fn recover_predecessors(
         if let Some(first) = recovered.stuck.first() {
             return Err(format!("run {run} left something behind that cannot be undone: {} ({})", first.what, first.why));
         }
-        let undone = recovered.restored.len();
-        let text = format!("run {run} had been interrupted; it was recovered first ({undone} acts undone)");
+        let undone = match recovered.restored.len() {
+            1 => "1 act".to_owned(),
+            n => format!("{n} acts"),
+        };
+        let text = format!("run {run} had been interrupted; it was recovered first ({undone} undone)");
         emitter.emit(clock.now(), EventKind::Warning { text });
     }
     Ok(())

@@ -159,7 +159,13 @@ impl FaultKind {
         }
     }
 
-    /// Whether the fault takes capacity away, so that the blast radius and `min-healthy` count its victims.
+    /// Whether users of its victims may feel the fault, so that the caps of the blast radius count them. More than
+    /// [`takes_capacity`](Self::takes_capacity): a service of which every answer is lost or takes a minute is down, though it runs.
+    pub fn affects_victims(self) -> bool {
+        !matches!(self, Self::SuspendReplacement | Self::Run)
+    }
+
+    /// Whether the fault takes capacity away, so that `min-healthy` counts its victims and their return is waited for.
     pub fn takes_capacity(self) -> bool {
         !matches!(self, Self::SuspendReplacement | Self::Slow | Self::Loss | Self::Limit | Self::Stress | Self::Run)
     }

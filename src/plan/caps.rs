@@ -27,6 +27,9 @@ struct Hit<'a> {
     zone: &'a Zone,
 }
 
+/// What is affected, and whether it is down with it, so that `min-healthy` counts it.
+type Hits<'a> = BTreeMap<Hit<'a>, bool>;
+
 /// Numbers about a service or a zone in the inventory.
 #[derive(Debug, Default, Clone, Copy)]
 struct Strength {
@@ -48,7 +51,7 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
         add(by_service.entry(&i.service).or_default(), i);
         add(by_zone.entry(&i.zone).or_default(), i);
     }
-    let elsewhere: BTreeSet<Hit<'_>> = others.iter().map(|o| Hit { id: &o.instance, service: &o.service, zone: &o.zone }).collect();
+    let elsewhere: Hits<'_> = others.iter().map(|o| (Hit { id: &o.instance, service: &o.service, zone: &o.zone }, true)).collect();
 
     let mut lasting = elsewhere;
     let mut tally =
@@ -57,14 +60,15 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
         let DrawnWork::Faults(faults) = &step.work else { continue };
         let mut now = lasting.clone();
         let mut touched = false;
-        for fault in faults.iter().filter(|f| f.fault.kind().takes_capacity()) {
+        for fault in faults.iter().filter(|f| f.fault.kind().affects_victims()) {
             for v in &fault.victims {
                 touched = true;
+                let down = fault.fault.kind().takes_capacity();
                 let hit = Hit { id: &v.id, service: &v.service, zone: &v.zone };
                 if lasts(fault) {
-                    lasting.insert(hit.clone());
+                    *lasting.entry(hit.clone()).or_default() |= down;
                 }
-                now.insert(hit);
+                *now.entry(hit).or_default() |= down;
             }
         }
         if touched {
@@ -91,11 +95,11 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn count(&mut self, step: u32, hits: &BTreeSet<Hit<'a>>, refusals: &mut Vec<Refusal>) {
+    fn count(&mut self, step: u32, hits: &Hits<'a>, refusals: &mut Vec<Refusal>) {
         let caps = self.caps;
         let mut per_service: BTreeMap<&Service, Vec<&Hit<'a>>> = BTreeMap::new();
         let mut per_zone: BTreeMap<&Zone, Vec<&Hit<'a>>> = BTreeMap::new();
-        for hit in hits {
+        for hit in hits.keys() {
             per_service.entry(hit.service).or_default().push(hit);
             per_zone.entry(hit.zone).or_default().push(hit);
         }
@@ -117,7 +121,8 @@ impl<'a> Tally<'a> {
                     format!("take fewer, or, if that is meant, write `guardrails: {{ max-affected: {{ service: {needed}% }} }}`"),
                 )
             });
-            self.floor(step, service, strength.serving.saturating_sub(healthy_hits), total, refusals);
+            let downed = hit.iter().filter(|h| self.serving_ids.contains(h.id) && hits[**h]).count();
+            self.floor(step, service, strength.serving.saturating_sub(downed), total, refusals);
         }
         if let Some(share) = caps.zone {
             for (zone, hit) in &per_zone {

@@ -124,5 +124,6 @@ async fn the_top_passes() {
 
 #[tokio::test]
 async fn the_bottom_of_the_ladder_fails_and_its_top_passes() {
+    let _quiet = crate::support::quiet::quiet();
     tokio::join!(the_ground_fails(), the_top_passes());
 }

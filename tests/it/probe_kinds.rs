@@ -82,6 +82,7 @@ fn read_head(stream: &TcpStream) -> String {
 
 #[test]
 fn tcp_connects_speaks_and_finds_closed_doors() {
+    let _quiet = crate::support::quiet::quiet();
     let spec = |address: String, send: Option<&str>, receive: Option<&str>, unreachable| {
         ProbeKind::Tcp(TcpProbe { address, send: send.map(str::to_owned), receive: receive.map(str::to_owned), unreachable })
     };
@@ -101,6 +102,7 @@ fn tcp_connects_speaks_and_finds_closed_doors() {
 
 #[test]
 fn commands_are_judged_by_their_status_and_killed_whole_at_the_deadline() {
+    let _quiet = crate::support::quiet::quiet();
     let folder = tempfile::tempdir().unwrap();
     let spec = |script: String, status: Vec<i32>| {
         ProbeKind::Command(CommandProbe { command: vec!["sh".to_owned(), "-c".to_owned(), script], status })
@@ -130,6 +132,7 @@ fn commands_are_judged_by_their_status_and_killed_whole_at_the_deadline() {
 
 #[test]
 fn a_closed_door_is_expected_over_http_too() {
+    let _quiet = crate::support::quiet::quiet();
     let closed = of(|spec| {
         spec.url = format!("http://{}/", closed_port());
         spec.expect.unreachable = true;
@@ -145,6 +148,7 @@ fn a_closed_door_is_expected_over_http_too() {
 
 #[test]
 fn expectations_and_slowness_are_classes_of_their_own() {
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     let url = format!("http://{}/", server.address);
     all(
@@ -186,6 +190,7 @@ fn expectations_and_slowness_are_classes_of_their_own() {
 
 #[test]
 fn listed_addresses_are_each_drawn_and_told_apart() {
+    let _quiet = crate::support::quiet::quiet();
     let (up, down) = (TruthServer::start(), closed_port());
     for (names, connections) in [(NameModel::EachConnection, Connections::New), (NameModel::Pinned, Connections::Both)] {
         let spec = of(|spec| {
@@ -207,6 +212,7 @@ fn listed_addresses_are_each_drawn_and_told_apart() {
 
 #[test]
 fn a_request_says_who_it_is_for_and_a_proxy_gets_the_whole_url() {
+    let _quiet = crate::support::quiet::quiet();
     let (address, seen) = canned(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "canary-4711\n").unwrap();
@@ -245,6 +251,7 @@ fn a_request_says_who_it_is_for_and_a_proxy_gets_the_whole_url() {
 
 #[test]
 fn a_server_without_tls_is_a_tls_failure() {
+    let _quiet = crate::support::quiet::quiet();
     let (address, _) = canned(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let spec = of(|spec| {
         spec.url = format!("https://{address}/");
@@ -255,6 +262,7 @@ fn a_server_without_tls_is_a_tls_failure() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_at_launch_and_no_secret_is_told() {
+    let _quiet = crate::support::quiet::quiet();
     for (kind, words) in [
         (of(|s| s.url = "ftp://x/".to_owned()), "must begin with `http://` or `https://`"),
         (of(|s| s.url = "http://me:canary-4711@x/".to_owned()), "has a user name in it"),
@@ -282,6 +290,7 @@ fn what_cannot_be_sent_is_refused_at_launch_and_no_secret_is_told() {
 
 #[test]
 fn a_fin_that_has_arrived_is_seen_before_the_connection_is_used_again() {
+    let _quiet = crate::support::quiet::quiet();
     // Closes each connection a moment after its answer, without announcing it: a browser that knows opens another.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

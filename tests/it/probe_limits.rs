@@ -42,6 +42,7 @@ fn all(samples: &[Sample], outcome: SampleOutcome) {
 
 #[test]
 fn a_name_that_does_not_resolve_is_a_class_of_its_own() {
+    let _quiet = crate::support::quiet::quiet();
     // A label that is too long is refused by the resolver itself: no server is asked.
     let (samples, doubts) = ended(&format!("http://{}.invalid/", "a".repeat(70)), |_| (), 20.0, 5000);
     all(&samples, SampleOutcome::DnsFailed);
@@ -50,6 +51,7 @@ fn a_name_that_does_not_resolve_is_a_class_of_its_own() {
 
 #[test]
 fn a_name_that_resolves_to_a_metadata_service_is_not_followed() {
+    let _quiet = crate::support::quiet::quiet();
     // Not an address as written, but the resolver makes it 169.254.169.254.
     let (samples, doubts) = ended("http://0xa9fea9fe/latest", |_| (), 20.0, 1000);
     all(&samples, SampleOutcome::NotSent);
@@ -63,6 +65,7 @@ fn a_name_that_resolves_to_a_metadata_service_is_not_followed() {
 
 #[test]
 fn a_host_that_does_not_answer_a_connection_is_a_connect_timeout() {
+    let _quiet = crate::support::quiet::quiet();
     use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
     let silent = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&silent, &"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()).unwrap();
@@ -135,6 +138,7 @@ fn in_a_child() {
 
 #[test]
 fn without_descriptors_requests_are_not_sent_and_nobody_else_is_blamed() {
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     server.set(Behave::Hang);
     let found = found(child(&server, "few-descriptors"));
@@ -147,6 +151,7 @@ fn without_descriptors_requests_are_not_sent_and_nobody_else_is_blamed() {
 
 #[test]
 fn a_stopped_prober_blames_itself_also_for_what_was_in_flight() {
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     // Each answer takes most of the deadline: those in flight miss it only because nobody reads.
     server.set(Behave::Slow(200));

@@ -98,6 +98,7 @@ fn all(samples: &[Sample], outcome: SampleOutcome) {
 
 #[test]
 fn a_trusted_server_is_reached_on_new_and_on_kept_connections() {
+    let _quiet = crate::support::quiet::quiet();
     let samples = samples("server.pem", |spec| spec.tls.ca = Some(file("ca.pem")));
     all(&samples, SampleOutcome::Ok);
     for policy in [Policy::New, Policy::KeepAlive] {
@@ -107,6 +108,7 @@ fn a_trusted_server_is_reached_on_new_and_on_kept_connections() {
 
 #[test]
 fn a_certificate_that_does_not_fit_is_a_tls_failure_unless_nobody_looks() {
+    let _quiet = crate::support::quiet::quiet();
     all(&samples("server.pem", |_| {}), SampleOutcome::Tls);
     all(&samples("expired.pem", |spec| spec.tls.ca = Some(file("ca.pem"))), SampleOutcome::Tls);
     let wrong_name = |spec: &mut HttpProbe| {
@@ -119,6 +121,7 @@ fn a_certificate_that_does_not_fit_is_a_tls_failure_unless_nobody_looks() {
 
 #[test]
 fn a_client_certificate_opens_a_door_that_is_closed_to_others() {
+    let _quiet = crate::support::quiet::quiet();
     let ours = |spec: &mut HttpProbe| {
         spec.tls.ca = Some(file("ca.pem"));
         spec.tls.certificate = Some(file("server.pem"));
@@ -159,6 +162,7 @@ fn tunnel_to(server: String) -> (String, Arc<Mutex<Vec<String>>>) {
 
 #[test]
 fn a_tunnel_through_a_proxy_ends_at_the_host_with_its_certificate() {
+    let _quiet = crate::support::quiet::quiet();
     let (proxy, asked) = tunnel_to(server("server.pem", Visitors::Anyone));
     let through = |url: &str| {
         let (url, proxy) = (url.to_owned(), proxy.clone());

@@ -74,6 +74,7 @@ fn inside(changes: &[Change], i: usize, origin: u64) -> Range<u64> {
 
 #[test]
 fn every_failure_is_in_its_class_and_its_window() {
+    let _quiet = crate::support::quiet::quiet();
     use SampleOutcome as O;
     let server = TruthServer::start();
     let rate = 100.0;
@@ -142,6 +143,7 @@ fn every_failure_is_in_its_class_and_its_window() {
 
 #[test]
 fn a_closed_reused_connection_is_its_own_class_and_a_retry_is_told_beside_it() {
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     let mut spec = http(format!("http://{}/", server.address));
     spec.connections = Connections::KeepAlive;
@@ -162,6 +164,7 @@ fn a_closed_reused_connection_is_its_own_class_and_a_retry_is_told_beside_it() {
 
 #[test]
 fn stalls_hide_no_request() {
+    let _quiet = crate::support::quiet::quiet();
     // The proportions of 13 ticks at 1/s with two stalls of 3 s: no coordinated omission.
     let server = TruthServer::start();
     let run = launch(vec![probe(ProbeKind::Http(Box::new(http(format!("http://{}/", server.address)))), 10.0, 1000)]);
@@ -189,6 +192,7 @@ fn stalls_hide_no_request() {
 
 #[test]
 fn a_black_hole_for_a_tenth_of_the_time_costs_a_tenth() {
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     let run = launch(vec![probe(ProbeKind::Http(Box::new(http(format!("http://{}/", server.address)))), 100.0, 500)]);
     let origin = run.running.origin();

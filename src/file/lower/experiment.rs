@@ -81,7 +81,8 @@ pub fn experiment(root: &Node, sink: &mut Sink) -> Option<Experiment> {
     fields.get("schedule", sink, schedule::check);
     let experiment = Experiment {
         title: fields.get("title", sink, read::line).unwrap_or_default().trim().to_owned(),
-        description: fields.text("description", sink),
+        // A folded text keeps its last line break, which means nothing.
+        description: fields.text("description", sink).map(|text| text.trim_end().to_owned()),
         owner: fields.get("owner", sink, read::line).map(str::to_owned),
         labels: fields.get("labels", sink, labels).unwrap_or_default(),
         environment: fields.get("environment", sink, read::line).map(str::to_owned),

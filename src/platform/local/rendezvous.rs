@@ -27,12 +27,13 @@ pub struct Rendezvous {
 }
 
 impl Rendezvous {
-    /// The place of the system in this file, with these variables given from outside.
+    /// The place of the system in this file, with these variables given from outside. Only those that the file has a use for tell
+    /// systems apart, by the values they come to: `up` knows nothing of an environment's other variables.
     pub fn of(system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
         let path = fs::canonicalize(system)?;
         let mut hash = Sha256::new();
         hash.update(path.as_os_str().as_bytes());
-        for (name, value) in vars {
+        for (name, value) in &super::spec_file::effective_vars(&path, vars) {
             hash.update([0]);
             hash.update(name.as_bytes());
             hash.update([b'=']);
@@ -98,5 +99,27 @@ pub struct Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_system_is_told_apart_by_the_variables_it_uses_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("system.yaml");
+        fs::write(&file, "name: x\nvars: { port: 8080 }\nservices: { web: { command: [\"${program}\"] } }\n").unwrap();
+        let key = |pairs: &[(&str, &str)]| Rendezvous::of(&file, &vars(pairs)).unwrap().key;
+        let plain = key(&[]);
+        assert_eq!(plain, key(&[("url", "http://127.0.0.1:8080")]), "not the system's");
+        assert_eq!(plain, key(&[("port", "8080")]), "what the file says anyway");
+        assert_ne!(plain, key(&[("port", "8081")]));
+        assert_ne!(key(&[("program", "a")]), key(&[("program", "b")]), "mentioned, though not declared");
     }
 }

@@ -131,6 +131,21 @@ pub fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<SystemSpec,
     }
 }
 
+/// The values of the variables that a system's file declares or mentions, whoever gave them: two callers mean the same system when
+/// these are the same. An environment's other variables (a URL, say) are none of its business.
+pub fn effective_vars(path: &Path, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    // A file that cannot be read is told by `load`.
+    let Ok(source) = Source::read(path) else { return given.clone() };
+    let mut sink = Sink::new(&source);
+    let Some(root) = parse(&source, &mut sink) else { return given.clone() };
+    let declared = root.get("vars").map(|node| texts(node, "variables", &mut sink)).unwrap_or_default();
+    let mut raw = declared.clone();
+    raw.extend(given.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let (vars, _) = Vars::resolve(&raw);
+    let mentioned = |name: &str| source.text.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|n| n.trim() == name));
+    vars.values().iter().filter(|(name, _)| declared.contains_key(*name) || mentioned(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
 fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> Option<SystemSpec> {
     let mut raw = BTreeMap::new();
     if let Some(node) = root.get("vars") {

@@ -32,7 +32,8 @@ fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
         EventKind::Acted { effect } => {
             let what = format!("{} {}", fault(effect.act), target(effect.act));
             match effect.status.why() {
-                None => (Tone::Bad, format!("✗ {what}: happened (seen by {})", visible(&effect.source))),
+                // What was asked for: no cross, which means everywhere else that something went wrong.
+                None => (Tone::Strong, format!("▸ {what}: happened (seen by {})", visible(&effect.source))),
                 Some(why) => (Tone::Doubt, format!("? {what}: {} ({})", effect.status.word(), visible(why))),
             }
         }

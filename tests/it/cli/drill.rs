@@ -4,6 +4,7 @@ use super::rig::Rig;
 
 #[test]
 fn a_drill_needs_a_yes() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
     let up = rig.up();
     let before = rig.serving();
@@ -18,10 +19,12 @@ fn a_drill_needs_a_yes() {
 
 #[test]
 fn with_a_yes_it_runs_and_the_saved_file_is_the_same_drill() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
     let url = rig.url();
     let args = ["drill", "kill", "--service", "web", "--hold", "1s", "--rate", "100/s", "--availability", "70%", "--probe", &url];
-    let said = rig.firedrill(args.into_iter().chain(["--seed", "4", "--save", "saved.yaml", "--yes"])).code(0);
+    let args: Vec<&str> = args.into_iter().chain(["--seed", "4", "--save", "saved.yaml", "--yes"]).collect();
+    let said = rig.judged(&args, 0);
     said.says("saved as saved.yaml").says("PASSED");
     rig.firedrill(["check", "saved.yaml"]).code(0).says("fine");
     let plan = rig.firedrill(["plan", "saved.yaml"]).code(0);
@@ -31,6 +34,7 @@ fn with_a_yes_it_runs_and_the_saved_file_is_the_same_drill() {
 
 #[test]
 fn every_flag_that_is_wrong_is_named_at_once() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
     rig.firedrill(["drill", "kil", "--service", "web", "--hold", "2 parsecs", "--take", "0"])
         .code(2)

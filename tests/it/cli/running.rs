@@ -6,8 +6,9 @@ use super::rig::{EXPERIMENT, Rig, names};
 
 #[test]
 fn a_run_that_passes_leaves_every_report() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
-    let said = rig.firedrill(["run", "experiment.yaml", "--junit", "all.xml", "--markdown", "all.md", "--seed", "5"]).code(0);
+    let said = rig.judged(&["run", "experiment.yaml", "--junit", "all.xml", "--markdown", "all.md", "--seed", "5"], 0);
     let said = said.says("PASSED").says("report.html");
     let folder = rig.run_folder();
     assert_eq!(names(&folder), ["events.jsonl", "junit.xml", "report.html", "report.md", "result.json", "samples"]);
@@ -42,14 +43,18 @@ fn a_run_that_passes_leaves_every_report() {
 
 #[test]
 fn a_condition_that_does_not_hold_fails_the_run_and_the_worst_of_two_counts() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
-    // Nothing is quicker than the request itself: a server dies, so within the fault not every request can succeed ... unless none
-    // was in flight. A frozen server of a system without health checks is sure.
-    let experiment = EXPERIMENT.replace("kill:", "pause:").replace(">= 70%", ">= 99%");
-    rig.write("failing.yaml", &experiment.replace("max", "max"));
-    let slow = super::rig::SYSTEM.replace("check: { http: /health, every: 50ms, timeout: 500ms, rise: 1, fall: 2 }", "check: { http: /health, every: 5s, timeout: 4s, rise: 1, fall: 2 }");
+    // One frozen server of three that no health check finds in time: about a third of the requests must fail.
+    let experiment = EXPERIMENT.replace("kill:", "pause:").replace(">= 70%", ">= 90%");
+    rig.write("passing.yaml", &EXPERIMENT.replace(">= 70%", ">= 20%"));
+    rig.write("failing.yaml", &experiment);
+    let slow = super::rig::SYSTEM.replace(
+        "check: { http: /health, every: 50ms, timeout: 500ms, rise: 1, fall: 2 }",
+        "check: { http: /health, every: 5s, timeout: 4s, rise: 1, fall: 2 }",
+    );
     rig.write("system.yaml", &slow);
-    let said = rig.firedrill(["run", "failing.yaml", "experiment.yaml"]).code(1);
+    let said = rig.judged(&["run", "failing.yaml", "passing.yaml"], 1);
     said.says("FAILED").says("did not hold in the fault phase").says("2 files: the worst verdict is failed");
     assert_eq!(rig.run_folders().len(), 2, "the second file ran, too");
     rig.nothing_runs();
@@ -57,9 +62,10 @@ fn a_condition_that_does_not_hold_fails_the_run_and_the_worst_of_two_counts() {
 
 #[test]
 fn a_system_that_is_not_steady_is_left_alone() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
     rig.write("experiment.yaml", &EXPERIMENT.replace("${url}/", "${url}/no-such-page"));
-    rig.firedrill(["run", "experiment.yaml"]).code(3).says("NOT STARTED").says("Nothing was touched");
+    rig.judged(&["run", "experiment.yaml"], 3).says("NOT STARTED").says("Nothing was touched");
     let injected = rig.events().iter().any(|event| event.to_string().contains("\"died\""));
     assert!(!injected);
     assert_eq!(rig.result()["verdict"], "not-started");
@@ -67,10 +73,11 @@ fn a_system_that_is_not_steady_is_left_alone() {
 
 #[test]
 fn a_zone_goes_and_comes_back() {
+    let _quiet = crate::support::quiet::quiet();
     let rig = Rig::new();
     let up = rig.up();
     rig.write("experiment.yaml", &EXPERIMENT.replace("kill: { service: web, take: 1 }", "zone-outage: { zone: b }"));
-    rig.firedrill(["run", "experiment.yaml"]).code(0).says("PASSED");
+    rig.judged(&["run", "experiment.yaml"], 0).says("PASSED");
     let serving = rig.serving();
     assert_eq!(serving.len(), 3, "{serving:?}");
     up.signal(rustix::process::Signal::TERM);

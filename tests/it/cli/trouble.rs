@@ -45,14 +45,14 @@ fn a_service_that_dies_at_once() {
 fn a_service_that_never_becomes_healthy() {
     let system = SYSTEM.replace("command:", "command: [sleep, \"1000\"]\n    #").replace("starts-within: 20s", "starts-within: 1s");
     let rig = Rig::with(&system, EXPERIMENT);
-    refused(&rig, &["web-", "healthy", "1 s"]);
+    refused(&rig, &["web-", "healthy", "1s"]);
 }
 
 #[test]
 fn a_system_file_that_is_wrong_or_missing() {
     let rig = Rig::with(&SYSTEM.replace("zones:", "zoness:"), EXPERIMENT);
     for verb in ["check", "run", "plan"] {
-        rig.firedrill([verb, "experiment.yaml"]).code(2).says("system.yaml:6:5").says("did you mean `zones`?");
+        rig.firedrill([verb, "experiment.yaml"]).code(2).says("system.yaml:7:5").says("did you mean `zones`?");
     }
     rig.firedrill(["up", "system.yaml"]).code(2).says("did you mean `zones`?");
     rig.firedrill(["targets"]).code(2).says("did you mean `zones`?");
@@ -65,6 +65,9 @@ fn a_system_file_that_is_wrong_or_missing() {
 fn a_fault_and_a_platform_that_are_not_there() {
     let rig = Rig::with(SYSTEM, &EXPERIMENT.replace("kill:", "crash:"));
     rig.firedrill(["run", "experiment.yaml"]).code(2).says("crash").says("local");
-    rig.write("firedrill.yaml", "environments:\n  cloud:\n    platform: { aws: { region: eu-west-1 } }\n    vars: { url: \"http://127.0.0.1:1\" }\n");
+    rig.write(
+        "firedrill.yaml",
+        "environments:\n  cloud:\n    platform: { aws: { region: eu-west-1 } }\n    vars: { url: \"http://127.0.0.1:1\" }\n",
+    );
     rig.firedrill(["run", "experiment.yaml"]).code(2).says("aws");
 }
