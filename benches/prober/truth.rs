@@ -175,8 +175,7 @@ pub fn black_hole(rate: &str, seconds: &str) {
     let (rate, seconds): (f64, f64) = (rate.parse().expect("a rate"), seconds.parse().expect("seconds"));
     let half = 0.5 / rate;
     let from = (seconds * 0.4 * rate).round() / rate - half;
-    let timeout = Duration::from_secs_f64((seconds / 60.0).clamp(0.1, 1.0));
-    let run = run(rate, timeout, seconds - half, &[(Failing::Hang, from, from + seconds / 10.0)]);
+    let run = run(rate, Duration::from_secs(1), seconds - half, &[(Failing::Hang, from, from + seconds / 10.0)]);
     let probe = &run.measurement.probes[0];
     let availability = probe.whole.availability.as_ref().map_or(0.0, |estimate| estimate.value);
     let longest = probe.outages.iter().map(|o| o.duration_s).fold(0.0, f64::max);

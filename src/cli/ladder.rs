@@ -132,6 +132,9 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         text.push_str(surprise);
         text.push('\n');
     }
+    if climbed.iter().any(|(_, result)| result.as_ref().is_ok_and(disturbed)) {
+        text.push_str("This machine has too much else to do to measure on it: climb again when it is quieter.\n");
+    }
     if !whole {
         text.push_str("The ladder was left before its end.\n");
     } else if surprises.is_empty() {
@@ -145,9 +148,11 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
     })
 }
 
-/// Whether the measurement is not to be trusted.
+/// Whether the run says more about the machine than about the rung: its measurement is not to be trusted, or the untouched site
+/// was not steady.
 fn disturbed(record: &RunRecord) -> bool {
-    record.measurement.as_ref().is_some_and(|measurement| !measurement.trust.doubts.is_empty())
+    let untrusted = record.measurement.as_ref().is_some_and(|measurement| !measurement.trust.doubts.is_empty());
+    untrusted || record.verdict() == Verdict::NotStarted
 }
 
 /// What one rung showed: its record, or why there is none.
@@ -192,6 +197,8 @@ fn surprise(rung: &Rung, result: &Climbed) -> Option<String> {
     };
     let gate = Gate::of(record);
     let said = match fails_by {
+        // Somebody stopped it: that is no finding about the rung, and the ladder says by itself that it is not whole.
+        _ if gate.verdict == Verdict::Aborted => return Some(format!("Rung {name} ({architecture}) was stopped: {}", gate.reason)),
         None if gate.verdict == Verdict::Passed => return None,
         Some(metric) if gate.verdict == Verdict::Failed && broke(record, *metric) => return None,
         None => "should have passed".to_owned(),

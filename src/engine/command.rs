@@ -5,6 +5,7 @@ use std::{process::Stdio, time::Duration};
 
 use tokio::{io::AsyncReadExt, process::Command};
 
+use super::halt::{Halt, Urgency};
 use crate::{
     clock::Clock,
     model::{
@@ -32,10 +33,10 @@ pub(crate) fn undo_of(step: &CommandStep) -> Undo {
 }
 
 /// Runs the step's command to its end.
-pub(crate) async fn run(act: &Act, clock: Clock) -> Effect {
+pub(crate) async fn run(act: &Act, clock: Clock, halt: &Halt) -> Effect {
     let requested = clock.now();
     let status = match &act.fault {
-        Fault::Run { command, timeout, .. } => match execute(command, *timeout).await {
+        Fault::Run { command, timeout, .. } => match execute(command, *timeout, Some(halt)).await {
             Ok(()) => EffectStatus::Happened,
             Err(why) => EffectStatus::Failed { why },
         },
@@ -53,11 +54,12 @@ pub(crate) async fn revert(prepared: &Prepared) -> Result<Reverted, PlatformErro
     };
     let command: Vec<String> = serde_json::from_value(before["command"].clone())
         .map_err(|error| PlatformError::Refused(format!("the journal's undo command cannot be read: {error}")))?;
-    execute(&command, UNDO_LIMIT).await.map_err(PlatformError::Failed)?;
+    execute(&command, UNDO_LIMIT, None).await.map_err(PlatformError::Failed)?;
     Ok(Reverted::Restored { says: says.clone() })
 }
 
-async fn execute(argv: &[String], limit: Duration) -> Result<(), String> {
+/// Runs a command to its end, its limit, or the halt, whichever is first. An undo is never halted.
+async fn execute(argv: &[String], limit: Duration, halt: Option<&Halt>) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else { return Err("the command is empty".to_owned()) };
     let mut child = Command::new(program)
         .args(arguments)
@@ -70,7 +72,7 @@ async fn execute(argv: &[String], limit: Duration) -> Result<(), String> {
         .map_err(|error| format!("`{program}` could not be started: {error}"))?;
     let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
     let mut errors = child.stderr.take();
-    let ended = tokio::time::timeout(limit, async {
+    let work = async {
         let mut tail = Vec::new();
         if let Some(errors) = errors.as_mut() {
             let mut chunk = [0_u8; 4096];
@@ -81,8 +83,19 @@ async fn execute(argv: &[String], limit: Duration) -> Result<(), String> {
             }
         }
         (child.wait().await, tail)
-    })
-    .await;
+    };
+    let halted = async {
+        match halt {
+            Some(halt) => halt.reached(Urgency::Undo).await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = work => Ok(ended),
+        () = halted => Err(format!("`{program}` was ended because the run was halted")),
+        () = tokio::time::sleep(limit) => Err(format!("`{program}` took longer than {}", show_duration(limit))),
+    };
     match ended {
         Ok((Ok(status), _)) if status.success() => Ok(()),
         Ok((Ok(status), tail)) => {
@@ -91,12 +104,12 @@ async fn execute(argv: &[String], limit: Duration) -> Result<(), String> {
             Err(format!("`{program}` ended with {status}{words}"))
         }
         Ok((Err(error), _)) => Err(format!("`{program}` could not be waited for: {error}")),
-        Err(_) => {
+        Err(why) => {
             if let Some(group) = group {
                 // The group is ours: it was made for this child, which has not been reaped.
                 let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             }
-            Err(format!("`{program}` took longer than {}", show_duration(limit)))
+            Err(why)
         }
     }
 }
@@ -111,16 +124,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_is_judged_by_its_exit_status() {
-        assert_eq!(execute(&argv(&["true"]), UNDO_LIMIT).await, Ok(()));
-        let failed = execute(&argv(&["sh", "-c", "echo gone wrong >&2; exit 7"]), UNDO_LIMIT).await.unwrap_err();
+        assert_eq!(execute(&argv(&["true"]), UNDO_LIMIT, None).await, Ok(()));
+        let failed = execute(&argv(&["sh", "-c", "echo gone wrong >&2; exit 7"]), UNDO_LIMIT, None).await.unwrap_err();
         assert!(failed.contains("gone wrong") && failed.contains('7'), "{failed}");
-        let missing = execute(&argv(&["no-such-program-here"]), UNDO_LIMIT).await.unwrap_err();
+        let missing = execute(&argv(&["no-such-program-here"]), UNDO_LIMIT, None).await.unwrap_err();
         assert!(missing.contains("could not be started"), "{missing}");
     }
 
     #[tokio::test]
     async fn a_command_ends_with_its_limit() {
-        let late = execute(&argv(&["sleep", "30"]), Duration::from_millis(50)).await.unwrap_err();
+        let late = execute(&argv(&["sleep", "30"]), Duration::from_millis(50), None).await.unwrap_err();
         assert!(late.contains("longer than 50 ms"), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_halt_ends_a_command() {
+        let halt = Halt::default();
+        halt.call("test");
+        let ended = execute(&argv(&["sleep", "30"]), UNDO_LIMIT, Some(&halt)).await.unwrap_err();
+        assert!(ended.contains("halted"), "{ended}");
     }
 }

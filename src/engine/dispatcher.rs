@@ -36,6 +36,8 @@ pub(crate) struct Status {
     pub(crate) known_to: Mono,
     /// In the baseline: what does not hold, or cannot be told, by the samples so far.
     pub(crate) baseline: Vec<String>,
+    /// The platform's observations have ended: the system may be gone.
+    pub(crate) lost: bool,
     /// In the recovery: since when the steady state has held, once it has held for its hold time.
     pub(crate) recovered: Option<Mono>,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Dispatcher {
     pub(crate) status: watch::Sender<Status>,
     /// The phase and its beginning.
     phase: (Phase, Mono),
+    lost: bool,
     folds: u32,
 }
 
@@ -63,6 +66,7 @@ impl Dispatcher {
             prober,
             status: watch::Sender::new(Status::default()),
             phase: (Phase::WarmUp, Mono::default()),
+            lost: false,
             folds: 0,
         }
     }
@@ -89,6 +93,8 @@ impl Dispatcher {
                         self.note(observation.at, EventKind::Observed { observation });
                     } else {
                         observing = false;
+                        self.lost = true;
+                        self.status.send_modify(|status| status.lost = true);
                         let text = "the platform's observations ended: replacements and ejections may be missing from here on".to_owned();
                         self.note(self.clock.now(), EventKind::Warning { text });
                     }
@@ -128,7 +134,7 @@ impl Dispatcher {
         {
             halt.call(why);
         }
-        let mut status = Status { known_to: self.live.known_to(now), ..Status::default() };
+        let mut status = Status { known_to: self.live.known_to(now), lost: self.lost, ..Status::default() };
         match self.phase {
             (Phase::Baseline, _) => status.baseline = self.live.baseline_holds().err().unwrap_or_default(),
             (Phase::Recovery, since) => status.recovered = self.live.recovered(since, now),

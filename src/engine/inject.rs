@@ -102,7 +102,7 @@ async fn prepare(script: &Script<'_>, fit: Vec<Prepared>) -> (Vec<Prepared>, Vec
 
 async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
     match ready {
-        [only] if matches!(only.act.target, Target::Command) => vec![command::run(&only.act, script.clock).await],
+        [only] if matches!(only.act.target, Target::Command) => vec![command::run(&only.act, script.clock, script.halt).await],
         _ => script.platform.inject(ready).await,
     }
 }

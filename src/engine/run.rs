@@ -1,6 +1,8 @@
 //! Sets a run up and drives it: lock → recovery of a dead predecessor → plan → journal → probes → script → conclusion.
 
-use std::path::PathBuf;
+use std::{panic::AssertUnwindSafe, path::PathBuf};
+
+use futures_util::FutureExt;
 
 use tokio::sync::{mpsc, watch};
 
@@ -99,7 +101,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
     let plan = match &request.plan {
-        Some(plan) => plan.clone(),
+        Some(plan) => still_fits(plan, platform).await?,
         None => planning::plan(&request.experiment, platform, request.seed).await.map_err(|refused| refused.to_string())?,
     };
     if plan.scope != scope {
@@ -132,6 +134,17 @@ async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String>
         "the plan no longer fits what runs here, make it anew (for a local system, while `firedrill up` keeps it): {}",
         gone.join("; ")
     ))
+}
+
+/// A plan that was made earlier acts on just its victims: when one of them is not there any more, nothing is begun.
+async fn still_fits(plan: &Plan, platform: &dyn Platform) -> Result<Plan, String> {
+    let inventory = platform.inventory().await.map_err(|error| error.to_string())?;
+    let gone: Vec<String> = plan
+        .acts()
+        .filter_map(|prepared| recheck(prepared.act.target.instance()?, &inventory).err())
+        .map(|skipped| skipped.to_string())
+        .collect();
+    if gone.is_empty() { Ok(plan.clone()) } else { Err(format!("the plan does not fit any more: {}", gone.join("; "))) }
 }
 
 fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
@@ -228,9 +241,10 @@ async fn drive(
         facts,
         status,
         pending: Vec::new(),
+        watch_until: None,
         recover_with: format!("firedrill recover {}", request.run),
     };
-    let ended = dispatcher.drive(script.play(), heard, observations, halt).await;
+    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt).await;
     let ledger = script.journal;
     let span = (origin, clock.now());
     // Everything is undone, or named as residue, which keeps the journal open: from here on nothing can hurt the system.
@@ -239,6 +253,14 @@ async fn drive(
     }
     drop(lock);
     finish(&request, &plan, dispatcher, ended, span).await
+}
+
+/// Plays the script; a defect of ours in the middle of it still ends in an undo.
+async fn guarded(script: &mut Script<'_>) -> Ended {
+    if let Ok(ended) = AssertUnwindSafe(script.play()).catch_unwind().await { ended } else {
+        script.undo_all().await;
+        Ended::Broke { why: "a defect of firedrill stopped the run (it panicked); what was done is undone".to_owned() }
+    }
 }
 
 /// Stops the probes, computes, judges, tells.

@@ -32,6 +32,9 @@ use crate::{
     platform::Platform,
 };
 
+/// Between two looks at the capacity.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Everything the script works with.
 pub(crate) struct Script<'a> {
     pub(crate) clock: Clock,
@@ -44,6 +47,8 @@ pub(crate) struct Script<'a> {
     pub(crate) status: watch::Receiver<Status>,
     /// Acts that are in effect, in the order in which they were armed.
     pub(crate) pending: Vec<Prepared>,
+    /// Until when the last step, if it has no hold, is watched, and whether for the whole of that time.
+    pub(crate) watch_until: Option<(Mono, bool)>,
     /// What keeps `recover` and people informed: the command that finishes the undo.
     pub(crate) recover_with: String,
 }
@@ -53,6 +58,8 @@ pub(crate) struct Script<'a> {
 pub(crate) enum Waited {
     Whole,
     Halted,
+    /// The system under the run is gone.
+    Lost,
 }
 
 impl Script<'_> {
@@ -77,8 +84,23 @@ impl Script<'_> {
         tokio::select! {
             biased;
             () = self.halt.reached(unless) => Waited::Halted,
+            () = self.gone() => Waited::Lost,
             () = self.clock.sleep_until(at) => Waited::Whole,
         }
+    }
+
+    /// Returns when the platform's observations have ended and it cannot be asked any more either.
+    async fn gone(&self) {
+        let mut status = self.status.clone();
+        // An error means that the dispatcher is gone, and with it this very future.
+        let _ = status.wait_for(|status| status.lost).await;
+        while self.platform.inventory().await.is_ok() {
+            self.clock.sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    fn lost() -> Ended {
+        Ended::Broke { why: "the system under the run ended, or cannot be reached any more".to_owned() }
     }
 
     fn halted(&self) -> Option<Ended> {
@@ -88,8 +110,10 @@ impl Script<'_> {
     /// The whole run. `baseline` judges the samples of the baseline when it is complete.
     pub(crate) async fn play(&mut self) -> Ended {
         self.tell(EventKind::PhaseStarted { phase: Phase::WarmUp });
-        if self.wait(self.experiment.warm_up).await == Waited::Halted {
-            return self.halted().unwrap_or(Ended::Completed);
+        match self.wait(self.experiment.warm_up).await {
+            Waited::Whole => {}
+            Waited::Halted => return self.halted().unwrap_or(Ended::Completed),
+            Waited::Lost => return Self::lost(),
         }
         if let Some(ended) = self.baseline().await {
             return ended;
@@ -97,12 +121,20 @@ impl Script<'_> {
 
         self.tell(EventKind::PhaseStarted { phase: Phase::Fault });
         let mut capacity = Capacity::default();
-        let broke = self.method(&mut capacity).await;
+        let mut broke = self.method(&mut capacity).await;
+        let mut lost = false;
+        if broke.is_none() {
+            lost = self.watch(&capacity).await == Waited::Lost;
+        }
         self.undo_all().await;
-        self.regain(&capacity).await;
-
-        self.tell(EventKind::PhaseStarted { phase: Phase::Recovery });
-        self.recovery().await;
+        lost = lost || self.regain(&capacity).await == Waited::Lost;
+        if !lost {
+            self.tell(EventKind::PhaseStarted { phase: Phase::Recovery });
+            lost = self.recovery().await == Waited::Lost;
+        }
+        if lost && let Ended::Broke { why } = Self::lost() {
+            broke = Some(broke.map_or(why.clone(), |first| format!("{first}; {why}")));
+        }
         match (self.halted(), broke) {
             (Some(ended), _) => ended,
             (None, Some(why)) => Ended::Broke { why },
@@ -114,16 +146,21 @@ impl Script<'_> {
     async fn baseline(&mut self) -> Option<Ended> {
         self.tell(EventKind::PhaseStarted { phase: Phase::Baseline });
         let end = self.clock.now().plus(self.experiment.baseline);
-        if self.wait_until(end, Urgency::Undo).await == Waited::Halted {
-            return self.halted();
-        }
         // Requests that hang are known as failures only at their deadline: wait for what was due in the baseline.
         let patience = self.experiment.probes.iter().map(|p| p.timeout).max().unwrap_or_default();
         let give_up = end.plus(patience + Duration::from_millis(250));
-        while self.status.borrow().known_to < end && self.clock.now() < give_up {
-            if self.wait(Duration::from_millis(20)).await == Waited::Halted {
-                return self.halted();
+        let mut until = end;
+        loop {
+            match self.wait_until(until, Urgency::Undo).await {
+                Waited::Whole => {}
+                Waited::Halted => return self.halted(),
+                Waited::Lost => return Some(Self::lost()),
             }
+            let now = self.clock.now();
+            if self.status.borrow().known_to >= end || now >= give_up {
+                break;
+            }
+            until = now.plus(Duration::from_millis(20));
         }
         let why = self.status.borrow().baseline.join("; ");
         (!why.is_empty()).then(|| Ended::NotStarted { why: format!("the baseline is not steady: {why}") })
@@ -137,11 +174,13 @@ impl Script<'_> {
                 return None;
             }
             self.tell(EventKind::StepStarted { step: step.number, says: says(step) });
+            // What lasts "until the end of the method" is watched only if the method does not itself say how long.
+            self.watch_until = None;
             let result = match &step.work {
-                Work::Wait(d) => {
-                    self.wait(*d).await;
-                    Ok(())
-                }
+                Work::Wait(d) => match self.wait(*d).await {
+                    Waited::Lost => Err("the system under the run is gone".to_owned()),
+                    Waited::Whole | Waited::Halted => Ok(()),
+                },
                 Work::Command(command) => {
                     let fault = Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
                     let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
@@ -190,12 +229,15 @@ impl Script<'_> {
         if !missed.is_empty() {
             return Err(format!("not every act verifiably happened: {}", missed.join("; ")));
         }
+        self.watch_until = watch_until(&self.pending, &holds, begun.plus(self.experiment.watch));
         let mut ends: Vec<Duration> = holds.iter().filter_map(|(_, hold)| *hold).collect();
         ends.sort_unstable();
         ends.dedup();
         for end in ends {
-            if self.wait_until(begun.plus(end), Urgency::Undo).await == Waited::Halted {
-                return Ok(());
+            match self.wait_until(begun.plus(end), Urgency::Undo).await {
+                Waited::Whole => {}
+                Waited::Halted => return Ok(()),
+                Waited::Lost => return Err("the system under the run is gone".to_owned()),
             }
             let due: Vec<ActId> = holds.iter().filter(|(_, hold)| *hold == Some(end)).map(|(id, _)| *id).collect();
             let (now, later) = std::mem::take(&mut self.pending).into_iter().partition(|p| due.contains(&p.act.id));
@@ -206,44 +248,74 @@ impl Script<'_> {
     }
 
     /// Undoes whatever is still in effect, in reverse.
-    async fn undo_all(&mut self) {
+    pub(crate) async fn undo_all(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         undo::undo(self, pending).await;
     }
 
+    /// A last step without a hold is in effect until the capacity that it took is back by itself, for at most the watch time; what
+    /// took no capacity, or leaves nothing to undo, for the whole of it.
+    async fn watch(&self, capacity: &Capacity) -> Waited {
+        let Some((give_up, whole)) = self.watch_until else { return Waited::Whole };
+        loop {
+            let now = self.clock.now();
+            if now >= give_up || (!whole && capacity.missing(self.platform).await.is_none()) {
+                return Waited::Whole;
+            }
+            let next = now.plus(LOOK_EVERY).min(give_up);
+            match self.wait_until(next, Urgency::Undo).await {
+                Waited::Whole => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Waits until the capacity that was lost is back, for at most the watch time.
-    async fn regain(&mut self, capacity: &Capacity) {
+    async fn regain(&self, capacity: &Capacity) -> Waited {
         let give_up = self.clock.now().plus(self.experiment.watch);
         loop {
             match capacity.missing(self.platform).await {
-                None => return,
+                None => return Waited::Whole,
                 Some(missing) if self.clock.now() >= give_up => {
                     let watch = show_duration(self.experiment.watch);
                     self.tell(EventKind::Warning { text: format!("after {watch} of watching, capacity is still missing: {missing}") });
-                    return;
+                    return Waited::Whole;
                 }
                 Some(_) => {}
             }
-            if self.wait_until(self.clock.now().plus(Duration::from_millis(100)), Urgency::UndoOnly).await == Waited::Halted {
-                return;
+            match self.wait_until(self.clock.now().plus(LOOK_EVERY), Urgency::UndoOnly).await {
+                Waited::Whole => {}
+                other => return other,
             }
         }
     }
 
     /// Until the steady state has held for its hold time, or its limit.
-    async fn recovery(&mut self) {
+    async fn recovery(&self) -> Waited {
         let recovery = self.experiment.recovery;
         let give_up = self.clock.now().plus(recovery.limit + recovery.hold);
         loop {
             let now = self.clock.now();
             if now >= give_up || self.status.borrow().recovered.is_some() {
-                return;
+                return Waited::Whole;
             }
-            if self.wait_until(now.plus(Duration::from_millis(50)), Urgency::UndoOnly).await == Waited::Halted {
-                return;
+            match self.wait_until(now.plus(Duration::from_millis(50)), Urgency::UndoOnly).await {
+                Waited::Whole => {}
+                other => return other,
             }
         }
     }
+}
+
+/// Until when acts without a hold are watched, and whether for the whole of that time. `None` when there are none.
+fn watch_until(pending: &[Prepared], holds: &[(ActId, Option<Duration>)], give_up: Mono) -> Option<(Mono, bool)> {
+    let unheld: Vec<&Prepared> = pending
+        .iter()
+        .filter(|p| holds.contains(&(p.act.id, None)))
+        .filter(|p| !matches!(p.act.target, Target::Command | Target::Group(_)))
+        .collect();
+    let whole = unheld.iter().any(|p| !p.undo.restores() || !p.act.fault.kind().takes_capacity());
+    (!unheld.is_empty()).then_some((give_up, whole))
 }
 
 /// What a step does, for the timeline.

@@ -210,6 +210,13 @@ impl Live {
     /// the baseline. The error says which did not, or cannot be told, and why.
     pub fn baseline_holds(&self) -> Result<(), Vec<String>> {
         let mut why = Vec::new();
+        for probe in &self.probes {
+            let slice = &probe.since_warm_up;
+            let all = slice.requests + slice.late;
+            if super::trust::too_late(slice.late, all) {
+                why.push(words::late_share(probe.name.as_str(), Phase::Baseline, slice.late, all));
+            }
+        }
         for condition in self.conditions.iter().filter(|c| c.phases.is_empty() || c.phases.contains(&Phase::Baseline)) {
             let Some((probe, metric, comparison)) = self.probe_condition(condition) else { continue };
             let slice = &probe.since_warm_up;

@@ -11,6 +11,11 @@ use crate::model::{
 
 /// More late requests than this share of a phase's are too many.
 const LATE_SHARE: f64 = 0.01;
+/// Whether so many late requests of a phase make its numbers ours.
+pub(super) fn too_late(late: u64, requests: u64) -> bool {
+    late as f64 > LATE_SHARE * requests as f64
+}
+
 /// Being late for so long in the fault phase is too long.
 const LATE_SPAN_NS: u64 = 250_000_000;
 /// Late requests closer than this (or than two intervals) are one gap: a stall ends raggedly.
@@ -97,7 +102,7 @@ impl Watch {
         }
         for phase in Phase::COUNTED.into_iter().filter(|phase| phases.has(*phase)) {
             let (requests, late) = self.phases.get(&phase).copied().unwrap_or_default();
-            if late as f64 > LATE_SHARE * requests as f64 {
+            if too_late(late, requests) {
                 doubts.push(words::late_share(name, phase, late, requests));
             }
         }

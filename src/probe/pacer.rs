@@ -39,10 +39,12 @@ use crate::{
 const STEPS_PER_TURN: usize = 64;
 /// After so many starts too: when we are behind, those in flight must go on, or every request would need a connection of its own.
 const STARTS_PER_TURN: usize = 16;
-/// Behind by more than this, answers matter more than starts: they free the connections that the next starts use, and a request
-/// that opens its own costs more than the time in which we could catch up.
+/// Behind by more than this, a turn starts one request more than have ended in the turn before. Those that ended left their
+/// connections; a request that opens its own costs more than the time in which we could catch up, and so we never would.
 const BEHIND: Duration = Duration::from_millis(1);
-const STARTS_WHEN_BEHIND: usize = 4;
+/// A due time so near is not slept for: setting the timer and coming back costs about as much. The kernel is asked for news in
+/// the meantime.
+const TOO_NEAR_TO_SLEEP: Duration = Duration::from_micros(25);
 
 /// What all requests of the pacing thread share.
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl Pacer {
             wakeup,
             aim: Aim::default(),
             watchdog: Watchdog::new(clock::now()),
+            ended: 0,
             stood_still: None,
         };
         let turning = std::future::poll_fn(|cx| {
@@ -201,6 +204,8 @@ struct Round<'a, S, F> {
     wakeup: Wakeup,
     aim: Aim,
     watchdog: Watchdog,
+    /// How many requests have ended since the turn began.
+    ended: usize,
     /// We stood still while the kernel gathered news that we have not seen yet.
     stood_still: Option<Duration>,
 }
@@ -215,7 +220,8 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             self.tasks.hold_ready(gap);
         }
         let (mut steps, mut starts) = (0, 0);
-        let most_starts = if self.is_behind(now) { STARTS_WHEN_BEHIND } else { STARTS_PER_TURN };
+        let ended = std::mem::take(&mut self.ended);
+        let most_starts = if self.is_behind(now) { STARTS_PER_TURN.min(1 + ended) } else { STARTS_PER_TURN };
         loop {
             starts += self.start_due(now, most_starts - starts);
             let step = if steps < STEPS_PER_TURN { self.tasks.step_next() } else { Step::Nothing };
@@ -245,6 +251,9 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             if next_due.is_some_and(|due| due <= now || self.aim.is_near(due, now)) {
                 std::hint::spin_loop();
                 continue;
+            }
+            if next_due.is_some_and(|due| due.since(now) < TOO_NEAR_TO_SLEEP) {
+                return look_at_the_kernel(cx);
             }
             let next_due = next_due.map(|due| self.aim.at(due, now));
             let heartbeat = (self.tasks.len() > 0).then(|| now.plus(HEARTBEAT));
@@ -289,6 +298,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
     }
 
     fn finish(&mut self, sample: Sample) {
+        self.ended += 1;
         self.in_flight[usize::from(sample.probe)].fetch_sub(1, Ordering::Relaxed);
         self.feed.push(sample);
     }

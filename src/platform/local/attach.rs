@@ -123,7 +123,9 @@ async fn wait_until_up(client: &Client, mut child: Option<&mut Child>) -> Result
                 if let Ok(Some(_)) = child.try_wait() {
                     let _ = tokio::time::timeout(Duration::from_millis(200), reader.join_next()).await;
                     let said = words.last().join("\n");
-                    return Err(PlatformError::Unavailable(said.trim_start_matches("firedrill: ").trim_start_matches("error: ").to_owned()));
+                    return Err(PlatformError::Unavailable(
+                        said.trim_start_matches("firedrill: ").trim_start_matches("error: ").to_owned(),
+                    ));
                 }
             }
             None => drop(status?),
