@@ -15,6 +15,7 @@ use crate::{
         halt::Halt,
         run::{self, Request},
     },
+    journal::Store,
     model::{environment::Environment, experiment::Experiment, hours::Hours, ids::RunId, plan::Plan, verdict::Verdict},
     probe::NetworkProber,
     report::{
@@ -23,6 +24,7 @@ use crate::{
         json_lines::JsonLines,
         write::{self, RunFiles},
     },
+    state_dir,
 };
 
 /// How long reports may take after the end of a run.
@@ -104,6 +106,8 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
         plan: job.plan,
         seed: job.seed,
         folder: folder.clone(),
+        store: Store::open().map_err(|error| format!("the journals cannot be kept, so nothing is done: {error}"))?,
+        locks: state_dir::folder("locks").map_err(|error| format!("locks cannot be taken, so nothing is done: {error}"))?,
     };
     let prober = NetworkProber::new();
     let finished = Box::pin(run::run(request, platform.platform(), &prober, halt, Clock::start(), events)).await;

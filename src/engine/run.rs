@@ -51,6 +51,10 @@ pub struct Request {
     pub seed: u64,
     /// The run's folder; exists.
     pub folder: PathBuf,
+    /// Where journals are kept.
+    pub store: Store,
+    /// The folder of locks.
+    pub locks: PathBuf,
 }
 
 /// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.
@@ -96,7 +100,7 @@ struct Ready {
 
 async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitter: &mut Emitter) -> Result<Ready, String> {
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
-    let store = Store::open().map_err(|error| format!("the journals cannot be kept, so nothing is done: {error}"))?;
+    let store = request.store.clone();
     let lock = take_lock(request, &scope)?;
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
@@ -157,7 +161,7 @@ fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
         purpose: request.file.as_ref().map_or_else(|| "drill".to_owned(), |file| format!("run {file}")),
         since: clock::wall(),
     };
-    lock::take(&holder).map_err(|error| error.to_string())
+    lock::take_in(&request.locks, &holder).map_err(|error| error.to_string())
 }
 
 fn begin_journal(request: &Request, store: &Store, scope: &Scope, plan: &Plan) -> Result<Ledger, JournalError> {
@@ -257,7 +261,9 @@ async fn drive(
 
 /// Plays the script; a defect of ours in the middle of it still ends in an undo.
 async fn guarded(script: &mut Script<'_>) -> Ended {
-    if let Ok(ended) = AssertUnwindSafe(script.play()).catch_unwind().await { ended } else {
+    if let Ok(ended) = AssertUnwindSafe(script.play()).catch_unwind().await {
+        ended
+    } else {
         script.undo_all().await;
         Ended::Broke { why: "a defect of firedrill stopped the run (it panicked); what was done is undone".to_owned() }
     }

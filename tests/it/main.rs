@@ -4,6 +4,7 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+mod engine;
 mod examples;
 mod journal;
 mod ladder;

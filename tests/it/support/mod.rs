@@ -1,5 +1,7 @@
 //! What several tests share.
 
+pub mod drill;
 pub mod quiet;
 pub mod recorded;
+pub mod scripted_prober;
 pub mod truth_server;

@@ -1,0 +1,87 @@
+//! A platform that misbehaves: never green, always undone or named.
+
+use firedrill::{
+    model::{ids::InstanceId, outcome::Ended, verdict::Verdict},
+    platform::fake::{Call, Trouble},
+};
+
+use crate::support::drill::{Drill, six};
+
+const TWO: &str = "
+steady-state: [{ probe: home, availability: '>= 20%' }]
+guardrails: { max-affected: { service: 100% } }
+method: [{ kill: { service: web, zone: a, take: 2 }, hold: 3s }, { pause: { service: web, zone: b }, hold: 3s }]
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_victim_that_vanished_or_became_protected_leaves_the_others_alone() {
+    for (trouble, word) in [("vanish", "vanished"), ("protect", "refused"), ("replace", "vanished")] {
+        let drill = Drill::on(six()).file(TWO);
+        let victim = InstanceId::from("web-a-1");
+        let world = drill.world.clone();
+        let meddle = async {
+            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            world
+                .change(|w| match trouble {
+                    "vanish" => w.vanish(&victim),
+                    "protect" => w.protect(&victim),
+                    _ => w.reincarnate(&victim),
+                })
+                .unwrap();
+        };
+        let (done, ()) = tokio::join!(drill.run(), meddle);
+        let done = done.expect(Verdict::Error);
+        assert!(done.words().iter().any(|line| line.contains("acted 1.") && line.contains(word)), "{trouble}: {:#?}", done.words());
+        assert!(!done.words().iter().any(|line| line.contains(" arm ")), "{trouble}: nobody is hurt in vain: {:#?}", done.words());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_act_that_fails_ends_the_method_and_what_was_done_is_undone() {
+    let drill = Drill::on(six()).file(TWO).trouble(|script| {
+        script.nth(Call::Inject, 2, Trouble::Fails("no".to_owned()));
+    });
+    let done = drill.run().await.expect(Verdict::Error).as_before();
+    assert!(matches!(&done.outcome.ended, Ended::Broke { why } if why.contains("step 1")), "{:?}", done.outcome);
+    assert!(!done.words().iter().any(|line| line.contains("arm pause")), "the next step is not done: {:#?}", done.words());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_act_whose_answer_was_lost_is_undone() {
+    let drill = Drill::on(six()).file(TWO).trouble(|script| {
+        script.nth(Call::Inject, 1, Trouble::TimesOutAfterActing);
+        script.nth(Call::Verify, 1, Trouble::SaysUnknown);
+    });
+    drill.run().await.expect(Verdict::Error).as_before();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_that_nobody_can_confirm_is_no_pass() {
+    let drill = Drill::on(six()).file(TWO).trouble(|script| {
+        script.nth(Call::Verify, 1, Trouble::SaysUnknown);
+    });
+    drill.run().await.expect(Verdict::Error).as_before();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_is_tried_again() {
+    let drill = Drill::on(six()).file(TWO).trouble(|script| {
+        script.fails(Call::Revert, 3, "busy");
+    });
+    drill.run().await.expect(Verdict::Passed).as_before();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_undone_is_residue_and_the_next_run_undoes_it_first() {
+    let stuck = |drill: Drill| {
+        drill.trouble(|script| {
+            script.always(Call::Revert, "web-a-1", Trouble::Fails("the disk is gone".to_owned()));
+        })
+    };
+    let done = stuck(Drill::on(six()).file(TWO)).run().await.expect(Verdict::Residue);
+    assert!(done.outcome.residue.iter().any(|r| r.what.contains("web-a-1") && r.why.contains("the disk is gone")), "{:?}", done.outcome);
+    assert_eq!(done.open_journals(), 1);
+    // It still cannot be undone: nothing new is begun.
+    let again = Drill::on(six()).file(TWO).after(done).run().await.expect(Verdict::NotStarted);
+    assert!(matches!(&again.outcome.ended, Ended::NotStarted { why } if why.contains("run-1")), "{:?}", again.outcome);
+}
