@@ -56,7 +56,7 @@ pub fn measure(rate: &str, seconds: &str) {
             sent += 1;
             continue;
         }
-        let at = Timespec { tv_sec: (due.0 / 1_000_000_000) as i64, tv_nsec: (due.0 % 1_000_000_000) as i64 };
+        let at = Timespec { tv_sec: (due.0 / 1_000_000_000).cast_signed(), tv_nsec: (due.0 % 1_000_000_000).cast_signed() };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: at };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once).expect("the timer is set");
         match epoll::wait(&poll, rustix::buffer::spare_capacity(&mut events), None) {

@@ -57,7 +57,7 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
 /// The probe of all figures: a `GET` of the address.
 pub fn spec(address: &str, rate: f64, connections: &str) -> ProbeSpec {
     let http = HttpProbe {
-        url: format!("http://{}/", address),
+        url: format!("http://{address}/"),
         method: "GET".to_owned(),
         headers: vec![],
         body: None,

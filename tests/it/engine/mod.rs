@@ -1,5 +1,7 @@
 //! Runs of the engine in virtual time, on the scripted world.
 
+#[cfg(feature = "failpoints")]
+mod crashes;
 mod halts;
 mod order;
 mod troubles;

@@ -68,8 +68,13 @@ impl Drill {
     /// A drill on this world; its method and conditions follow.
     pub fn on(world: World) -> Self {
         let clock = Clock::start();
-        let all: Vec<InstanceId> = world.instances.keys().cloned().collect();
-        let world = Arc::new(FakePlatform::new(world, clock));
+        Self::with(FakePlatform::new(world, clock), clock, tempfile::tempdir().unwrap())
+    }
+
+    /// A drill on a platform that other processes may see too; journals and locks are kept in `folder`.
+    pub fn with(platform: FakePlatform, clock: Clock, folder: tempfile::TempDir) -> Self {
+        let all: Vec<InstanceId> = platform.snapshot().unwrap().instances.keys().cloned().collect();
+        let world = Arc::new(platform);
         let seen = Arc::clone(&world);
         // Each request goes to one of the first six, dead or not: no balancer looks after its users.
         let prober = ScriptedProber::new(clock, move |_, number| {
@@ -81,7 +86,7 @@ impl Drill {
             }
         });
         let experiment = lowered("steady-state: [{ probe: home, availability: '>= 50%' }]\nmethod: [{ wait: 1s }]");
-        Self { world, clock, experiment, folder: tempfile::tempdir().unwrap(), prober, plan: None, run: "run-1".to_owned() }
+        Self { world, clock, experiment, folder, prober, plan: None, run: "run-1".to_owned() }
     }
 
     /// The rest of the experiment's file, after [`HEAD`].
