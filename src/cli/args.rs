@@ -305,6 +305,8 @@ pub struct Schema {
 pub enum SchemaOf {
     /// Experiment files.
     Experiment,
+    /// Files of local systems, for `firedrill up`.
+    System,
     /// `result.json`.
     Result,
     /// A line of `events.jsonl`.

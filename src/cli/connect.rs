@@ -52,6 +52,15 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
     }
 }
 
+/// Checks the system file of an environment, for the verbs that have no experiment.
+pub fn check_system(environment: &Environment) -> Diagnostics {
+    match &environment.platform {
+        PlatformSpec::Local { system: Some(path) } => local::spec_file::load(path, &environment.vars).err().unwrap_or_default(),
+        PlatformSpec::Local { system: None } => Diagnostics::default(),
+        other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
+    }
+}
+
 /// The names that a system file knows. A balancer is a target like a service, in the zone and region `local`.
 fn known(spec: &SystemSpec) -> Known {
     let zones: BTreeSet<&Zone> = spec.services.iter().flat_map(|service| service.zones.iter().map(|(zone, _)| zone)).collect();

@@ -44,7 +44,7 @@ pub fn load(path: &Path, place: &Place) -> Result<Checked, Diagnostics> {
 pub fn environment(place: &Place, system: Option<&Path>) -> Result<Environment, Diagnostics> {
     let vars = options(place).vars;
     if let Some(system) = system {
-        return Ok(connect::only_system(system, vars));
+        return sound(connect::only_system(system, vars));
     }
     let Some(path) = project::find(Path::new("experiment.yaml")) else {
         let mut error = Diagnostic::error("there is no firedrill.yaml here or above");
@@ -59,9 +59,15 @@ pub fn environment(place: &Place, system: Option<&Path>) -> Result<Environment, 
     });
     match found {
         Some(Err(error)) => Err(vec![*error].into()),
-        Some(Ok(Some((environment, _)))) if !sink.has_errors() => Ok(environment),
+        Some(Ok(Some((environment, _)))) if !sink.has_errors() => sound(environment),
         _ => Err(sink.finish()),
     }
+}
+
+/// The environment, unless its system file is wrong.
+fn sound(environment: Environment) -> Result<Environment, Diagnostics> {
+    let findings = connect::check_system(&environment);
+    if findings.has_errors() { Err(findings) } else { Ok(environment) }
 }
 
 fn options(place: &Place) -> LoadOptions {

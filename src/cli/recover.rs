@@ -1,5 +1,7 @@
 //! `firedrill recover`: undoes what interrupted runs left behind. Never while their process lives.
 
+use std::path::Path;
+
 use super::{args::Recover, connect, say};
 use crate::{
     clock::{self, Clock},
@@ -7,6 +9,7 @@ use crate::{
     journal::{Store, store::Found},
     lock::{self, Holder},
     model::{ids::RunId, verdict::Verdict},
+    state_dir,
 };
 
 /// Recovers one run, or all.
@@ -31,6 +34,10 @@ pub async fn recover(args: Recover) -> u8 {
     let mut code = 0;
     for found in found {
         if !found.path.exists() {
+            if finished(&found.path) {
+                say::out(&format!("{}: nothing to recover: it was undone\n", found.path.display()));
+                continue;
+            }
             say::problem(format!("`{}` is neither a journal nor the id of an unfinished run", found.path.display()));
             code = code.max(Verdict::Invalid.exit_code());
             continue;
@@ -45,6 +52,12 @@ pub async fn recover(args: Recover) -> u8 {
         }
     }
     code
+}
+
+/// Whether this is the id of a run that owes nothing any more.
+fn finished(run: &Path) -> bool {
+    let plain = run.file_name() == Some(run.as_os_str());
+    plain && state_dir::path().join("journals/done").join(run).with_extension("journal").exists()
 }
 
 /// Recovers one run; a failure comes with the verdict that it means.

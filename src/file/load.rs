@@ -86,7 +86,7 @@ pub fn load_source(source: &Arc<Source>, project: Option<&Path>, options: &LoadO
         None => (None, given(options)?),
     };
     let before = sink.count();
-    vars.fill(&mut root, &|_| false, &mut sink);
+    vars.fill(&mut root, &[], &mut sink);
     let unfilled = sink.count() > before;
     let spans = spans(&root);
     let experiment = lower::experiment(&root, &mut sink);

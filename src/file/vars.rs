@@ -92,9 +92,9 @@ impl Vars {
         &self.values
     }
 
-    /// Puts the values into every scalar of a tree. Names for which `later` is true are left as they are written, for somebody
-    /// else to fill in (the placeholders of a system's commands). `$${` becomes `${`.
-    pub fn fill(&self, node: &mut Node, later: &dyn Fn(&str) -> bool, sink: &mut Sink) {
+    /// Puts the values into every scalar of a tree. The names in `later` are left as they are written, for somebody else
+    /// to fill in (the placeholders of a system's commands). `$${` becomes `${`.
+    pub fn fill(&self, node: &mut Node, later: &[&str], sink: &mut Sink) {
         let span = node.span;
         match &mut node.value {
             Value::Scalar(scalar) => {
@@ -107,20 +107,20 @@ impl Vars {
         }
     }
 
-    fn fill_text(&self, text: &str, span: Span, later: &dyn Fn(&str) -> bool, sink: &mut Sink) -> String {
+    fn fill_text(&self, text: &str, span: Span, later: &[&str], sink: &mut Sink) -> String {
         let mut out = String::new();
         let mut told = BTreeSet::new();
         for piece in pieces(text) {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Var(name) if later(name) => {
+                Piece::Var(name) if later.contains(&name) => {
                     out.push_str("${");
                     out.push_str(name);
                     out.push('}');
                 }
                 Piece::Var(name) => match self.get(name) {
                     Some(value) => out.push_str(value),
-                    None if told.insert(name.to_owned()) => self.report_unknown(name, place(sink, span, name), sink),
+                    None if told.insert(name.to_owned()) => self.report_unknown(name, later, place(sink, span, name), sink),
                     None => {}
                 },
                 Piece::Open => {
@@ -135,14 +135,21 @@ impl Vars {
         out
     }
 
-    fn report_unknown(&self, name: &str, span: Span, sink: &mut Sink) {
-        let known = if self.values.is_empty() {
-            "a variable that the environment's `vars` or `--var name=value` gives; there are none".to_owned()
+    fn report_unknown(&self, name: &str, later: &[&str], span: Span, sink: &mut Sink) {
+        // Placeholders are written with a point (`instance.port`), which is how it is seen that one was meant.
+        let placeholder = !later.is_empty() && name.contains('.');
+        let known = if placeholder {
+            format!("a placeholder: {}", listed(later.iter().copied(), "or"))
         } else {
-            format!("a variable that the environment's `vars` or `--var name=value` gives: {}", listed(self.names(), "or"))
+            // A file with placeholders is a system's, which has variables of its own.
+            let own = if later.is_empty() { "the" } else { "this file's `vars`, the" };
+            let givers = format!("a variable that {own} environment's `vars` or `--var name=value` gives");
+            if self.values.is_empty() { format!("{givers}; there are none") } else { format!("{givers}: {}", listed(self.names(), "or")) }
         };
-        let near = nearest(name, self.names()).map(|n| format!("${{{n}}}"));
-        sink.error(span, format!("the variable {} has no value", quote(&format!("${{{name}}}")))).expected(known).nearest(near.as_deref());
+        let near = nearest(name, self.names().chain(later.iter().copied())).map(|n| format!("${{{n}}}"));
+        let shown = quote(&format!("${{{name}}}"));
+        let says = if placeholder { format!("there is no placeholder {shown}") } else { format!("the variable {shown} has no value") };
+        sink.error(span, says).expected(known).nearest(near.as_deref());
     }
 }
 
@@ -236,7 +243,7 @@ mod tests {
         let mut sink = Sink::new(&source);
         let mut node = yaml::parse(&source, &mut sink).unwrap();
         let (vars, _) = vars(&[("port", "1")]);
-        vars.fill(&mut node, &|name| name.starts_with("later."), &mut sink);
+        vars.fill(&mut node, &["later.on"], &mut sink);
         assert_eq!(node.get("a").unwrap().text(), Some("x  ${kept} ${later.on}"));
         let text = sink.finish().to_string();
         assert!(text.contains("t.yaml:1:6") && text.contains("did you mean `${port}`?"), "{text}");

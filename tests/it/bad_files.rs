@@ -1,6 +1,6 @@
 //! Bad files: each `tests/bad/NAME.yaml` is refused with exactly the text of `NAME.stderr`.
 //!
-//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it. `UPDATE_BAD=1` writes the expectations anew; read them then:
+//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it; `NAME.system.yaml` is the file of a local system. `UPDATE_BAD=1` writes the expectations anew; read them then:
 //! each must be a message that you would be glad to get.
 
 use std::{
@@ -14,6 +14,7 @@ use firedrill::{
     clock,
     file::{Diagnostics, Known, LoadOptions, Source, check, load_source},
     model::{capabilities::Capabilities, fault::FaultKind},
+    platform::local::spec_file,
 };
 use proptest::prelude::*;
 
@@ -36,6 +37,9 @@ fn known() -> Known {
 
 /// Everything that is said about a file.
 fn judge(path: &Path) -> Diagnostics {
+    if is_system(path) {
+        return spec_file::load(path, &BTreeMap::new()).err().unwrap_or_default();
+    }
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(errors) => return errors,
@@ -45,6 +49,10 @@ fn judge(path: &Path) -> Diagnostics {
         Ok(loaded) => check(&loaded, &capabilities(), Some(&known())),
         Err(errors) => errors,
     }
+}
+
+fn is_system(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".system.yaml")
 }
 
 fn bad_files() -> Vec<PathBuf> {
@@ -59,6 +67,8 @@ fn bad_files() -> Vec<PathBuf> {
 fn every_bad_file_is_refused_in_exactly_these_words() {
     let files = bad_files();
     assert!(files.len() >= 85, "only {} bad files", files.len());
+    let systems = files.iter().filter(|path| is_system(path)).count();
+    assert!(systems >= 40, "only {systems} bad files of systems");
     let mut wrong = Vec::new();
     for path in files {
         let said = judge(&path);

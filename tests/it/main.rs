@@ -9,6 +9,7 @@ mod examples;
 mod journal;
 mod ladder;
 mod layers;
+mod local_meeting;
 mod local_platform;
 mod planning;
 mod probe_kinds;

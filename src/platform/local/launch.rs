@@ -84,12 +84,14 @@ pub fn address(spec: AddressSpec, slot: u32) -> Result<SocketAddr, String> {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
             free.map_err(|e| format!("there is no free port on 127.0.0.1: {e}"))
         }
-        AddressSpec::Each { base, port } => {
-            let ip = Ipv4Addr::from(u32::from(base).saturating_add(slot));
-            free(SocketAddr::new(IpAddr::V4(ip), port))
-        }
+        AddressSpec::Each { base, port } => free(each(base, port, slot)),
         AddressSpec::Fixed(at) => free(at),
     }
+}
+
+/// The address of the instance in this slot (from 1), where each has one of its own.
+pub fn each(base: Ipv4Addr, port: u16, slot: u32) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::from(u32::from(base).saturating_add(slot))), port)
 }
 
 /// The address, if nobody listens there.

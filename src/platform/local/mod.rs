@@ -20,6 +20,7 @@ pub mod server;
 pub mod spec;
 pub mod spec_file;
 pub mod supervisor;
+pub mod system_vars;
 mod tree_signal;
 mod undo;
 pub mod up;

@@ -33,7 +33,7 @@ impl Rendezvous {
         let path = fs::canonicalize(system)?;
         let mut hash = Sha256::new();
         hash.update(path.as_os_str().as_bytes());
-        for (name, value) in &super::spec_file::effective_vars(&path, vars) {
+        for (name, value) in &super::system_vars::effective(&path, vars) {
             hash.update([0]);
             hash.update(name.as_bytes());
             hash.update([b'=']);

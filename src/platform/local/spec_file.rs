@@ -2,18 +2,25 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
-use super::spec::{AddressSpec, BalancerSpec, HealthSpec, RestartPolicy, RestartSpec, ServiceSpec, SystemSpec};
+use super::{
+    launch,
+    spec::{AddressSpec, BalancerSpec, HealthSpec, RestartPolicy, RestartSpec, ServiceSpec, SystemSpec},
+};
 use crate::{
     balancer::protocol::{Check, CheckKind},
     file::{
-        Diagnostics, Node, Sink, Source, parse,
+        Diagnostics, Node, Sink, Source, Span, parse,
         read::{self, Fields},
+        schema,
         suggest::{listed, nearest},
         table::{Key, Kind, Table, key, must},
         vars::Vars,
-        yaml::Entry,
+        yaml::{Entry, Value},
     },
-    model::ids::{Region, Service, Zone},
+    model::{
+        ids::{Region, Service, Zone},
+        quantity::show_duration,
+    },
 };
 
 const fn table(is: &'static str, keys: &'static [Key]) -> Table {
@@ -110,8 +117,18 @@ pub static BALANCER: Table = table(
 static STICKY: Table = table("stickiness", &[must("cookie", Kind::Text, "the cookie's name")]);
 
 /// Placeholders that are filled in when an instance is launched.
-const LATER: [&str; 8] =
+pub(super) const LATER: [&str; 8] =
     ["firedrill", "system.folder", "instance.id", "instance.zone", "instance.region", "instance.address", "instance.host", "instance.port"];
+
+/// The JSON Schema of these files, made from the tables above.
+pub fn schema() -> serde_json::Value {
+    schema::document(&SYSTEM, "firedrill system", "A system of local processes: services in zones, and the balancers in front of them.")
+}
+
+/// The longest delay that a system's file may ask for: beyond it, somebody mistook the unit.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// A shorter one before a restart would have a command that fails at once fork without end.
+const SHORTEST_RESTART: Duration = Duration::from_millis(10);
 
 /// Reads a system's file. `given` wins over its `vars`.
 pub fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<SystemSpec, Diagnostics> {
@@ -131,21 +148,6 @@ pub fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<SystemSpec,
     }
 }
 
-/// The values of the variables that a system's file declares or mentions, whoever gave them: two callers mean the same system when
-/// these are the same. An environment's other variables (a URL, say) are none of its business.
-pub fn effective_vars(path: &Path, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    // A file that cannot be read is told by `load`.
-    let Ok(source) = Source::read(path) else { return given.clone() };
-    let mut sink = Sink::new(&source);
-    let Some(root) = parse(&source, &mut sink) else { return given.clone() };
-    let declared = root.get("vars").map(|node| texts(node, "variables", &mut sink)).unwrap_or_default();
-    let mut raw = declared.clone();
-    raw.extend(given.iter().map(|(k, v)| (k.clone(), v.clone())));
-    let (vars, _) = Vars::resolve(&raw);
-    let mentioned = |name: &str| source.text.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|n| n.trim() == name));
-    vars.values().iter().filter(|(name, _)| declared.contains_key(*name) || mentioned(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
-}
-
 fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> Option<SystemSpec> {
     let mut raw = BTreeMap::new();
     if let Some(node) = root.get("vars") {
@@ -157,7 +159,13 @@ fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> 
     for bad in bad {
         sink.error(span, format!("the variable `{}` cannot be used: {}", bad.name, bad.problem)).nearest(bad.nearest.as_deref());
     }
-    vars.fill(&mut root, &|name| LATER.contains(&name), sink);
+    if sink.has_errors() {
+        // Each use of a variable without a value would be told again.
+        return None;
+    }
+    if let Value::Map(entries) = &mut root.value {
+        entries.iter_mut().filter(|e| e.key != "vars").for_each(|e| vars.fill(&mut e.value, &LATER, sink));
+    }
     let fields = Fields::new(&root, &SYSTEM, sink)?;
     let name = fields.node("name").and_then(|n| read::name(n.text()?, n.span, sink)).unwrap_or_default();
     let mut regions = BTreeMap::new();
@@ -198,20 +206,55 @@ fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> 
                 }
             }
         }
-        if let Some(other) = balancers.iter().find(|b| b.listen == spec.listen && spec.listen.port() != 0) {
-            let at = entry.value.get("listen").map_or(entry.key_span, |n| n.span);
-            sink.error(at, format!("the balancer `{}` listens on {} too", other.name, spec.listen)).expected("an address of its own");
-        }
         balancers.push(spec);
     }
+    addresses(&fields, &services, &balancers, sink);
     Some(SystemSpec { name, folder: std::path::PathBuf::new(), regions, services, balancers })
 }
 
-fn entries<'n>(fields: &Fields<'n>, key: &str, sink: &mut Sink) -> &'n [Entry] {
-    fields.get(key, sink, |node, sink| read::map(node, "a map by name", sink)).unwrap_or_default()
+/// Each address is listened on once. Those that the kernel gives are not known here.
+fn addresses(fields: &Fields<'_>, services: &[ServiceSpec], balancers: &[BalancerSpec], sink: &mut Sink) {
+    let written = |group: &str, name: &str, key: &str| {
+        let entry = fields.node(group)?.get(name)?;
+        entry.get(key).map(|node| node.span)
+    };
+    let mut taken: BTreeMap<SocketAddr, String> = BTreeMap::new();
+    let mut claim = |at: SocketAddr, who: String, span: Option<Span>| {
+        if let Some(first) = taken.insert(at, who) {
+            sink.error(span.unwrap_or(fields.span), format!("{first} listens on {at} too")).expected("an address of its own");
+            return false;
+        }
+        true
+    };
+    for service in services {
+        let span = written("services", service.name.as_str(), "address");
+        let who = format!("the service `{}`", service.name);
+        match service.address {
+            AddressSpec::Auto => {}
+            AddressSpec::Fixed(at) => {
+                claim(at, who, span);
+            }
+            // One message for the whole range.
+            AddressSpec::Each { base, port } => {
+                let _ = (1..=service.desired()).all(|slot| claim(launch::each(base, port, slot), who.clone(), span));
+            }
+        }
+    }
+    for balancer in balancers {
+        claim(balancer.listen, format!("the balancer `{}`", balancer.name), written("balancers", &balancer.name, "listen"));
+    }
 }
 
-fn texts(node: &Node, is: &str, sink: &mut Sink) -> BTreeMap<String, String> {
+fn entries<'n>(fields: &Fields<'n>, key: &str, sink: &mut Sink) -> &'n [Entry] {
+    let is = match key {
+        "regions" => "the zones of each region",
+        "zones" => "the replicas of each zone",
+        other => other,
+    };
+    fields.get(key, sink, |node, sink| read::map(node, is, sink)).unwrap_or_default()
+}
+
+pub(super) fn texts(node: &Node, is: &str, sink: &mut Sink) -> BTreeMap<String, String> {
     let entries = read::map(node, is, sink).unwrap_or_default();
     entries.iter().filter_map(|e| Some((e.key.clone(), read::text(&e.value, sink)?.to_owned()))).collect()
 }
@@ -242,9 +285,9 @@ fn service(entry: &Entry, sink: &mut Sink) -> Option<ServiceSpec> {
         zones,
         address: address.unwrap_or(AddressSpec::Auto),
         health: fields.node("health").and_then(|node| health(node, sink)),
-        replace_after: fields.get("replace", sink, |n, sink| Fields::new(n, &REPLACE, sink)?.duration("after", sink)),
+        replace_after: fields.get("replace", sink, |n, sink| time(&Fields::new(n, &REPLACE, sink)?, "after", Duration::ZERO, sink)),
         restart: restart(&fields, sink),
-        stop_grace: fields.duration("stop-grace", sink).unwrap_or(Duration::from_secs(5)),
+        stop_grace: time(&fields, "stop-grace", Duration::ZERO, sink).unwrap_or(Duration::from_secs(5)),
         env: fields.node("env").map(|n| texts(n, "variables of the environment", sink)).unwrap_or_default(),
         labels: fields.node("labels").map(|n| texts(n, "labels", sink)).unwrap_or_default(),
         working_directory: fields.text("working-directory", sink).map(Into::into),
@@ -274,6 +317,18 @@ fn address(node: &Node, replicas: u32, sink: &mut Sink) -> Option<AddressSpec> {
     }
 }
 
+/// A duration from `shortest` to [`LONGEST`].
+fn time(fields: &Fields<'_>, key: &str, shortest: Duration, sink: &mut Sink) -> Option<Duration> {
+    let found = fields.duration(key, sink)?;
+    if (shortest..=LONGEST).contains(&found) {
+        return Some(found);
+    }
+    let node = fields.node(key)?;
+    let (shortest, hours) = (show_duration(shortest), LONGEST.as_secs() / 3600);
+    sink.error(node.span, format!("{} is out of range", node.says())).expected(format!("a duration from {shortest} to {hours} h"));
+    None
+}
+
 fn restart(fields: &Fields<'_>, sink: &mut Sink) -> RestartSpec {
     let spec = fields.get("restart", sink, |node, sink| {
         let fields = Fields::new(node, &RESTART, sink)?;
@@ -282,7 +337,7 @@ fn restart(fields: &Fields<'_>, sink: &mut Sink) -> RestartSpec {
             "on-failure" => RestartPolicy::OnFailure,
             _ => RestartPolicy::No,
         };
-        Some(RestartSpec { policy, delay: fields.duration("delay", sink).unwrap_or(Duration::from_secs(1)) })
+        Some(RestartSpec { policy, delay: time(&fields, "delay", SHORTEST_RESTART, sink).unwrap_or(Duration::from_secs(1)) })
     });
     spec.unwrap_or_default()
 }
@@ -296,13 +351,14 @@ fn health(node: &Node, sink: &mut Sink) -> Option<HealthSpec> {
         timeout: check.timeout,
         rise: if fields.has("rise") { check.rise } else { 1 },
         fall: check.fall,
-        starts_within: fields.duration("starts-within", sink).unwrap_or(Duration::from_secs(10)),
+        starts_within: time(&fields, "starts-within", Duration::from_millis(1), sink).unwrap_or(Duration::from_secs(10)),
     })
 }
 
 fn check(fields: &Fields<'_>, sink: &mut Sink) -> Option<Check> {
-    let some_time =
-        |key: &str, default: u64, sink: &mut Sink| fields.get(key, sink, read::some_time).unwrap_or(Duration::from_millis(default));
+    let some_time = |key: &str, default: u64, sink: &mut Sink| {
+        time(fields, key, Duration::from_millis(1), sink).unwrap_or(Duration::from_millis(default))
+    };
     let times = |key: &str, default: u32, sink: &mut Sink| {
         fields.get(key, sink, |n, sink| read::integer_in(n, 1..=1000, sink)).map_or(default, |n| n as u32)
     };
@@ -310,7 +366,12 @@ fn check(fields: &Fields<'_>, sink: &mut Sink) -> Option<Check> {
         (Some(path), false) if path.starts_with('/') => CheckKind::Http { path },
         (Some(_), false) => return read::wrong(fields.node("http")?, "a path from `/`, like `/health`", sink),
         (None, true) => CheckKind::Tcp,
-        _ => {
+        (Some(_), true) => {
+            sink.error(fields.key_span("tcp"), "a check does one thing, and `http` is given too")
+                .expected("one of `http: /health` and `tcp: true`");
+            return None;
+        }
+        (None, false) => {
             sink.error(fields.span, "it is not said what a check does").expected("one of `http: /health` and `tcp: true`");
             return None;
         }
@@ -345,8 +406,8 @@ fn balancer(entry: &Entry, sink: &mut Sink) -> Option<BalancerSpec> {
         zones,
         check: spec.unwrap_or(Some(default))?,
         sticky,
-        connect_timeout: fields.duration("connect-timeout", sink).unwrap_or(Duration::from_millis(500)),
-        response_timeout: fields.duration("response-timeout", sink).unwrap_or(Duration::from_secs(30)),
+        connect_timeout: time(&fields, "connect-timeout", Duration::from_millis(1), sink).unwrap_or(Duration::from_millis(500)),
+        response_timeout: time(&fields, "response-timeout", Duration::from_millis(1), sink).unwrap_or(Duration::from_secs(30)),
         restart: restart(&fields, sink),
     })
 }

@@ -20,6 +20,7 @@ use super::{
     rendezvous::Rendezvous,
     server, spec_file,
     supervisor::{Message, Setup, Supervisor},
+    system_vars,
 };
 use crate::{
     file::Diagnostics,
@@ -76,6 +77,9 @@ fn machine(doing: &'static str) -> impl FnOnce(io::Error) -> UpError {
 /// `containment`.
 pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
     let spec = spec_file::load(&arguments.system, &arguments.vars).map_err(UpError::Invalid)?;
+    if !arguments.for_run {
+        system_vars::all_used(&arguments.system, &arguments.vars).map_err(UpError::Invalid)?;
+    }
     let place = Rendezvous::of(&arguments.system, &arguments.vars).map_err(machine("cannot prepare the control socket"))?;
     let taken = match place.take().map_err(machine("cannot take the system's lock"))? {
         Ok(taken) => taken,

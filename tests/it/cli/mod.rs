@@ -3,7 +3,7 @@
 mod drill;
 mod files;
 mod planning;
-mod rig;
+pub mod rig;
 mod running;
 mod stopping;
 mod trouble;

@@ -6,7 +6,7 @@ use super::rig::{EXPERIMENT, Rig, SYSTEM};
 
 /// Long enough to be interrupted in the middle of its fault.
 fn long() -> String {
-    EXPERIMENT.replace("hold: 1s", "hold: 60s")
+    EXPERIMENT.replace("    hold: 1s", "    hold: 60s")
 }
 
 /// No server is replaced: only firedrill's undo brings a killed one back.
@@ -67,7 +67,7 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
     let before = rig.serving();
     let run = rig.start(["run", "experiment.yaml"]);
     run.wait_for("happened");
-    rig.firedrill(["recover"]).code(3).says("is in use").says("firedrill halt");
+    rig.firedrill(["recover"]).code(3).says("wait for it, or stop it with `firedrill halt");
     run.signal(Signal::KILL);
     let _ = run.end();
     assert_eq!(rig.serving().len(), 2, "one is dead");
@@ -81,7 +81,7 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
     let ids = |list: &[(String, String)]| list.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&after), ids(&before), "it was started again");
     rig.firedrill(["recover"]).code(0).says("nothing to recover");
-    rig.firedrill(["recover", id]).code(0);
+    rig.firedrill(["recover", id]).code(0).says("it was undone");
     assert_eq!(rig.serving(), after, "nothing more happened");
     up.signal(Signal::TERM);
     up.end().code(0);
