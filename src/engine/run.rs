@@ -79,7 +79,8 @@ pub async fn run(
         },
     );
     match set_up(&request, platform, clock, &mut emitter).await {
-        Ok(ready) => drive(request, ready, platform, prober, halt, clock, emitter).await,
+        // Boxed: the whole run is a large future, and callers would carry it in theirs.
+        Ok(ready) => Box::pin(drive(request, ready, platform, prober, halt, clock, emitter)).await,
         Err(why) => {
             let finished = Finished::not_started(why);
             emitter.emit(clock.now(), finished.event());
@@ -105,7 +106,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
     let plan = match &request.plan {
-        Some(plan) => still_fits(plan, platform).await?,
+        Some(plan) => plan.clone(),
         None => planning::plan(&request.experiment, platform, request.seed).await.map_err(|refused| refused.to_string())?,
     };
     if plan.scope != scope {
@@ -138,17 +139,6 @@ async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String>
         "the plan no longer fits what runs here, make it anew (for a local system, while `firedrill up` keeps it): {}",
         gone.join("; ")
     ))
-}
-
-/// A plan that was made earlier acts on just its victims: when one of them is not there any more, nothing is begun.
-async fn still_fits(plan: &Plan, platform: &dyn Platform) -> Result<Plan, String> {
-    let inventory = platform.inventory().await.map_err(|error| error.to_string())?;
-    let gone: Vec<String> = plan
-        .acts()
-        .filter_map(|prepared| recheck(prepared.act.target.instance()?, &inventory).err())
-        .map(|skipped| skipped.to_string())
-        .collect();
-    if gone.is_empty() { Ok(plan.clone()) } else { Err(format!("the plan does not fit any more: {}", gone.join("; "))) }
 }
 
 fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {

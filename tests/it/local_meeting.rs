@@ -1,6 +1,6 @@
 //! `up` in one process and the other verbs in others mean the same system, through the real binary.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::cli::rig::{EXPERIMENT, Rig, names};
 
@@ -11,7 +11,7 @@ fn a_run_attaches_to_the_system_that_up_keeps_and_leaves_it_there() {
     // The environment has a `url` too, which the system's file has no use for and `up` is not given.
     let up = rig.up();
     let state = rig.path("state").join("local");
-    let sockets = || names(&state).into_iter().filter(|n| n.ends_with(".sock")).collect::<Vec<_>>();
+    let sockets = || names(&state).into_iter().filter(|n| Path::new(n).extension().is_some_and(|e| e == "sock")).collect::<Vec<_>>();
     let before: BTreeMap<String, String> = rig.serving().into_iter().collect();
     assert_eq!((before.len(), sockets().len()), (3, 1), "{before:?}");
 

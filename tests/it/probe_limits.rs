@@ -65,8 +65,9 @@ fn a_name_that_resolves_to_a_metadata_service_is_not_followed() {
 
 #[test]
 fn a_host_that_does_not_answer_a_connection_is_a_connect_timeout() {
-    let _quiet = crate::support::quiet::quiet();
     use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+    let _quiet = crate::support::quiet::quiet();
     let silent = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&silent, &"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap()).unwrap();
     listen(&silent, 0).unwrap();

@@ -74,8 +74,9 @@ fn inside(changes: &[Change], i: usize, origin: u64) -> Range<u64> {
 
 #[test]
 fn every_failure_is_in_its_class_and_its_window() {
-    let _quiet = crate::support::quiet::quiet();
     use SampleOutcome as O;
+
+    let _quiet = crate::support::quiet::quiet();
     let server = TruthServer::start();
     let rate = 100.0;
     let run = launch(vec![probe(ProbeKind::Http(Box::new(http(format!("http://{}/", server.address)))), rate, 250)]);

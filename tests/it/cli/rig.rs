@@ -341,7 +341,7 @@ fn eventually_with(what: &str, mut holds: impl FnMut() -> bool, shown: impl Fn()
 }
 
 fn since(start: firedrill::model::time::Mono) -> Duration {
-    Duration::from_nanos(u64::try_from(clock::now().0 - start.0).unwrap_or_default())
+    clock::now().since(start)
 }
 
 /// The names in a folder, sorted.

@@ -16,7 +16,7 @@ method: [{ kill: web, hold: 5s }, { wait: 2s }, { pause: web, hold: 5s }]
 async fn a_halt_in_any_phase_stops_new_acts_and_undoes() {
     // Warm-up, baseline, hold of the first step, between the steps, hold of the second, recovery.
     for moment in [500, 3_000, 7_000, 11_000, 14_000, 19_500] {
-        let done = Drill::on(six()).file(KILL_ONE).halted_at(&[moment]).await.expect(Verdict::Aborted).as_before();
+        let done = Drill::on(six()).file(KILL_ONE).halted_at(&[moment]).await.expect(Verdict::Aborted).restored();
         assert_eq!(done.open_journals(), 0);
         let armed = done.words().iter().filter(|line| line.contains(" arm ")).count();
         assert_eq!(
@@ -41,8 +41,8 @@ async fn a_halt_in_any_phase_stops_new_acts_and_undoes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_halt_does_not_wait_for_the_recovery() {
-    let once = Drill::on(six()).file(KILL_ONE).halted_at(&[7_000]).await.expect(Verdict::Aborted).as_before();
-    let twice = Drill::on(six()).file(KILL_ONE).halted_at(&[7_000, 7_200]).await.expect(Verdict::Aborted).as_before();
+    let once = Drill::on(six()).file(KILL_ONE).halted_at(&[7_000]).await.expect(Verdict::Aborted).restored();
+    let twice = Drill::on(six()).file(KILL_ONE).halted_at(&[7_000, 7_200]).await.expect(Verdict::Aborted).restored();
     assert!(once.at("ended") > 10_000, "{:#?}", once.words());
     assert!(twice.at("ended") < 8_000, "{:#?}", twice.words());
 }
@@ -67,7 +67,7 @@ steady-state: [{ probe: home, availability: '>= 50%' }]
 method: [{ kill: { service: web, take: 3 }, hold: 60s }]
 guardrails: { abort-when: { probe: home, availability: '< 70%', for: 2s } }
 ";
-    let done = Drill::on(six()).file(file).run().await.expect(Verdict::Aborted).as_before();
+    let done = Drill::on(six()).file(file).run().await.expect(Verdict::Aborted).restored();
     assert!(matches!(&done.outcome.ended, Ended::Halted { by } if by.contains("home")), "{:?}", done.outcome);
     let (killed, undone) = (done.at("acted 1.1"), done.at("reverted 1."));
     assert!((2_000..6_000).contains(&(undone - killed)), "{:#?}", done.words());

@@ -9,7 +9,7 @@ const HELD: &str = "steady-state: [{ probe: home, availability: '>= 20%' }]\ngua
 #[tokio::test(start_paused = true)]
 async fn what_has_no_hold_is_undone_in_reverse_at_the_end() {
     let file = format!("{HELD}method: [{{ kill: {{ service: web, zone: a }} }}, {{ pause: {{ service: web, zone: b }} }}, {{ wait: 4s }}]");
-    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).as_before();
+    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).restored();
     assert!(done.at("reverted 2.1") <= done.at("reverted 1.1"));
     assert!(done.at("reverted 2.1") - done.at("acted 2.1") >= 4_000);
     let words = done.words();
@@ -20,7 +20,7 @@ async fn what_has_no_hold_is_undone_in_reverse_at_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_last_step_without_a_hold_is_watched() {
     let file = format!("{HELD}method: [{{ kill: {{ service: web, zone: a }} }}]");
-    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).as_before();
+    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).restored();
     let lasted = done.at("reverted 1.1") - done.at("acted 1.1");
     assert!((5_000..5_500).contains(&lasted), "nobody replaces it, so it is watched for 5 s: {lasted} ms");
 
@@ -28,7 +28,7 @@ async fn a_last_step_without_a_hold_is_watched() {
         .service("web", "here", &["a", "b", "c"], 2)
         .replaced_after("web", std::time::Duration::from_secs(2))
         .build();
-    let done = Drill::on(world).file(&file).run().await.expect(Verdict::Passed).as_before();
+    let done = Drill::on(world).file(&file).run().await.expect(Verdict::Passed).restored();
     let lasted = done.at("nothing 1.1") - done.at("acted 1.1");
     assert!((2_000..2_500).contains(&lasted), "its replacement serves after 2 s: {lasted} ms");
 }
@@ -38,7 +38,7 @@ async fn what_starts_together_ends_by_its_own_hold() {
     let file = format!(
         "{HELD}method: [{{ together: [{{ kill: {{ service: web, zone: a }}, hold: 6s }}, {{ pause: {{ service: web, zone: b }}, hold: 3s }}] }}]"
     );
-    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).as_before();
+    let done = Drill::on(six()).file(&file).run().await.expect(Verdict::Passed).restored();
     assert_eq!(done.at("acted 1.1"), done.at("acted 1.2"));
     let (killed, paused) = (done.at("reverted 1.1") - done.at("acted 1.1"), done.at("reverted 1.2") - done.at("acted 1.2"));
     assert!((6_000..6_300).contains(&killed) && (3_000..3_300).contains(&paused), "{killed} {paused}");
@@ -51,7 +51,7 @@ async fn an_outage_stops_replacement_first_and_resumes_it_last() {
         .service("web", "here", &["a", "b", "c"], 2)
         .replaced_after("web", std::time::Duration::from_secs(1))
         .build();
-    let done = Drill::on(world).file(&file).run().await.expect(Verdict::Passed).as_before();
+    let done = Drill::on(world).file(&file).run().await.expect(Verdict::Passed).restored();
     let words = done.words();
     let place = |what: &str| words.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {words:#?}"));
     assert!(place("arm suspend-replacement") < place("arm kill web-b-1"));
@@ -70,7 +70,7 @@ async fn victims_bound_at_a_step_are_those_of_that_moment() {
         bound.events.iter().filter_map(|e| if let EventKind::Armed { act, .. } = &e.kind { Some(act) } else { None }).collect();
     assert_eq!(armed.len(), 2, "{:#?}", bound.words());
     assert_ne!(armed[0].target.instance().unwrap().id, armed[1].target.instance().unwrap().id, "the second is the replacement");
-    bound.as_before();
+    bound.restored();
 }
 
 #[tokio::test(start_paused = true)]

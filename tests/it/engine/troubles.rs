@@ -41,7 +41,7 @@ async fn an_act_that_fails_ends_the_method_and_what_was_done_is_undone() {
     let drill = Drill::on(six()).file(TWO).trouble(|script| {
         script.nth(Call::Inject, 2, Trouble::Fails("no".to_owned()));
     });
-    let done = drill.run().await.expect(Verdict::Error).as_before();
+    let done = drill.run().await.expect(Verdict::Error).restored();
     assert!(matches!(&done.outcome.ended, Ended::Broke { why } if why.contains("step 1")), "{:?}", done.outcome);
     assert!(!done.words().iter().any(|line| line.contains("arm pause")), "the next step is not done: {:#?}", done.words());
 }
@@ -52,7 +52,7 @@ async fn an_act_whose_answer_was_lost_is_undone() {
         script.nth(Call::Inject, 1, Trouble::TimesOutAfterActing);
         script.nth(Call::Verify, 1, Trouble::SaysUnknown);
     });
-    drill.run().await.expect(Verdict::Error).as_before();
+    drill.run().await.expect(Verdict::Error).restored();
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +60,7 @@ async fn a_death_that_nobody_can_confirm_is_no_pass() {
     let drill = Drill::on(six()).file(TWO).trouble(|script| {
         script.nth(Call::Verify, 1, Trouble::SaysUnknown);
     });
-    drill.run().await.expect(Verdict::Error).as_before();
+    drill.run().await.expect(Verdict::Error).restored();
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn an_undo_is_tried_again() {
     let drill = Drill::on(six()).file(TWO).trouble(|script| {
         script.fails(Call::Revert, 3, "busy");
     });
-    drill.run().await.expect(Verdict::Passed).as_before();
+    drill.run().await.expect(Verdict::Passed).restored();
 }
 
 #[tokio::test(start_paused = true)]

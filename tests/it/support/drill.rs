@@ -117,7 +117,7 @@ impl Drill {
     pub fn after(mut self, done: Done) -> Self {
         self.folder = done.folder;
         self.world = done.world;
-        self.run = "run-2".to_owned();
+        "run-2".clone_into(&mut self.run);
         self
     }
 
@@ -173,7 +173,7 @@ impl Drill {
             store: Store::at(self.place("journals")),
             locks: self.place("locks"),
         };
-        let finished = run::run(request, self.world.as_ref(), &self.prober, halt, self.clock, sink).await;
+        let finished = Box::pin(run::run(request, self.world.as_ref(), &self.prober, halt, self.clock, sink)).await;
         let mut events = Vec::new();
         while let Ok(event) = heard.try_recv() {
             events.push(event);
@@ -195,7 +195,7 @@ impl Done {
     }
 
     /// The world serves as before: the same services and zones, nothing suspended, nothing marked.
-    pub fn as_before(self) -> Self {
+    pub fn restored(self) -> Self {
         let world = self.world.snapshot().unwrap();
         let serving = world.instances.values().filter(|i| i.serving()).count();
         assert_eq!(serving, world.desired.values().sum::<u32>() as usize, "{:#?}", self.words());
@@ -208,7 +208,7 @@ impl Done {
     pub fn untouched(self) -> Self {
         assert!(self.world.snapshot().unwrap().done.is_empty(), "{:#?}", self.words());
         assert!(!self.events.iter().any(|e| matches!(e.kind, EventKind::Armed { .. })), "{:#?}", self.words());
-        self.as_before()
+        self.restored()
     }
 
     /// The journals that are not put away.
