@@ -206,7 +206,7 @@ pub struct Drill {
     #[arg(long, value_name = "URL")]
     pub probe: Vec<String>,
     /// Requests per second of each probe.
-    #[arg(long, default_value = "50/s")]
+    #[arg(long, default_value = "200/s")]
     pub rate: String,
     /// The availability that must hold in every phase.
     #[arg(long, default_value = "99%")]
