@@ -31,28 +31,32 @@ pub async fn run(args: Run) -> u8 {
         }
     };
     let many = jobs.len() > 1;
-    let mut verdicts = Vec::new();
+    let mut verdicts: Vec<(String, Verdict)> = Vec::new();
     let mut records = Vec::new();
     for job in jobs {
-        if halt.urgency() > Urgency::None {
-            break;
-        }
         let name = job.file.clone().unwrap_or_default();
+        // A halt is for everything that this call was to run: what has not begun is not green.
+        if halt.urgency() > Urgency::None {
+            say::problem(format!("{name}: not run: the call was halted"));
+            verdicts.push((name, Verdict::Aborted));
+            continue;
+        }
         match one(job, &args.output, &halt).await {
             Ok(ran) => {
-                verdicts.push(ran.verdict);
+                verdicts.push((name, ran.verdict));
                 records.push(ran.record);
             }
             Err(why) => {
                 say::problem(format!("{name}: not started: {why}"));
-                verdicts.push(Verdict::NotStarted);
+                verdicts.push((name, Verdict::NotStarted));
             }
         }
     }
     summaries(&args.output, &records);
-    let worst = worst(verdicts);
+    let worst = worst(verdicts.iter().map(|(_, verdict)| *verdict));
     if many {
-        say::out(&format!("{} files: the worst verdict is {worst}\n", records.len()));
+        let lines: String = verdicts.iter().map(|(name, verdict)| format!("  {verdict:<12} {name}\n")).collect();
+        say::out(&format!("\n{} files; the worst verdict is {worst}\n{lines}", verdicts.len()));
     }
     worst.exit_code()
 }

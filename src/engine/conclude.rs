@@ -5,7 +5,7 @@ use crate::{
     measure::{self, judge, shown},
     model::{
         experiment::Experiment,
-        measurement::{Judged, Measurement},
+        measurement::{GroupBy, Judged, Measurement},
         outcome::{Ended, Outcome, Residue, Shown},
         plan::Plan,
         time::Mono,
@@ -48,6 +48,21 @@ impl Finished {
     pub(crate) fn event(&self) -> EventKind {
         EventKind::RunEnded { outcome: self.outcome.clone(), verdict: self.verdict }
     }
+}
+
+/// Whether the probes ever saw what was hit: a green verdict about something else is worth nothing.
+pub(crate) fn blind(finished: &Finished) -> Option<String> {
+    let measurement = finished.measurement.as_ref()?;
+    let victims: Vec<&str> = measurement.victims.iter().map(|v| v.instance.as_str()).collect();
+    if victims.is_empty() {
+        return None;
+    }
+    let mut named = measurement.probes.iter().flat_map(|p| &p.groups).filter(|g| g.by == GroupBy::Backend && g.stats.ok > 0).peekable();
+    if named.peek().is_none() {
+        return Some("no answer named who gave it (see `served-by`): whether the probes reach what was hit is not known".to_owned());
+    }
+    let seen = named.any(|group| victims.contains(&group.key.as_str()));
+    (!seen).then(|| format!("no answer came from a victim ({}): the probes may look at something else", victims.join(", ")))
 }
 
 /// Computes the numbers and judges them.

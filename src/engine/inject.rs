@@ -7,10 +7,13 @@ use crate::{
     event::EventKind,
     model::{
         act::{Effect, EffectStatus, Prepared, Target},
-        instance::Inventory,
+        instance::{Instance, Inventory},
         time::Mono,
     },
-    plan::recheck::{Skipped, recheck},
+    plan::{
+        caps,
+        recheck::{Skipped, recheck},
+    },
 };
 
 /// Does acts that start at once. Acts around instances (replacement stops) come before acts on instances: a zone must not be
@@ -21,6 +24,9 @@ use crate::{
 /// When the journal cannot be written, or the inventory cannot be read: nothing that is not in the journal was done.
 pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>) -> Result<Vec<Effect>, String> {
     let inventory = script.platform.inventory().await.map_err(|error| format!("the inventory could not be read again: {error}"))?;
+    let victims: Vec<&Instance> =
+        acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance()).collect();
+    caps::still_healthy_enough(&script.experiment.caps, &victims, &inventory)?;
     let (fit, mut untouched) = check_again(acts, &inventory, script.clock.now());
     let (ready, refused) = prepare(script, fit).await;
     untouched.extend(refused);

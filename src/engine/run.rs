@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    conclude::{Finished, conclude},
+    conclude::{Finished, blind, conclude},
     dispatcher::{Dispatcher, Status},
     emit::Emitter,
     halt::Halt,
@@ -273,6 +273,9 @@ async fn finish(request: &Request, plan: &Plan, dispatcher: Dispatcher, ended: E
         Ok(finished) => finished,
         Err(error) => Finished::broke(format!("the numbers could not be computed: {error}"), residue),
     };
+    if let Some(text) = blind(&finished) {
+        emitter.emit(clock.now(), EventKind::Warning { text });
+    }
     if let Some(measurement) = &finished.measurement {
         emitter.emit(clock.now(), EventKind::Measured { measurement: Box::new(measurement.clone()) });
         emitter.emit(clock.now(), EventKind::Judged { conditions: finished.judged.clone() });

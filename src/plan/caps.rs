@@ -171,10 +171,7 @@ impl<'a> Tally<'a> {
 
     fn floor(&mut self, step: u32, service: &Service, left: usize, desired: usize, refusals: &mut Vec<Refusal>) {
         let Some(&floor) = self.caps.min_healthy.get(service) else { return };
-        let (needed, says) = match floor {
-            MinHealthy::Count(n) => (n as usize, n.to_string()),
-            MinHealthy::Percent(share) => ((share.0 * desired as f64 - 1e-9).ceil().max(0.0) as usize, share.to_string()),
-        };
+        let (needed, says) = needed(floor, desired);
         if left < needed && self.broken.insert(format!("min-healthy {service}")) {
             refusals.push(Refusal {
                 step: Some(step),
@@ -187,6 +184,34 @@ impl<'a> Tally<'a> {
             });
         }
     }
+}
+
+/// The number that a floor asks for, and the floor as it is written.
+fn needed(floor: MinHealthy, desired: usize) -> (usize, String) {
+    match floor {
+        MinHealthy::Count(n) => (n as usize, n.to_string()),
+        MinHealthy::Percent(share) => ((share.0 * desired as f64 - 1e-9).ceil().max(0.0) as usize, share.to_string()),
+    }
+}
+
+/// The check of `min-healthy` at the moment of the act: what the plan allowed may be too much by now.
+///
+/// # Errors
+/// With the service and the numbers, as a sentence.
+pub fn still_healthy_enough(caps: &Caps, victims: &[&Instance], now: &Inventory) -> Result<(), String> {
+    for (service, floor) in &caps.min_healthy {
+        let of_service: Vec<&Instance> = now.instances.iter().filter(|i| i.service == *service).collect();
+        let desired = now.desired.get(service).map_or(of_service.len(), |n| *n as usize);
+        let left = of_service.iter().filter(|i| i.serving() && !victims.iter().any(|v| v.id == i.id)).count();
+        let (needed, says) = needed(*floor, desired);
+        if left < needed && victims.iter().any(|v| v.service == *service) {
+            return Err(format!(
+                "{left} healthy instance{} of {service} would remain now, and `min-healthy: {{ {service}: {says} }}` asks for {needed}",
+                s(left)
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn cap_name(caps: &Caps) -> String {

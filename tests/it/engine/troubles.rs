@@ -37,6 +37,25 @@ async fn a_victim_that_vanished_or_became_protected_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_floor_that_was_fine_in_the_plan_is_looked_at_again() {
+    let file = "
+steady-state: [{ probe: home, availability: '>= 20%' }]
+guardrails: { max-affected: { service: 100% }, min-healthy: { web: 4 } }
+method: [{ kill: { service: web, zone: a, take: 2 }, hold: 3s }]
+";
+    let drill = Drill::on(six()).file(file);
+    let world = drill.world.clone();
+    let sick = async {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        world.change(|w| w.instances.get_mut(&InstanceId::from("web-c-1")).unwrap().healthy = Some(false)).unwrap();
+    };
+    let (done, ()) = tokio::join!(drill.run(), sick);
+    let done = done.expect(Verdict::Error);
+    assert!(!done.words().iter().any(|line| line.contains(" arm ")), "{:#?}", done.words());
+    assert!(matches!(&done.outcome.ended, Ended::Broke { why } if why.contains("min-healthy")), "{:?}", done.outcome);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_act_that_fails_ends_the_method_and_what_was_done_is_undone() {
     let drill = Drill::on(six()).file(TWO).trouble(|script| {
         script.nth(Call::Inject, 2, Trouble::Fails("no".to_owned()));
