@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// `FIREDRILL_STATE_DIR`, else `/var/lib/firedrill` for root, else the user's XDG state directory. Not created here.
@@ -26,7 +26,15 @@ pub fn path() -> PathBuf {
 /// # Errors
 /// When it cannot be created, or is open to others.
 pub fn folder(name: &str) -> io::Result<PathBuf> {
-    let dir = path().join(name);
+    folder_of(&path(), name)
+}
+
+/// As [`folder`], of another state directory.
+///
+/// # Errors
+/// As [`folder`].
+pub fn folder_of(state: &Path, name: &str) -> io::Result<PathBuf> {
+    let dir = state.join(name);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
     let mode = fs::metadata(&dir)?.permissions().mode();
     if mode & 0o022 != 0 {

@@ -96,7 +96,8 @@ pub async fn reach(environment: &Environment) -> Result<Connected, String> {
 async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool) -> Result<Connected, String> {
     match &environment.platform {
         PlatformSpec::Local { system } => {
-            let options = LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None };
+            let options =
+                LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None, state: None };
             let local = LocalPlatform::attach_or_start(options).await.map_err(|error| bare(&error.to_string()))?;
             Ok(Connected { local })
         }

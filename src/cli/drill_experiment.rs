@@ -3,14 +3,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::args::Drill;
-use crate::model::{
-    blast_radius::Caps,
-    experiment::{Bind, Experiment, FaultStep, Recovery, Step},
-    fault::{Fault, FaultKind, PartitionMode},
-    probe::{Connections, HttpExpect, HttpProbe, NameModel, ProbeKind, ProbeSpec, ServedBy, TcpProbe, TlsSettings},
-    quantity::{self, BadQuantity},
-    selector::{Pick, Selector, Take},
-    steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
+use crate::{
+    file::suggest::nearest,
+    model::{
+        blast_radius::Caps,
+        experiment::{Bind, Experiment, FaultStep, Recovery, Step},
+        fault::{Fault, FaultKind, PartitionMode},
+        probe::{Connections, HttpExpect, HttpProbe, NameModel, ProbeKind, ProbeSpec, ServedBy, TcpProbe, TlsSettings},
+        quantity::{self, BadQuantity},
+        selector::{Pick, Selector, Take},
+        steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
+    },
 };
 
 /// The default body bound of an HTTP probe.
@@ -112,11 +115,9 @@ fn fault(args: &Drill, errors: &mut Vec<String>) -> Option<Fault> {
             None
         }
         None => {
-            let near = FaultKind::ALL
-                .into_iter()
-                .map(FaultKind::name)
-                .max_by(|a, b| strsim::jaro_winkler(a, &args.fault).total_cmp(&strsim::jaro_winkler(b, &args.fault)));
-            errors.push(format!("`{}` is not a fault; did you mean `{}`?", args.fault, near.unwrap_or_default()));
+            let near = nearest(&args.fault, FaultKind::ALL.into_iter().map(FaultKind::name));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            errors.push(format!("`{}` is not a fault{hint}", args.fault));
             None
         }
     }

@@ -55,8 +55,10 @@ pub async fn run(args: Run) -> u8 {
     summaries(&args.output, &records);
     let worst = worst(verdicts.iter().map(|(_, verdict)| *verdict));
     if many {
-        let lines: String = verdicts.iter().map(|(name, verdict)| format!("  {verdict:<12} {name}\n")).collect();
-        say::out(&format!("\n{} files; the worst verdict is {worst}\n{lines}", verdicts.len()));
+        say::out(&format!("\n{} files; the worst verdict is {worst}\n", verdicts.len()));
+        for (name, verdict) in &verdicts {
+            say::out(&format!("  {verdict:<12} {name}\n"));
+        }
     }
     worst.exit_code()
 }

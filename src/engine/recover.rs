@@ -1,11 +1,9 @@
 //! Recovery: the same undo, from the middle. Replays a journal, reverts whatever may still be in effect, never injects. Run twice,
 //! nothing more happens.
 
-use std::time::Duration;
-
 use super::{
     ledger::Ledger,
-    undo::{Undone, revert},
+    undo::{LIMIT, Undone, revert},
 };
 use crate::{
     clock::Clock,
@@ -13,9 +11,6 @@ use crate::{
     model::{ids::RunId, outcome::Residue},
     platform::Platform,
 };
-
-/// How long one act's undo is tried.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a recovery came to.
 #[derive(Debug, Clone, Default)]

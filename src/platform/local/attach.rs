@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
 use tokio::process::Child;
 
 use super::{client::Client, output::Output, platform::LocalPlatform, process, rendezvous::Rendezvous, spec_file};
-use crate::{clock, model::selector::ProcessMatch, platform::PlatformError};
+use crate::{clock, model::selector::ProcessMatch, platform::PlatformError, state_dir};
 
 /// Between two looks at a system that is starting.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -25,6 +25,8 @@ pub struct LocalOptions {
     pub start: bool,
     /// The binary that starts it; this one unless told.
     pub program: Option<PathBuf>,
+    /// The state directory; this process's unless told.
+    pub state: Option<PathBuf>,
 }
 
 /// A system that was started for this run: it ends with this process.
@@ -40,7 +42,8 @@ impl LocalPlatform {
     pub async fn attach_or_start(options: LocalOptions) -> Result<Self, PlatformError> {
         let Some(system) = &options.system else { return Ok(Self::new(None, None, options.foreign, None)) };
         let failed = |e: std::io::Error| PlatformError::Unavailable(format!("{}: {e}", system.display()));
-        let place = Rendezvous::of(system, &options.vars).map_err(failed)?;
+        let state = options.state.clone().unwrap_or_else(state_dir::path);
+        let place = Rendezvous::within(&state, system, &options.vars).map_err(failed)?;
         let client = Client::new(place.socket());
         let system = std::fs::canonicalize(system).map_err(failed)?;
         let made = |started| Self::new(Some(client.clone()), Some(system.clone()), options.foreign.clone(), started);
@@ -53,7 +56,7 @@ impl LocalPlatform {
                     None => std::env::current_exe().map_err(failed)?,
                 };
                 let mut command = tokio::process::Command::new(program);
-                command.arg("up").arg(&system).arg("--for-run");
+                command.arg("up").arg(&system).arg("--for-run").env("FIREDRILL_STATE_DIR", &state);
                 for (name, value) in &options.vars {
                     command.arg("--var").arg(format!("{name}={value}"));
                 }

@@ -149,6 +149,9 @@ pub struct Known {
     pub traffic: Traffic,
     /// Whether its service replaces dead instances.
     pub replaced: bool,
+    /// How long its service's health check lets it start, in nanoseconds; 0 without one.
+    #[serde(default)]
+    pub starts_within_ns: u64,
     /// The end of its output, for messages.
     pub last_output: Vec<String>,
 }

@@ -30,6 +30,11 @@ impl Rendezvous {
     /// The place of the system in this file, with these variables given from outside. Only those that the file has a use for tell
     /// systems apart, by the values they come to: `up` knows nothing of an environment's other variables.
     pub fn of(system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
+        Self::within(&state_dir::path(), system, vars)
+    }
+
+    /// As [`Self::of`], in another state directory.
+    pub fn within(state: &Path, system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
         let path = fs::canonicalize(system)?;
         let mut hash = Sha256::new();
         hash.update(path.as_os_str().as_bytes());
@@ -39,7 +44,7 @@ impl Rendezvous {
             hash.update([b'=']);
             hash.update(value.as_bytes());
         }
-        let place = Self { key: hex(&hash.finalize()[..8]), folder: state_dir::folder("local")? };
+        let place = Self { key: hex(&hash.finalize()[..8]), folder: state_dir::folder_of(state, "local")? };
         let socket = place.socket();
         if socket.as_os_str().len() > LONGEST {
             let text = format!("{} is too long for a socket: set FIREDRILL_STATE_DIR to a shorter path", socket.display());

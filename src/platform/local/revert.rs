@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     command,
-    control::{Answer, Request},
+    control::{Answer, Request, Status},
     deed::blocking,
     platform::{LocalPlatform, is_back},
-    process::Missing,
+    process::{self, Missing, Stat},
     tree_signal::{self, Tree},
     undo::Before,
 };
@@ -17,7 +17,7 @@ use crate::{
     platform::{PlatformError, Reverted},
 };
 
-/// How long an instance that was started again gets to be healthy.
+/// How long an instance that was started again gets to be healthy, beyond what its own health check allows.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 #[expect(clippy::unnecessary_wraps, reason = "it is the answer of every branch that finds nothing")]
@@ -34,6 +34,11 @@ impl LocalPlatform {
             Before::Ran { id, .. } => self.start_again(&id).await,
             Before::Went { process, marks, stopped } => {
                 let tree = Tree { process, marks };
+                let stays = |s: &Stat| stopped.contains(&(s.pid, s.start_time));
+                let members = tree.members(&process::all());
+                if !members.is_empty() && !members.iter().any(|s| s.stopped() && !stays(s)) {
+                    return nothing(format!("{} is not stopped", prepared.act.target.says()));
+                }
                 let result = blocking(move || vec![tree_signal::resume(&tree, &stopped)]).await.pop();
                 match result {
                     Some(Ok(hit)) if hit.left.is_empty() => {
@@ -45,21 +50,31 @@ impl LocalPlatform {
                     None => Err(PlatformError::Failed("the call was interrupted".to_owned())),
                 }
             }
-            Before::Flowed { id, back } => match self.ask(&Request::SetTraffic { id: id.clone(), change: back.clone() }).await? {
-                None => nothing("the system does not run any more"),
-                Some(Answer::Replaced { .. }) => nothing(format!("{id} was replaced")),
-                Some(Answer::Refused { why }) => Err(PlatformError::Failed(why)),
-                Some(_) => {
-                    let status = self.status().await?;
-                    let known = status.iter().flat_map(|s| &s.instances).find(|k| k.instance.id == id);
-                    match known {
-                        Some(k) if k.traffic.part(&back) != back => {
-                            Err(PlatformError::Failed(format!("the traffic of {id} is not as before")))
-                        }
-                        _ => Ok(Reverted::Restored { says: format!("the traffic of {id} is as before") }),
+            Before::Flowed { id, back } => {
+                let flowed = |status: &Option<Status>| {
+                    let known = status.iter().flat_map(|s| &s.instances).find(|k| k.instance.id == id).map(|k| k.traffic.part(&back));
+                    known.is_none_or(|now| now == back)
+                };
+                let as_before = match &self.client {
+                    Some(client) => match client.status().await {
+                        Ok(status) => flowed(&Some(status)),
+                        Err(PlatformError::Unavailable(_)) => return nothing("the system does not run any more"),
+                        Err(other) => return Err(other),
+                    },
+                    None => return nothing("the system does not run any more"),
+                };
+                // The balancers are told all the same: one may have missed it the first time.
+                match self.ask(&Request::SetTraffic { id: id.clone(), change: back.clone() }).await? {
+                    None => nothing("the system does not run any more"),
+                    Some(Answer::Replaced { .. }) => nothing(format!("{id} was replaced")),
+                    Some(Answer::Refused { why }) => Err(PlatformError::Failed(why)),
+                    Some(_) if !flowed(&self.status().await?) => {
+                        Err(PlatformError::Failed(format!("the traffic of {id} is not as before")))
                     }
+                    Some(_) if as_before => nothing(format!("the traffic of {id} is as before already")),
+                    Some(_) => Ok(Reverted::Restored { says: format!("the traffic of {id} is as before") }),
                 }
-            },
+            }
             Before::Replaced { holder } => match self.ask(&Request::ResumeReplacement { holder }).await? {
                 None => nothing("the system does not run any more"),
                 Some(Answer::Done { says }) if says.contains("was not suspended") => nothing(says),
@@ -94,10 +109,11 @@ impl LocalPlatform {
             Some(Answer::Runs) => false,
             Some(_) => true,
         };
-        let deadline = clock::now().plus(BACK_WITHIN);
+        let begun = clock::now();
         loop {
             let status = self.status().await?;
             let known = status.iter().flat_map(|s| &s.instances).find(|k| k.instance.id == *id);
+            let limit = BACK_WITHIN + Duration::from_nanos(known.map_or(0, |k| k.starts_within_ns));
             match known {
                 Some(k) if is_back(&k.instance) && started => return Ok(Reverted::Restored { says: format!("started {id} again") }),
                 Some(k) if is_back(&k.instance) => return nothing(format!("{id} runs")),
@@ -106,8 +122,8 @@ impl LocalPlatform {
                     return Err(PlatformError::Failed(format!("{id} was started again and ended; its last output:\n    {output}")));
                 }
                 None => return nothing(format!("{id} was replaced")),
-                _ if clock::now() > deadline => {
-                    return Err(PlatformError::Failed(format!("{id} was started again, but is not healthy after {BACK_WITHIN:?}")));
+                _ if clock::now().since(begun) > limit => {
+                    return Err(PlatformError::Failed(format!("{id} was started again, but is not healthy after {limit:?}")));
                 }
                 _ => tokio::time::sleep(Duration::from_millis(30)).await,
             }

@@ -9,6 +9,7 @@ use crate::{
     model::{
         ids::InstanceId,
         instance::{Instance, InstanceState},
+        time::nanos,
     },
     platform::local::{
         control::{Answer, Known, Request, Status, TrafficChange},
@@ -173,6 +174,7 @@ impl Supervisor {
             behind: self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect(),
             traffic: live.traffic,
             replaced: service.is_some_and(|s| s.replace_after.is_some()),
+            starts_within_ns: service.and_then(|s| s.health.as_ref()).map_or(0, |h| nanos(h.starts_within)),
             last_output: live.output.last(),
         }
     }
