@@ -56,7 +56,11 @@ fn a_condition_that_does_not_hold_fails_the_run_and_the_worst_of_two_counts() {
     );
     rig.write("system.yaml", &slow);
     let said = rig.judged(&["run", "failing.yaml", "passing.yaml"], 1);
-    said.says("FAILED").says("did not hold in the fault phase").says("2 files: the worst verdict is failed");
+    said.says("FAILED")
+        .says("did not hold in the fault phase")
+        .says("2 files; the worst verdict is failed")
+        .says("failed       failing.yaml")
+        .says("passed       passing.yaml");
     assert_eq!(rig.run_folders().len(), 2, "the second file ran, too");
     rig.nothing_runs();
 }
