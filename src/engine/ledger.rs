@@ -14,12 +14,14 @@ use crate::{
 pub(crate) struct Ledger {
     journal: Journal,
     planned: BTreeSet<ActId>,
+    /// Armed, and not yet undone: whatever the disk says.
+    owed: BTreeSet<ActId>,
 }
 
 impl Ledger {
     /// For a new journal, or for one that is continued by a recovery.
     pub(crate) fn new(journal: Journal) -> Self {
-        Self { journal, planned: BTreeSet::new() }
+        Self { journal, planned: BTreeSet::new(), owed: BTreeSet::new() }
     }
 
     /// Acts that will be done. One that is known already is not written twice.
@@ -47,8 +49,22 @@ impl Ledger {
         })
     }
 
+    /// Acts whose undo is owed.
+    pub(crate) fn owed(&self) -> &BTreeSet<ActId> {
+        &self.owed
+    }
+
     /// Anything else about one act.
     pub(crate) fn write(&mut self, act: ActId, what: ActRecord) -> Result<(), JournalError> {
+        match what {
+            ActRecord::Armed { .. } => {
+                self.owed.insert(act);
+            }
+            ActRecord::Reverted { .. } | ActRecord::NothingToUndo { .. } => {
+                self.owed.remove(&act);
+            }
+            _ => {}
+        }
         self.journal.append(&Record::Act { act, what })
     }
 
