@@ -136,9 +136,10 @@ impl Supervisor {
                 let health = self.setup.spec.service(&live.service).and_then(|s| s.health.clone());
                 if let Some(health) = health.filter(|h| clock::now().since(begun) > h.starts_within) {
                     let output = said(&live.output.last());
+                    let in_a_row = if health.rise > 1 { format!(" {} times in a row", health.rise) } else { String::new() };
                     return Err(format!(
-                        "{id} did not become healthy within {:?} (its health check on {} did not pass {} times in a row){output}",
-                        health.starts_within, live.address, health.rise
+                        "{id} did not become healthy within {:?} (its health check on {} did not pass{in_a_row}){output}",
+                        health.starts_within, live.address
                     ));
                 }
             }
