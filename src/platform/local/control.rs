@@ -143,6 +143,10 @@ pub struct Known {
     pub instance: Instance,
     /// Its first process: number and start time. Also of one that has ended.
     pub process: Option<(i32, u64)>,
+    /// What its own health check says, `None` without one; of a balancer, whether it listens. The instance's `healthy` says more:
+    /// whether it is in service.
+    #[serde(default)]
+    pub passes: Option<bool>,
     /// The balancers that it is behind.
     pub behind: Vec<String>,
     /// What disturbs its traffic.

@@ -263,7 +263,8 @@ impl Platform for LocalPlatform {
     }
 }
 
-/// Whether an instance runs and is not known to be unhealthy.
-pub(super) fn is_back(instance: &Instance) -> bool {
-    matches!(instance.state, InstanceState::Running) && instance.healthy != Some(false)
+/// Whether an instance is as it was before it was ended: it runs and passes its own health check. Whether balancers send to it is
+/// not asked: they may be kept from it by a fault that is undone after this one.
+pub(super) fn is_back(known: &Known) -> bool {
+    matches!(known.instance.state, InstanceState::Running) && known.passes != Some(false)
 }

@@ -7,6 +7,7 @@ mod life;
 mod live;
 mod message;
 mod requests;
+mod service;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -176,6 +177,8 @@ impl Supervisor {
             self.handle(message);
         }
         while self.tasks.try_join_next().is_some() {}
+        // What changes without a message: a balancer that is stopped, and one that stays silent.
+        self.settle(clock::now());
         self.reap_orphans();
     }
 
@@ -205,15 +208,6 @@ impl Supervisor {
 
     fn note(&mut self, text: String) {
         self.observe(clock::now(), "supervisor", Observed::Note { text });
-    }
-
-    /// Tells how many instances of a service serve, if that changed.
-    fn count(&mut self, service: &Service, at: Mono) {
-        let Some(desired) = self.setup.spec.service(service).map(super::spec::ServiceSpec::desired) else { return };
-        let serving = self.lives.values().filter(|l| l.service == *service && l.serving).count() as u32;
-        if self.capacity.insert(service.clone(), serving) != Some(serving) {
-            self.observe(at, "supervisor", Observed::Capacity { service: service.clone(), serving, desired });
-        }
     }
 }
 

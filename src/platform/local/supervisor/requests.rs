@@ -155,6 +155,7 @@ impl Supervisor {
             labels.insert("firedrill.role".to_owned(), "balancer".to_owned());
         }
         let checked = live.balancer.is_some() || service.is_some_and(|s| s.health.is_some());
+        let behind: Vec<String> = self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect();
         Known {
             instance: Instance {
                 id: live.id.clone(),
@@ -163,7 +164,7 @@ impl Supervisor {
                 zone: live.zone.clone(),
                 region: live.region.clone(),
                 state,
-                healthy: checked.then_some(live.serving),
+                healthy: (checked || !behind.is_empty()).then_some(live.serving),
                 labels,
                 address: Some(live.address.to_string()),
                 identity: live.identity(),
@@ -171,7 +172,8 @@ impl Supervisor {
                 managed: true,
             },
             process: live.process,
-            behind: self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect(),
+            passes: checked.then_some(live.healthy.is_some()),
+            behind,
             traffic: live.traffic,
             replaced: service.is_some_and(|s| s.replace_after.is_some()),
             starts_within_ns: service.and_then(|s| s.health.as_ref()).map_or(0, |h| nanos(h.starts_within)),
