@@ -14,6 +14,7 @@ use crate::{
         Platform,
         local::{self, LocalOptions, LocalPlatform, spec::SystemSpec},
     },
+    state_dir,
 };
 
 /// A platform that is there.
@@ -91,6 +92,12 @@ pub async fn attach(environment: &Environment) -> Result<Connected, String> {
 /// When the platform cannot be asked.
 pub async fn reach(environment: &Environment) -> Result<Connected, String> {
     open(environment, Vec::new(), false).await
+}
+
+/// Every local system that runs, whatever file it is from: for a recovery without a journal.
+pub async fn running() -> Vec<Connected> {
+    let systems = LocalPlatform::running(&state_dir::path()).await;
+    systems.into_iter().map(|local| Connected { local }).collect()
 }
 
 async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool) -> Result<Connected, String> {

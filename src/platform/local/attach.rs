@@ -1,10 +1,22 @@
 //! Attaching to a system that runs, or starting one for as long as a run needs it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::process::Child;
 
-use super::{client::Client, output::Output, platform::LocalPlatform, process, rendezvous::Rendezvous, spec_file};
+use super::{
+    client::Client,
+    output::Output,
+    platform::LocalPlatform,
+    process,
+    rendezvous::{self, Rendezvous},
+    spec_file,
+};
 use crate::{clock, model::selector::ProcessMatch, platform::PlatformError, state_dir};
 
 /// Between two looks at a system that is starting.
@@ -46,7 +58,7 @@ impl LocalPlatform {
         let place = Rendezvous::within(&state, system, &options.vars).map_err(failed)?;
         let client = Client::new(place.socket());
         let system = std::fs::canonicalize(system).map_err(failed)?;
-        let made = |started| Self::new(Some(client.clone()), Some(system.clone()), options.foreign.clone(), started);
+        let made = |started| Self::new(Some(client.clone()), Some(place.system.clone()), options.foreign.clone(), started);
         match client.status().await {
             Ok(_) => wait_until_up(&client, None).await.map(|()| made(None)),
             Err(PlatformError::Unavailable(_)) if options.start => {
@@ -70,6 +82,19 @@ impl LocalPlatform {
             Err(PlatformError::Unavailable(_)) => Ok(made(None)),
             Err(other) => Err(other),
         }
+    }
+
+    /// Every system that runs under a supervisor of this state directory.
+    pub async fn running(state: &Path) -> Vec<Self> {
+        let mut found = Vec::new();
+        for socket in rendezvous::sockets(state) {
+            let client = Client::new(socket);
+            // A socket without a supervisor was left by one that was killed: its processes are gone with it.
+            if let Ok(status) = client.status().await {
+                found.push(Self::new(Some(client), Some(status.scope), Vec::new(), None));
+            }
+        }
+        found
     }
 
     /// Whether this platform started the system, so that `shutdown` ends it.

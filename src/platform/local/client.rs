@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::control::{Answer, Request, Status};
+use super::control::{Answer, Mark, Request, Status};
 use crate::{model::observation::Observation, platform::PlatformError};
 
 /// The limit of one request.
@@ -36,6 +36,14 @@ impl Client {
         match self.ask(&Request::Status).await? {
             Answer::Status(status) => Ok(*status),
             other => Err(PlatformError::Failed(format!("the supervisor gave another answer than its status: {other:?}"))),
+        }
+    }
+
+    /// The acts that are done and not undone.
+    pub async fn marks(&self) -> Result<Vec<Mark>, PlatformError> {
+        match self.ask(&Request::Marks).await? {
+            Answer::Marks { marks } => Ok(marks),
+            other => Err(PlatformError::Failed(format!("the supervisor gave another answer than its marks: {other:?}"))),
         }
     }
 

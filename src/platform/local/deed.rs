@@ -39,6 +39,10 @@ impl LocalPlatform {
                 return acts.iter().map(|a| effect(a, requested, failed.clone())).collect();
             }
         };
+        if let Err(why) = self.mark(acts).await {
+            let failed = EffectStatus::Failed { why };
+            return acts.iter().map(|a| effect(a, requested, failed.clone())).collect();
+        }
         let status = status.as_ref();
         // All kills of the call are one deed: nobody dies before everybody was stopped.
         let mut doomed: Vec<(usize, Tree)> = Vec::new();

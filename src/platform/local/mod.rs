@@ -11,6 +11,7 @@ pub mod foreign;
 mod health;
 pub mod init;
 mod launch;
+mod marks;
 mod output;
 mod platform;
 pub mod process;

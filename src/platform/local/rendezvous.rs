@@ -18,11 +18,16 @@ use crate::state_dir;
 /// The longest path that a unix socket can have.
 const LONGEST: usize = 107;
 
+/// The folder of the state directory where systems meet.
+const FOLDER: &str = "local";
+
 /// The meeting place of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendezvous {
     /// What its parts are named after.
     pub key: String,
+    /// What tells it apart on this machine, in words: the path of its file.
+    pub system: String,
     folder: PathBuf,
 }
 
@@ -44,7 +49,8 @@ impl Rendezvous {
             hash.update([b'=']);
             hash.update(value.as_bytes());
         }
-        let place = Self { key: hex(&hash.finalize()[..8]), folder: state_dir::folder_of(state, "local")? };
+        let place =
+            Self { key: hex(&hash.finalize()[..8]), system: path.display().to_string(), folder: state_dir::folder_of(state, FOLDER)? };
         let socket = place.socket();
         if socket.as_os_str().len() > LONGEST {
             let text = format!("{} is too long for a socket: set FIREDRILL_STATE_DIR to a shorter path", socket.display());
@@ -92,6 +98,15 @@ impl Rendezvous {
         }
         Ok(Ok(Taken { socket: self.socket(), _lock: file }))
     }
+}
+
+/// The control sockets in a state directory, whether or not somebody answers there.
+pub fn sockets(state: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(state.join(FOLDER)) else { return Vec::new() };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut sockets: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "sock")).collect();
+    sockets.sort();
+    sockets
 }
 
 /// Held while this process is the supervisor; the socket goes when it is dropped.

@@ -93,7 +93,15 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
     let logs = place.logs();
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(machine("cannot make a folder for the output"))?;
     let contained = contain(arguments.containment, &program, &mark).map_err(machine("cannot contain the system's processes"))?;
-    let setup = Setup { spec, program, mark: mark.clone(), logs, containment: contained.how, warden: contained.warden.cast_signed() };
+    let setup = Setup {
+        spec,
+        program,
+        scope: place.system.clone(),
+        mark: mark.clone(),
+        logs,
+        containment: contained.how,
+        warden: contained.warden.cast_signed(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine("cannot start"))?;
     let ended = runtime.block_on(foreground(setup, &place, arguments.for_run));
     drop(taken);

@@ -19,7 +19,7 @@ use tokio::{
 pub use message::Message;
 
 use self::live::Live;
-use super::spec::SystemSpec;
+use super::{control::Mark, spec::SystemSpec};
 use crate::{
     clock,
     model::{
@@ -40,6 +40,8 @@ pub struct Setup {
     pub spec: SystemSpec,
     /// The binary that runs balancers.
     pub program: PathBuf,
+    /// Its part of the scope that runs on it lock.
+    pub scope: String,
     /// The mark in the environment of its processes.
     pub mark: String,
     /// Where output is kept.
@@ -58,6 +60,7 @@ pub struct Supervisor {
     replaced: BTreeMap<InstanceId, InstanceId>,
     numbers: BTreeMap<String, u32>,
     suspended: BTreeMap<String, Group>,
+    marks: Vec<Mark>,
     capacity: BTreeMap<Service, u32>,
     acks: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
     watchers: Vec<mpsc::UnboundedSender<Observation>>,
@@ -81,6 +84,7 @@ impl Supervisor {
             replaced: BTreeMap::new(),
             numbers: BTreeMap::new(),
             suspended: BTreeMap::new(),
+            marks: Vec::new(),
             capacity: BTreeMap::new(),
             acks: BTreeMap::new(),
             watchers: Vec::new(),

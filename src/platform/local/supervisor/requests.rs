@@ -54,6 +54,18 @@ impl Supervisor {
             },
             Request::StartAgain { id } => self.start_again(&id),
             Request::SetTraffic { id, change } => return self.set_traffic(&id, &change, reply),
+            Request::Mark { mark } => {
+                let says = format!("{} is noted", mark.prepared.act.id);
+                // Done again, it is still one act.
+                self.marks.retain(|known| known.prepared.undo != mark.prepared.undo);
+                self.marks.push(*mark);
+                Answer::Done { says }
+            }
+            Request::Unmark { undo } => {
+                self.marks.retain(|known| known.prepared.undo != undo);
+                Answer::Done { says: "noted as undone".to_owned() }
+            }
+            Request::Marks => Answer::Marks { marks: self.marks.clone() },
             Request::Watch => Answer::Refused { why: "a watch is no single question".to_owned() },
             Request::Shutdown => {
                 self.stop = Some("a client asked for it".to_owned());
@@ -130,6 +142,7 @@ impl Supervisor {
         let balancers = self.setup.spec.balancers.iter().map(|b| (b.name.as_str().into(), 1));
         Status {
             name: self.setup.spec.name.clone(),
+            scope: self.setup.scope.clone(),
             supervisor: std::process::id().cast_signed(),
             mark: self.setup.mark.clone(),
             ready: self.ready,
