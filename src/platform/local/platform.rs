@@ -9,6 +9,7 @@ use super::{
     attach::Started,
     client::Client,
     control::{Known, Lateness, Status, TrafficChange},
+    deadline::Deadlines,
     foreign, process,
     tree_signal::Tree,
     undo::Before,
@@ -37,6 +38,7 @@ pub struct LocalPlatform {
     system: Option<String>,
     /// The run that acts belong to.
     pub(super) run: Mutex<Option<RunId>>,
+    pub(super) deadlines: Deadlines,
     matches: Vec<ProcessMatch>,
     started: Mutex<Option<Started>>,
     watches: Mutex<tokio::task::JoinSet<()>>,
@@ -48,6 +50,7 @@ impl LocalPlatform {
             client,
             system,
             run: Mutex::new(None),
+            deadlines: Deadlines::default(),
             matches,
             started: Mutex::new(started),
             watches: Mutex::new(tokio::task::JoinSet::new()),
@@ -249,11 +252,11 @@ impl Platform for LocalPlatform {
     }
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
-        self.do_all(acts).await
+        self.deadlines.inject(acts, self.do_all(acts)).await
     }
 
     async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect> {
-        self.look(acts, effects).await
+        self.deadlines.verify(effects.clone(), self.look(acts, effects)).await
     }
 
     async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {

@@ -3,23 +3,27 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::launch::hex;
-use crate::state_dir;
+use super::{launch::hex, leavings, system_lock::SystemLock};
+use crate::{clock, state_dir};
 
 /// The longest path that a unix socket can have.
 const LONGEST: usize = 107;
 
 /// The folder of the state directory where systems meet.
 const FOLDER: &str = "local";
+
+/// How long whoever tidies up may hold a lock.
+const TIDY_WITHIN: Duration = Duration::from_secs(2);
+/// Between two tries to take it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The meeting place of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,25 +82,26 @@ impl Rendezvous {
     /// Becomes the one supervisor of this system. The inner error is the number of the process that already is. The lock goes with
     /// the process that holds it, however that ends; a socket that a dead one left is removed.
     pub fn take(&self) -> io::Result<Result<Taken, String>> {
-        let path = self.folder.join(format!("{}.lock", self.key));
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                return Ok(Err(holder.trim().to_owned()));
+        let begun = clock::now();
+        let mut lock = loop {
+            match SystemLock::take(&self.folder, &self.key)? {
+                Ok(lock) => break lock,
+                // Held by one that has not written who it is: it has just taken it, or is tidying up what this system left.
+                Err(holder) if !holder.lives() && clock::now().since(begun) < TIDY_WITHIN => std::thread::sleep(LOOK_EVERY),
+                Err(holder) => return Ok(Err(holder.to_string())),
             }
-            Err(other) => return Err(other.into()),
-        }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
+        };
+        lock.sign()?;
         match fs::remove_file(self.socket()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        Ok(Ok(Taken { socket: self.socket(), _lock: file }))
+        Ok(Ok(Taken { socket: self.socket(), lock: Some(lock) }))
+    }
+
+    /// Removes what ended systems left beside this one.
+    pub fn tidy(&self) {
+        leavings::tidy(&self.folder, &self.key);
     }
 }
 
@@ -109,16 +114,19 @@ pub fn sockets(state: &Path) -> Vec<PathBuf> {
     sockets
 }
 
-/// Held while this process is the supervisor; the socket goes when it is dropped.
+/// Held while this process is the supervisor; socket and lock go when it is dropped.
 #[derive(Debug)]
 pub struct Taken {
     socket: PathBuf,
-    _lock: File,
+    lock: Option<SystemLock>,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.socket);
+        if let Some(lock) = self.lock.take() {
+            lock.remove();
+        }
     }
 }
 

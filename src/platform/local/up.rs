@@ -89,6 +89,7 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
         Some(program) => program.clone(),
         None => std::env::current_exe().map_err(machine("cannot find the path of this binary"))?,
     };
+    place.tidy();
     let mark = place.mark(std::process::id());
     let logs = place.logs();
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(machine("cannot make a folder for the output"))?;

@@ -3,7 +3,7 @@
 use firedrill::platform::local::{client::Client, control::Status};
 use rustix::process::Signal;
 
-use super::rig::{EXPERIMENT, Rig, SYSTEM, names};
+use super::rig::{EXPERIMENT, Rig, SYSTEM, eventually, names};
 
 /// Of each kind that lasts: a suspension of replacement, kills, a pause, and late answers.
 const METHOD: &str = "method:
@@ -39,11 +39,20 @@ fn as_before(rig: &Rig) {
 
 /// A run in the middle of its faults.
 fn at_work(rig: &Rig) -> super::rig::Started {
-    let run = rig.start(["run", "experiment.yaml"]);
-    run.wait_for("wait 1m");
-    let (status, marks) = known(rig);
-    assert_eq!((marks, status.suspended.len()), (4, 1), "{status:?}");
-    run
+    for _ in 0..8 {
+        let run = rig.start(["run", "experiment.yaml"]);
+        let came_so_far = || run.said_so_far().contains("wait 1m");
+        eventually("it is in the middle of its faults, or ended", || came_so_far() || run.said_so_far().contains("report:"));
+        if came_so_far() {
+            let (status, marks) = known(rig);
+            assert_eq!((marks, status.suspended.len()), (4, 1), "{status:?}");
+            return run;
+        }
+        // On a busy machine firedrill may rightly find its own baseline too late to be trusted.
+        let said = run.end().code(3);
+        assert!(said.out.contains("more than 10 ms late"), "{}", said.out);
+    }
+    panic!("this machine is too busy for a drill of 200 requests a second");
 }
 
 /// Kills the run, and takes its journal away.
