@@ -19,7 +19,7 @@ use super::{
     containment::{Containment, contain},
     rendezvous::Rendezvous,
     server, spec_file,
-    supervisor::{Message, Setup, Supervisor},
+    supervisor::{self, Message, Setup, Supervisor},
     system_vars,
 };
 use crate::{
@@ -125,17 +125,24 @@ async fn foreground(setup: Setup, place: &Rendezvous, for_run: bool) -> Result<(
         };
         let _ = stopper.send(Message::Stop { why: why.to_owned() });
     });
-    let (sender, mut observations) = mpsc::unbounded_channel();
-    let _ = outbox.send(Message::Watch { sender });
     if !for_run {
-        tasks.spawn(async move {
-            while let Some(observation) = observations.recv().await {
-                // The terminal may be gone; the system goes on.
-                let _ = writeln!(io::stdout(), "{}", line(&observation));
-            }
-        });
+        tasks.spawn(print(outbox.clone()));
     }
     supervisor.run().await.map(|_| ()).map_err(UpError::Failed)
+}
+
+/// Prints what happens, until the system ends. After a terminal that stood still, what it missed is told as missed, and it goes on.
+async fn print(outbox: mpsc::UnboundedSender<Message>) {
+    loop {
+        let (sender, mut observations) = supervisor::watch();
+        if outbox.send(Message::Watch { sender }).is_err() {
+            return;
+        }
+        while let Some(observation) = observations.recv().await {
+            // The terminal may be gone; the system goes on.
+            let _ = writeln!(io::stdout(), "{}", line(&observation));
+        }
+    }
 }
 
 /// Returns when stdin, a pipe, has ended. Without a thread: this process may have none.

@@ -8,6 +8,7 @@ mod live;
 mod message;
 mod requests;
 mod service;
+mod watchers;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -17,8 +18,9 @@ use tokio::{
 };
 
 pub use message::Message;
+pub use watchers::{BEHIND_AT_MOST, watch};
 
-use self::live::Live;
+use self::{live::Live, watchers::Watchers};
 use super::{control::Mark, spec::SystemSpec};
 use crate::{
     clock,
@@ -63,7 +65,7 @@ pub struct Supervisor {
     marks: Vec<Mark>,
     capacity: BTreeMap<Service, u32>,
     acks: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
-    watchers: Vec<mpsc::UnboundedSender<Observation>>,
+    watchers: Watchers,
     counter: u64,
     ready: bool,
     failed: Option<String>,
@@ -87,7 +89,7 @@ impl Supervisor {
             marks: Vec::new(),
             capacity: BTreeMap::new(),
             acks: BTreeMap::new(),
-            watchers: Vec::new(),
+            watchers: Watchers::default(),
             counter: 0,
             ready: false,
             failed: None,
@@ -194,7 +196,7 @@ impl Supervisor {
             Message::Relaunch { id, generation } if self.is_current(&id, generation) => self.relaunch(&id),
             Message::Replace { id, generation } if self.is_current(&id, generation) => self.replace(&id),
             Message::Asked { request, reply } => self.asked(request, reply),
-            Message::Watch { sender } => self.watchers.push(sender),
+            Message::Watch { sender } => self.watchers.add(sender),
             Message::Stop { why } => self.stop = self.stop.take().or(Some(why)),
             // From a process that has been followed by another.
             _ => {}
@@ -206,8 +208,7 @@ impl Supervisor {
     }
 
     fn observe(&mut self, at: Mono, source: &str, what: Observed) {
-        let observation = Observation { at, source: source.to_owned(), what };
-        self.watchers.retain(|watcher| watcher.send(observation.clone()).is_ok());
+        self.watchers.tell(&Observation { at, source: source.to_owned(), what });
     }
 
     fn note(&mut self, text: String) {
