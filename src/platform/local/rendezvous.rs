@@ -11,7 +11,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{launch::hex, leavings, system_lock::SystemLock};
+use super::{launch::hex, leavings, system_lock::SystemLock, system_vars};
 use crate::{clock, state_dir};
 
 /// The longest path that a unix socket can have.
@@ -30,7 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub struct Rendezvous {
     /// What its parts are named after.
     pub key: String,
-    /// What tells it apart on this machine, in words: the path of its file.
+    /// What tells it apart on this machine, and so its part of the scope that runs on it lock: the path of its file and, where its
+    /// variables are others than the file's own, its key. On other ports it is another system. The values are not in it: they may be
+    /// secret, and a scope is shown.
     pub system: String,
     folder: PathBuf,
 }
@@ -44,17 +46,24 @@ impl Rendezvous {
 
     /// As [`Self::of`], in another state directory.
     pub fn within(state: &Path, system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
-        let path = fs::canonicalize(system)?;
+        let path = fs::canonicalize(system).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", system.display())))?;
         let mut hash = Sha256::new();
         hash.update(path.as_os_str().as_bytes());
-        for (name, value) in &super::system_vars::effective(&path, vars) {
+        let effective = system_vars::effective(&path, vars);
+        for (name, value) in &effective {
             hash.update([0]);
             hash.update(name.as_bytes());
             hash.update([b'=']);
             hash.update(value.as_bytes());
         }
-        let place =
-            Self { key: hex(&hash.finalize()[..8]), system: path.display().to_string(), folder: state_dir::folder_of(state, FOLDER)? };
+        let key = hex(&hash.finalize()[..8]);
+        let own = system_vars::effective(&path, &BTreeMap::new());
+        let system = if effective == own { path.display().to_string() } else { format!("{} (variables {key})", path.display()) };
+        let folder = state_dir::folder_of(state, FOLDER).map_err(|e| {
+            let text = format!("the state directory {} cannot be used (FIREDRILL_STATE_DIR sets it): {e}", state.display());
+            io::Error::new(e.kind(), text)
+        })?;
+        let place = Self { key, system, folder };
         let socket = place.socket();
         if socket.as_os_str().len() > LONGEST {
             let text = format!("{} is too long for a socket: set FIREDRILL_STATE_DIR to a shorter path", socket.display());
@@ -149,5 +158,14 @@ mod tests {
         assert_eq!(plain, key(&[("port", "8080")]), "what the file says anyway");
         assert_ne!(plain, key(&[("port", "8081")]));
         assert_ne!(key(&[("program", "a")]), key(&[("program", "b")]), "mentioned, though not declared");
+
+        // The scope that runs lock is told apart by the same.
+        let scope = |pairs: &[(&str, &str)]| Rendezvous::of(&file, &vars(pairs)).unwrap().system;
+        let path = file.canonicalize().unwrap().display().to_string();
+        assert_eq!(scope(&[]), path);
+        assert_eq!(scope(&[("port", "8080"), ("url", "x")]), path);
+        let other = scope(&[("port", "8081")]);
+        assert_eq!(other, format!("{path} (variables {})", key(&[("port", "8081")])), "without the values");
+        assert_ne!(other, scope(&[("port", "8082")]));
     }
 }
