@@ -105,16 +105,11 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
         PlatformSpec::Local { system } => {
             let options =
                 LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None, state: None };
-            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| bare(&error.to_string()))?;
+            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| error.to_string())?;
             Ok(Connected { local })
         }
         other => Err(missing(other)),
     }
-}
-
-/// What a supervisor that did not come up said begins with our own name already.
-fn bare(error: &str) -> String {
-    error.trim_start_matches("firedrill: ").to_owned()
 }
 
 fn missing(platform: &PlatformSpec) -> String {
