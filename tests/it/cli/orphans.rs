@@ -1,6 +1,11 @@
 //! A run dies, and its journal is lost with it: what it left in the system is found there.
 
-use firedrill::platform::local::{client::Client, control::Status};
+use std::path::Path;
+
+use firedrill::platform::local::{
+    client::Client,
+    control::{Status, Traffic},
+};
 use rustix::process::Signal;
 
 use super::rig::{EXPERIMENT, Rig, SYSTEM, eventually, names};
@@ -22,7 +27,7 @@ fn lasting() -> String {
 /// What the supervisor knows, and how many acts it has noted.
 fn known(rig: &Rig) -> (Status, usize) {
     let folder = rig.path("state").join("local");
-    let socket = names(&folder).into_iter().find(|name| name.ends_with(".sock")).unwrap();
+    let socket = names(&folder).into_iter().find(|name| Path::new(name).extension().is_some_and(|e| e == "sock")).unwrap();
     let client = Client::new(folder.join(socket));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { (client.status().await.unwrap(), client.marks().await.unwrap().len()) })
@@ -32,7 +37,7 @@ fn as_before(rig: &Rig) {
     let (status, marks) = known(rig);
     assert_eq!(marks, 0);
     assert!(status.suspended.is_empty(), "{:?}", status.suspended);
-    assert!(status.instances.iter().all(|k| k.traffic == Default::default()), "{:?}", status.instances);
+    assert!(status.instances.iter().all(|k| k.traffic == Traffic::default()), "{:?}", status.instances);
     assert!(rig.instances().iter().all(|i| i["state"] == "running"), "{:?}", rig.instances());
     assert_eq!(rig.serving().len(), 3);
 }
@@ -60,7 +65,7 @@ fn lose(rig: &Rig, run: super::rig::Started) {
     run.signal(Signal::KILL);
     let _ = run.end();
     let journals = rig.path("state").join("journals");
-    let journal = names(&journals).into_iter().find(|name| name.ends_with(".journal")).unwrap();
+    let journal = names(&journals).into_iter().find(|name| Path::new(name).extension().is_some_and(|e| e == "journal")).unwrap();
     std::fs::remove_file(journals.join(journal)).unwrap();
 }
 

@@ -42,7 +42,7 @@ impl Supervisor {
             self.lives.values().filter_map(|live| Some((live.id.clone(), self.change(live, at)?))).collect();
         for (id, change) in changes {
             match change {
-                Change::In(at) => self.into_service(&id, at),
+                Change::In(at) => self.in_service(&id, at),
                 Change::Out(why) => self.out_of_service(&id, at, why),
             }
         }
@@ -85,10 +85,9 @@ impl Supervisor {
     fn kept_out(&self, live: &Live, at: Mono) -> Option<String> {
         self.in_front_of(live).find_map(|(spec, balancer, link)| {
             let why = match link.words.get(&live.id) {
-                Some(Ok(_)) => return None,
                 Some(Err(why)) => format!("{} does not send to it: {why}", spec.name),
                 None if at.since(link.since) > patience(spec) => format!("{} has not begun to send to it", spec.name),
-                None => return None,
+                Some(Ok(_)) | None => return None,
             };
             sends(balancer).then_some(why)
         })
@@ -102,7 +101,7 @@ impl Supervisor {
         })
     }
 
-    fn into_service(&mut self, id: &InstanceId, at: Mono) {
+    fn in_service(&mut self, id: &InstanceId, at: Mono) {
         let Some(live) = self.lives.get_mut(id) else { return };
         live.serving = true;
         let (instance, service, zone) = (id.clone(), live.service.clone(), live.zone.clone());
