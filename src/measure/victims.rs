@@ -162,7 +162,7 @@ impl<'a> Victims<'a> {
     }
 }
 
-/// Whether an observation says that an instance serves.
+/// Whether an observation says that an instance serves. That one of its balancers sends to it is not enough.
 fn is_back(what: &Observed, id: &InstanceId) -> bool {
-    matches!(what, Observed::InService { instance, .. } | Observed::Admitted { instance, .. } if instance == id)
+    matches!(what, Observed::InService { instance, .. } if instance == id)
 }
