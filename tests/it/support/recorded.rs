@@ -86,6 +86,7 @@ impl Recorded {
             identity: format!("pid {n} started 1"),
             fingerprint: "abc".to_owned(),
             managed: true,
+            kept_out: None,
         }
     }
 

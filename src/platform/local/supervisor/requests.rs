@@ -169,6 +169,7 @@ impl Supervisor {
                 identity: live.identity(),
                 fingerprint: live.fingerprint.clone(),
                 managed: true,
+                kept_out: None,
             },
             process: live.process,
             behind: self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect(),
