@@ -2,7 +2,7 @@
 
 use super::{
     diagnostic::Sink,
-    lower::selector::glob,
+    lower::selector::pattern,
     read::{self, Fields},
     table::{Kind, Table, key},
     yaml::Node,
@@ -10,7 +10,7 @@ use super::{
 use crate::model::environment::{DockerHost, DockerSpec};
 
 /// The keys of `docker`.
-pub static DOCKER: Table = Table::new(
+pub(super) static DOCKER: Table = Table::new(
     "`docker`",
     &[
         key("project", Kind::Text, "the Compose project"),
@@ -44,7 +44,7 @@ static HOST: Table = Table::new(
 const SCHEMES: [&str; 4] = ["unix://", "tcp://", "http://", "https://"];
 
 /// Reads `docker`; empty settings mean every container of the default engine.
-pub fn docker(node: &Node, sink: &mut Sink) -> Option<DockerSpec> {
+pub(super) fn docker(node: &Node, sink: &mut Sink) -> Option<DockerSpec> {
     if node.is_null() {
         return Some(DockerSpec::default());
     }
@@ -53,9 +53,9 @@ pub fn docker(node: &Node, sink: &mut Sink) -> Option<DockerSpec> {
     Some(DockerSpec {
         project: line("project", sink),
         stack: line("stack", sink),
-        labels: fields.get("labels", sink, super::project::vars_like).unwrap_or_default(),
-        name: fields.get("name", sink, glob),
-        image: fields.get("image", sink, glob),
+        labels: fields.get("labels", sink, super::lower::experiment::labels).unwrap_or_default(),
+        name: fields.get("name", sink, narrow),
+        image: fields.get("image", sink, narrow),
         service_label: line("service-label", sink),
         zone_label: line("zone-label", sink),
         region_label: line("region-label", sink),
@@ -64,9 +64,18 @@ pub fn docker(node: &Node, sink: &mut Sink) -> Option<DockerSpec> {
     })
 }
 
+fn narrow(node: &Node, sink: &mut Sink) -> Option<String> {
+    pattern(node, "a narrower pattern; or nothing at all, for every container", sink)
+}
+
 fn hosts(node: &Node, sink: &mut Sink) -> Option<Vec<DockerHost>> {
     let mut all: Vec<DockerHost> = Vec::new();
-    for node in read::list(node, "Docker hosts", sink)? {
+    let nodes = read::list(node, "Docker hosts", sink)?;
+    if nodes.is_empty() {
+        sink.error(node.span, "there are no hosts")
+            .expected("at least one; or no `hosts`, for the engine that the docker command would use");
+    }
+    for node in nodes {
         if let Some(found) = host(node, sink) {
             let same = |h: &&DockerHost| h.host == found.host && h.context == found.context;
             if all.iter().any(|h| same(&h)) {
@@ -88,7 +97,7 @@ fn host(node: &Node, sink: &mut Sink) -> Option<DockerHost> {
     {
         let span = fields.node("host").map_or(fields.span, |n| n.span);
         sink.error(span, format!("{} is no address of a Docker engine", super::escape::quote(text)))
-            .expected("`unix:///run/docker.sock` or `tcp://HOST:PORT` (a connection over ssh: a context, or a forwarded port)");
+            .expected("`unix:///run/docker.sock` or `tcp://HOST:PORT` (an engine behind ssh: forward its socket with `ssh -L`)");
     }
     Some(DockerHost {
         zone: line("zone", sink).map(Into::into),
