@@ -16,22 +16,44 @@ use crate::{
     },
     state_dir,
 };
+#[cfg(feature = "docker")]
+use crate::{
+    model::environment::DockerSpec,
+    platform::docker::{
+        self, DockerPlatform,
+        endpoint::{Endpoint, Surroundings, endpoints},
+    },
+};
 
 /// A platform that is there.
-pub struct Connected {
-    local: LocalPlatform,
+pub enum Connected {
+    /// Processes of this machine.
+    Local(Box<LocalPlatform>),
+    /// Containers.
+    #[cfg(feature = "docker")]
+    Docker(Box<DockerPlatform>),
 }
 
 impl Connected {
     /// The platform.
     pub fn platform(&self) -> &dyn Platform {
-        &self.local
+        match self {
+            Self::Local(local) => local.as_ref(),
+            #[cfg(feature = "docker")]
+            Self::Docker(docker) => docker.as_ref(),
+        }
     }
 
     /// Ends what was started for this run. A failure is said; it is not the run's.
     pub async fn disconnect(self) {
-        if let Err(error) = self.local.shutdown().await {
-            super::say::problem(format!("the system that was started for this run did not end well: {error}"));
+        match self {
+            Self::Local(local) => {
+                if let Err(error) = local.shutdown().await {
+                    super::say::problem(format!("the system that was started for this run did not end well: {error}"));
+                }
+            }
+            #[cfg(feature = "docker")]
+            Self::Docker(_) => {}
         }
     }
 }
@@ -49,8 +71,20 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
             };
             file::check(loaded, &local::capabilities(), known.as_ref())
         }
+        // Which services and zones there are, only the engines know: the planner asks them.
+        #[cfg(feature = "docker")]
+        PlatformSpec::Docker(spec) => match engines(spec) {
+            Ok(endpoints) => file::check(loaded, &docker::capabilities(&endpoints), None),
+            Err(diagnostics) => diagnostics,
+        },
         other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
     }
+}
+
+/// Where the engines of an environment are. Asks none of them.
+#[cfg(feature = "docker")]
+fn engines(spec: &DockerSpec) -> Result<Vec<Endpoint>, Diagnostics> {
+    endpoints(spec, &Surroundings::real()).map_err(|why| Diagnostics::from(vec![Diagnostic::error(why)]))
 }
 
 /// Checks the system file of an environment, for the verbs that have no experiment.
@@ -58,6 +92,8 @@ pub fn check_system(environment: &Environment) -> Diagnostics {
     match &environment.platform {
         PlatformSpec::Local { system: Some(path) } => local::spec_file::load(path, &environment.vars).err().unwrap_or_default(),
         PlatformSpec::Local { system: None } => Diagnostics::default(),
+        #[cfg(feature = "docker")]
+        PlatformSpec::Docker(spec) => engines(spec).err().unwrap_or_default(),
         other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
     }
 }
@@ -97,7 +133,7 @@ pub async fn reach(environment: &Environment) -> Result<Connected, String> {
 /// Every local system that runs, whatever file it is from: for a recovery without a journal.
 pub async fn running() -> Vec<Connected> {
     let systems = LocalPlatform::running(&state_dir::path()).await;
-    systems.into_iter().map(|local| Connected { local }).collect()
+    systems.into_iter().map(|local| Connected::Local(Box::new(local))).collect()
 }
 
 async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool) -> Result<Connected, String> {
@@ -106,14 +142,20 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
             let options =
                 LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None, state: None };
             let local = LocalPlatform::attach_or_start(options).await.map_err(|error| error.to_string())?;
-            Ok(Connected { local })
+            Ok(Connected::Local(Box::new(local)))
+        }
+        #[cfg(feature = "docker")]
+        PlatformSpec::Docker(spec) => {
+            let docker = DockerPlatform::connect(spec.as_ref().clone()).await.map_err(|error| error.to_string())?;
+            Ok(Connected::Docker(Box::new(docker)))
         }
         other => Err(missing(other)),
     }
 }
 
 fn missing(platform: &PlatformSpec) -> String {
-    format!("this build has no platform `{}`; it has: local", platform.name())
+    let has = if cfg!(feature = "docker") { "`local` and `docker`" } else { "`local`" };
+    format!("this build has no platform `{}`; it has {has}", platform.name())
 }
 
 /// The processes that an experiment means and the tool did not start; none unless the environment allows them.

@@ -80,7 +80,9 @@ fn check_again(batch: Vec<Prepared>, inventory: &Inventory, at: Mono) -> (Vec<Pr
 fn status(skipped: &Skipped) -> EffectStatus {
     match skipped {
         Skipped::Vanished { .. } | Skipped::Replaced { .. } => EffectStatus::Vanished { found: skipped.to_string() },
-        Skipped::Protected { .. } | Skipped::Relabelled { .. } => EffectStatus::Refused { why: skipped.to_string() },
+        Skipped::Protected { .. } | Skipped::KeptOut { .. } | Skipped::Relabelled { .. } => {
+            EffectStatus::Refused { why: skipped.to_string() }
+        }
     }
 }
 

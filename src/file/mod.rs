@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod diagnostic;
+mod docker;
 pub mod escape;
 pub mod load;
 pub mod lower;

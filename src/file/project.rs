@@ -50,7 +50,7 @@ static PLATFORM: Table = Table::new(
     "`platform`",
     &[
         key("local", Kind::Either(&[Kind::Text, Kind::Table(&LOCAL)]), "local processes: the path of a system.yaml"),
-        key("docker", Kind::Map(&Kind::Any), "a Docker engine"),
+        key("docker", Kind::Table(&super::docker::DOCKER), "containers of one or several Docker engines"),
         key("aws", Kind::Map(&Kind::Any), "an AWS account and region"),
     ],
 )
@@ -191,14 +191,14 @@ fn platform(node: &Node, sink: &mut Sink) -> Option<PlatformSpec> {
         };
         return Some(PlatformSpec::Local { system: path.map(|p| sink.source().beside(p)) });
     }
-    for name in ["docker", "aws"] {
-        let Some(settings) = fields.node(name) else { continue };
-        if !settings.is_null() {
-            read::map(settings, "settings", sink)?;
-        }
-        return Some(if name == "docker" { PlatformSpec::Docker(json(settings)) } else { PlatformSpec::Aws(json(settings)) });
+    if let Some(docker) = fields.node("docker") {
+        return super::docker::docker(docker, sink).map(|spec| PlatformSpec::Docker(Box::new(spec)));
     }
-    None
+    let aws = fields.node("aws")?;
+    if !aws.is_null() {
+        read::map(aws, "settings", sink)?;
+    }
+    Some(PlatformSpec::Aws(json(aws)))
 }
 
 fn require(node: &Node, sink: &mut Sink) -> Option<Require> {

@@ -236,6 +236,7 @@ fn victims_are_followed_from_the_effect() {
         identity: "1".into(),
         fingerprint: "f".into(),
         managed: true,
+        kept_out: None,
     };
     let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
     let id = ActId { step: 1, act: 1 };

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::{Region, Zone};
+
 /// One environment of `firedrill.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -28,8 +30,8 @@ pub enum PlatformSpec {
         /// `system.yaml`; none for an environment that only has foreign processes.
         system: Option<PathBuf>,
     },
-    /// A Docker engine; the settings as written.
-    Docker(serde_json::Value),
+    /// Containers of one or several Docker engines.
+    Docker(Box<DockerSpec>),
     /// AWS; the settings as written.
     Aws(serde_json::Value),
 }
@@ -43,6 +45,46 @@ impl PlatformSpec {
             Self::Aws(_) => "aws",
         }
     }
+}
+
+/// Which containers are the system, and where their engines are. Every field narrows; none given is the whole engine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DockerSpec {
+    /// The Compose project (label `com.docker.compose.project`).
+    pub project: Option<String>,
+    /// The Swarm stack (label `com.docker.stack.namespace`).
+    pub stack: Option<String>,
+    /// Labels that must all be equal.
+    pub labels: BTreeMap<String, String>,
+    /// A glob over container names.
+    pub name: Option<String>,
+    /// A glob over images as they were asked for: `redis:*`.
+    pub image: Option<String>,
+    /// The label that names a container's service, when it is not Compose's or Swarm's.
+    pub service_label: Option<String>,
+    /// The label that names its zone; `firedrill.zone` when left out. A host's own zone comes second.
+    pub zone_label: Option<String>,
+    /// The label that names its region; `firedrill.region` when left out.
+    pub region_label: Option<String>,
+    /// Only containers with the label `firedrill.allowed=true` may be chosen.
+    pub opt_in: bool,
+    /// The engines; none means the one that the `docker` command would use.
+    pub hosts: Vec<DockerHost>,
+}
+
+/// One Docker engine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DockerHost {
+    /// The zone of its containers that carry no zone label.
+    pub zone: Option<Zone>,
+    /// The region of its containers that carry no region label.
+    pub region: Option<Region>,
+    /// Where it is: `unix:///run/docker.sock`, `tcp://10.0.0.5:2376`.
+    pub host: Option<String>,
+    /// A context of the `docker` command instead of an address.
+    pub context: Option<String>,
+    /// A folder with `ca.pem`, `cert.pem` and `key.pem`, for TLS.
+    pub tls: Option<PathBuf>,
 }
 
 /// What an environment asks for before a run.

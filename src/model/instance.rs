@@ -34,6 +34,10 @@ pub struct Instance {
     pub fingerprint: String,
     /// Whether the tool (or the system it manages) started it. What it did not start needs an opt-in.
     pub managed: bool,
+    /// Why it may never be chosen, whatever the selector says: it is the tool's own container, it lacks the label that the
+    /// environment asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_out: Option<String>,
 }
 
 impl Instance {

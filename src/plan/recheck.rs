@@ -29,6 +29,14 @@ pub enum Skipped {
         /// The victim.
         name: String,
     },
+    /// The platform keeps it out now.
+    #[error("{name} must not be touched any more: {why}")]
+    KeptOut {
+        /// The victim.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// Its labels changed, so that the selector may not mean it any more.
     #[error("the labels of {name} changed since it was chosen")]
     Relabelled {
@@ -51,6 +59,9 @@ pub fn recheck(planned: &Instance, now: &Inventory) -> Result<(), Skipped> {
     }
     if found.protected() {
         return Err(Skipped::Protected { name });
+    }
+    if let Some(why) = &found.kept_out {
+        return Err(Skipped::KeptOut { name, why: why.clone() });
     }
     if matches!(found.state, InstanceState::Gone | InstanceState::Stopped) {
         return Err(Skipped::Vanished { name, found: format!("it is {}", found.state.word()) });

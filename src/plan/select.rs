@@ -27,6 +27,8 @@ pub struct Matches<'a> {
     pub eligible: Vec<&'a Instance>,
     /// Named by the selector, but protected.
     pub protected: Vec<&'a Instance>,
+    /// Named by the selector, but the platform keeps them out: see `Instance::kept_out`.
+    pub kept_out: Vec<&'a Instance>,
     /// Named by the selector, but not running.
     pub not_running: Vec<&'a Instance>,
     /// Would match, but the tool did not start it and the selector does not ask for processes.
@@ -72,7 +74,7 @@ impl<'a> Compiled<'a> {
     fn fits(&self, i: &Instance) -> bool {
         let s = self.selector;
         (self.services.is_empty() || self.services.contains(&i.service))
-            && (self.ids.is_empty() || self.ids.contains(&i.id))
+            && (self.ids.is_empty() || self.ids.contains(&i.id) || self.ids.iter().any(|id| i.id.is_meant_by(id.as_str())))
             && self.name.as_ref().is_none_or(|g| g.is_match(&i.name))
             && s.labels.iter().all(|(k, v)| i.labels.get(k) == Some(v))
             && named(s.zone.as_ref(), &i.zone)
@@ -122,6 +124,8 @@ pub fn select<'a>(selector: &Compiled<'_>, inventory: &'a Inventory) -> Matches<
     for i in inventory.instances.iter().filter(|i| i.state != InstanceState::Gone && selector.fits(i)) {
         let list = if i.protected() {
             &mut found.protected
+        } else if i.kept_out.is_some() {
+            &mut found.kept_out
         } else if !i.managed && selector.selector.process.is_none() {
             &mut found.foreign
         } else if i.state != InstanceState::Running {
@@ -131,13 +135,17 @@ pub fn select<'a>(selector: &Compiled<'_>, inventory: &'a Inventory) -> Matches<
         };
         list.push(i);
     }
-    for list in [&mut found.eligible, &mut found.protected, &mut found.not_running, &mut found.foreign] {
+    for list in found.lists() {
         list.sort_by(|a, b| a.id.cmp(&b.id));
     }
     found
 }
 
-impl Matches<'_> {
+impl<'a> Matches<'a> {
+    fn lists(&mut self) -> [&mut Vec<&'a Instance>; 5] {
+        [&mut self.eligible, &mut self.protected, &mut self.kept_out, &mut self.not_running, &mut self.foreign]
+    }
+
     /// Keeps one zone.
     pub fn only_zone(&mut self, zone: &Zone) {
         self.retain(|i| i.zone == *zone);
@@ -149,22 +157,29 @@ impl Matches<'_> {
     }
 
     fn retain(&mut self, keep: impl Fn(&Instance) -> bool) {
-        for list in [&mut self.eligible, &mut self.protected, &mut self.not_running, &mut self.foreign] {
+        for list in self.lists() {
             list.retain(|i| keep(i));
         }
     }
 
     /// Sentences about those left out.
     pub fn left_out(&self) -> Vec<String> {
-        [
+        let mut reasons: Vec<&str> = self.kept_out.iter().filter_map(|i| i.kept_out.as_deref()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        let kept_out = reasons.into_iter().map(|reason| {
+            let these: Vec<&Instance> = self.kept_out.iter().copied().filter(|i| i.kept_out.as_deref() == Some(reason)).collect();
+            format!("left out, {reason}: {}", names(&these))
+        });
+        let others = [
             (&self.protected, "protected (label firedrill.protected=true)"),
             (&self.not_running, "not running"),
             (&self.foreign, "not started by this system (a `process:` selector is needed to choose it)"),
         ]
         .into_iter()
         .filter(|(list, _)| !list.is_empty())
-        .map(|(list, why)| format!("left out, {why}: {}", names(list)))
-        .collect()
+        .map(|(list, why)| format!("left out, {why}: {}", names(list)));
+        kept_out.chain(others).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Layer 2: what a platform must do. Selecting, drawing, capping, retrying and recording are never in here.
 
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod fake;
 pub mod local;
 

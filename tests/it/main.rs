@@ -4,6 +4,8 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+#[cfg(feature = "docker")]
+mod docker_wire;
 mod engine;
 mod examples;
 mod journal;

@@ -185,6 +185,11 @@ fn lines(node: &Node, sink: &mut Sink) -> Vec<String> {
 }
 
 fn glob(node: &Node, sink: &mut Sink) -> Option<String> {
+    pattern(node, "a narrower pattern; or `all: true` for everything", sink)
+}
+
+/// A pattern that compiles and does not match everything; `instead` says what to write for that.
+pub fn pattern(node: &Node, instead: &str, sink: &mut Sink) -> Option<String> {
     let text = read::line(node, sink)?;
     if let Err(error) = globset::GlobBuilder::new(text).build() {
         sink.error(node.span, format!("{} is not a glob: {}", quote(text), error.kind()))
@@ -192,7 +197,7 @@ fn glob(node: &Node, sink: &mut Sink) -> Option<String> {
         return None;
     }
     if !text.is_empty() && text.chars().all(|c| matches!(c, '*' | '?')) && text.contains('*') {
-        sink.error(node.span, format!("{} matches everything", quote(text))).expected("a narrower pattern; or `all: true` for everything");
+        sink.error(node.span, format!("{} matches everything", quote(text))).expected(instead);
         return None;
     }
     Some(text.to_owned())

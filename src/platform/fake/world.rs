@@ -223,6 +223,7 @@ impl WorldBuilder {
                     identity: format!("incarnation {}", self.0.incarnations),
                     fingerprint: format!("fake {name}"),
                     managed: true,
+                    kept_out: None,
                 };
                 self.0.instances.insert(instance.id.clone(), instance);
             }

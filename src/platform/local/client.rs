@@ -54,7 +54,7 @@ impl Client {
             let mut lines = self.send(&Request::Watch).await?;
             let mut first = String::new();
             lines.read_line(&mut first).await.map_err(|e| self.gone(&e))?;
-            Ok(lines)
+            Ok::<_, PlatformError>(lines)
         })
         .await
         .map_err(|_| PlatformError::Timeout(LIMIT))??;

@@ -106,6 +106,7 @@ fn instance(wanted: &ProcessMatch, stat: &Stat) -> Instance {
         identity: stat.identity(),
         fingerprint: super::launch::fingerprint(stat.pid, &process::arguments(stat.pid)),
         managed: false,
+        kept_out: None,
     }
 }
 

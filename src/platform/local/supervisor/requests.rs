@@ -183,6 +183,7 @@ impl Supervisor {
                 identity: live.identity(),
                 fingerprint: live.fingerprint.clone(),
                 managed: true,
+                kept_out: None,
             },
             process: live.process,
             passes: checked.then_some(live.healthy.is_some()),

@@ -1,0 +1,9 @@
+//! Deeds on a container as a whole: its end, its freezing, its return.
+
+pub mod came_back;
+pub mod death;
+pub mod kill;
+pub mod pause;
+pub mod restart;
+pub mod state;
+pub mod stop;

@@ -1,0 +1,23 @@
+//! Docker: containers of one or several engines, through their API.
+//!
+//! * Where the engines are: `endpoint` (the file's hosts, or what the `docker` command would use), `wire` (a connection for each request),
+//!   `engine` (one connected engine; the one place that reads its errors), `engine_clock` (its clock against ours).
+//! * What is there: `inventory`, `own` (the container that this process runs in).
+//! * What is done: `platform` only dispatches; each fault is a [`deed::Deed`] in a file of its own. `undo` is what a recovery needs.
+//!
+//! The engine is not trusted to answer: it can dead-lock under bulk kills, so every call has a deadline, and no answer is never a pass.
+
+mod capabilities;
+pub mod container;
+pub mod deed;
+pub mod endpoint;
+pub mod engine;
+pub mod engine_clock;
+pub mod inventory;
+mod own;
+mod platform;
+pub mod undo;
+mod wire;
+
+pub use capabilities::capabilities;
+pub use platform::DockerPlatform;

@@ -1,0 +1,199 @@
+//! The platform: only dispatch. Each act goes to its deed, on the engine that its container is on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use super::{
+    capabilities::capabilities,
+    deed::{self, Deed, Guard, On, deed_of},
+    endpoint::Endpoint,
+    engine::{Engine, Trouble},
+    inventory::Scan,
+    own,
+    undo::Owed,
+};
+use crate::{
+    clock,
+    model::{
+        act::{Act, Effect, EffectStatus, Group, Prepared, Target},
+        capabilities::Capabilities,
+        environment::DockerSpec,
+        fault::Fault,
+        ids::{InstanceId, Scope},
+        instance::{Instance, Inventory},
+        observation::Observation,
+        undo::Undo,
+    },
+    platform::{Platform, PlatformError, Reverted},
+};
+
+/// Containers of one or several engines.
+#[derive(Debug)]
+pub struct DockerPlatform {
+    spec: DockerSpec,
+    engines: Vec<Engine>,
+    /// The containers that this process runs in.
+    own: BTreeSet<String>,
+    /// Which engine each container was last seen on, by its place.
+    places: Mutex<BTreeMap<InstanceId, usize>>,
+    /// Whether the project or stack was there once: a drill may remove the last of it.
+    was_there: AtomicBool,
+    streams: Mutex<Vec<mpsc::Sender<Observation>>>,
+}
+
+impl DockerPlatform {
+    /// Connects to all engines that the settings mean.
+    ///
+    /// # Errors
+    /// When one of them is not there, in words.
+    pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
+        let engines = Engine::connect_all(&spec).await?;
+        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), streams: Mutex::default() })
+    }
+
+    /// The engine that a container is on: where it was listed, else where it is found.
+    async fn engine_of(&self, id: &InstanceId) -> Result<&Engine, PlatformError> {
+        let place = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
+        if let Some(engine) = place.and_then(|place| self.engines.get(place)) {
+            return Ok(engine);
+        }
+        if let [only] = self.engines.as_slice() {
+            return Ok(only);
+        }
+        for engine in &self.engines {
+            match engine.inspect(id.as_str()).await {
+                Ok(_) => return Ok(engine),
+                Err(Trouble::Gone(_)) => {}
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
+        Err(PlatformError::Refused(format!("the container {id} is on none of the engines")))
+    }
+
+    /// The deed of an act, and what it is done on.
+    async fn resolve<'a>(&'a self, act: &'a Act) -> Result<(Box<dyn Deed>, On<'a>), PlatformError> {
+        let kind = act.fault.kind();
+        let deed = deed_of(&act.fault).ok_or_else(|| PlatformError::Refused(format!("the platform docker cannot do {kind}")))?;
+        let instance = act.target.instance().ok_or_else(|| PlatformError::Refused(format!("{kind} needs a container")))?;
+        Ok((deed, On { engine: self.engine_of(&instance.id).await?, instance }))
+    }
+
+    /// Looks whether an act may be done now.
+    async fn ready<'a>(&'a self, prepared: &'a Prepared) -> Result<(Box<dyn Deed>, On<'a>), EffectStatus> {
+        let refused = |error: PlatformError| EffectStatus::Refused { why: error.to_string() };
+        let (deed, on) = self.resolve(&prepared.act).await.map_err(refused)?;
+        let guard = Guard { own: &self.own, opt_in: self.spec.opt_in };
+        deed::may_touch(on, deed.as_ref(), prepared, guard).await?;
+        Ok((deed, on))
+    }
+}
+
+#[async_trait]
+impl Platform for DockerPlatform {
+    fn capabilities(&self) -> Capabilities {
+        let endpoints: Vec<Endpoint> = self.engines.iter().map(|engine| engine.endpoint.clone()).collect();
+        capabilities(&endpoints)
+    }
+
+    async fn scope(&self) -> Result<Scope, PlatformError> {
+        let mut ids: Vec<&str> = self.engines.iter().map(|engine| engine.id.as_str()).collect();
+        ids.sort_unstable();
+        let what = match (&self.spec.project, &self.spec.stack) {
+            (Some(project), _) => format!("project {project}"),
+            (None, Some(stack)) => format!("stack {stack}"),
+            (None, None) => "whole".to_owned(),
+        };
+        Ok(Scope(format!("docker/{}/{what}", ids.join("+"))))
+    }
+
+    async fn inventory(&self) -> Result<Inventory, PlatformError> {
+        let scan = Scan { spec: &self.spec, engines: &self.engines, own: &self.own };
+        let found = scan.run().await?;
+        if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
+            if let Some(error) = scan.unknown().await {
+                return Err(error);
+            }
+        } else {
+            self.was_there.store(true, Ordering::Relaxed);
+        }
+        let seen = found.iter().map(|(instance, place)| (instance.id.clone(), *place));
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+        let instances = found.into_iter().map(|(instance, _)| instance).collect();
+        Ok(Inventory { scope: self.scope().await?, instances, desired: BTreeMap::new() })
+    }
+
+    fn acts(&self, fault: &Fault, victims: &[Instance], _group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+        match fault {
+            // A kill through the engine counts as a stop by hand, so that no restart policy refills the zone.
+            Fault::ZoneOutage | Fault::RegionOutage => each(&Fault::Kill { signal: None }),
+            _ => each(fault),
+        }
+    }
+
+    async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        let (deed, on) = self.resolve(act).await?;
+        let now = on.inspect().await?;
+        deed.prepare(on, &now).await
+    }
+
+    async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
+        // Everything is looked at before anything is done: what is done then starts at once.
+        let looked = clock::now();
+        let ready = join_all(acts.iter().map(|prepared| self.ready(prepared))).await;
+        join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
+            match ready {
+                Ok((deed, on)) => deed.inject(on, prepared).await,
+                Err(status) => deed::effect(prepared, looked, status),
+            }
+        }))
+        .await
+    }
+
+    async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect> {
+        join_all(self.engines.iter().map(Engine::read_clock)).await;
+        join_all(acts.iter().zip(effects).map(|(prepared, mut effect)| async move {
+            if !matches!(effect.status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
+                return effect;
+            }
+            match self.resolve(&prepared.act).await {
+                Ok((deed, on)) => deed.verify(on, prepared, effect).await,
+                Err(error) => {
+                    effect.status = EffectStatus::Unknown { why: error.to_string() };
+                    effect
+                }
+            }
+        }))
+        .await
+    }
+
+    async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
+        if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
+            return Ok(Reverted::NothingToUndo { why: why.clone() });
+        }
+        let owed = Owed::read(&act.undo)?;
+        let deed = deed_of(&act.act.fault)
+            .ok_or_else(|| PlatformError::Refused(format!("the platform docker cannot undo {}", act.act.fault.kind())))?;
+        let engine = self.engines.iter().find(|engine| engine.id == owed.engine).ok_or_else(|| {
+            let here: Vec<String> = self.engines.iter().map(|e| format!("{} at {}", e.id, e.endpoint.address)).collect();
+            PlatformError::Refused(format!("it was done on the engine {}, and connected is {}", owed.engine, here.join(" and ")))
+        })?;
+        deed.revert(engine, act, owed).await
+    }
+
+    async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
+        // Nothing is watched yet; the stream stays open as long as the platform.
+        let (sender, receiver) = mpsc::channel(1);
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        Ok(receiver)
+    }
+}
