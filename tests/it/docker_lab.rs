@@ -132,3 +132,32 @@ fn an_engine_of_its_own_can_die_come_back_and_leaves_nothing() {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(folder.to_str().unwrap()), "{mounts}");
 }
+
+#[test]
+fn the_real_compose_brings_a_project_up_and_takes_it_down() {
+    let engine = Engine::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yaml");
+    let text = r#"
+version: "3"
+services:
+  web:
+    image: ${SITE_IMAGE:-nowhere.example/site}
+    command: [--listen, "0.0.0.0:8080", --instance, composed]
+    labels: { firedrill.zone: a }
+    ports: ["127.0.0.1::8080"]
+"#;
+    std::fs::write(&file, text).unwrap();
+    let composed = engine.compose(&file, &[("SITE_IMAGE", WHAT_TIME)]);
+    let label = format!("label=com.docker.compose.project={}", composed.name());
+    let ids = engine.docker(&["ps", "-q", "--filter", &label, "--filter", "label=com.docker.compose.service=web"]);
+    let www: SocketAddr = engine.docker(&["port", &ids, "8080"]).parse().unwrap();
+    let answered = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        get(www).contains("x-served-by: composed")
+    });
+    assert!(answered, "{}", engine.docker(&["logs", &ids]));
+    drop(composed);
+    assert_eq!(engine.docker(&["ps", "-aq", "--filter", &label]), "");
+    assert_eq!(engine.docker(&["network", "ls", "-q", "--filter", &label]), "");
+}
