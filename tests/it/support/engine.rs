@@ -25,8 +25,12 @@ pub const SHARED: &str = "FIREDRILL_TEST_DOCKER";
 pub const WHAT_TIME: &str = "firedrill-lab/what-time";
 /// A shell and the basic programs; does nothing until it is ended, and not even then when asked politely.
 pub const SMALL: &str = "firedrill-lab/small";
-/// Only on an engine with every image; reads `/usr/local/etc/haproxy/haproxy.cfg`.
+// Only on the shared engine. Each stands in for the public image of its name, and reads its settings from the same place.
 pub const HAPROXY: &str = "firedrill-lab/haproxy";
+pub const NGINX: &str = "firedrill-lab/nginx";
+pub const REDIS: &str = "firedrill-lab/redis";
+pub const POSTGRES: &str = "firedrill-lab/postgres";
+pub const ETCD: &str = "firedrill-lab/etcd";
 
 /// An engine; the one of [`Engine::start`] ends with this, and everything that ran on it.
 pub struct Engine {
@@ -53,24 +57,15 @@ impl Engine {
 
     /// An engine for this test alone, with [`WHAT_TIME`] and [`SMALL`].
     pub fn start() -> Self {
-        Self::with(&[], "some")
-    }
-
-    /// One with every image.
-    pub fn start_full() -> Self {
-        Self::with(&[], "all")
+        Self::start_with(&[])
     }
 
     /// One with flags of `dockerd` (as `--live-restore`), and the small images.
     pub fn start_with(flags: &[&str]) -> Self {
-        Self::with(flags, "some")
-    }
-
-    fn with(flags: &[&str], images: &str) -> Self {
         let folder = PathBuf::from(lab(&[OsStr::new("folder")]).trim_end());
         let engine = Self { folder, flags: flags.iter().map(ToString::to_string).collect(), owned: true };
         engine.start_daemon();
-        engine.lab("load", &[images]);
+        engine.lab("load", &[]);
         engine
     }
 
