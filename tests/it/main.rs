@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
 mod docker_wire;
+mod docker_lab;
 mod engine;
 mod examples;
 mod journal;
