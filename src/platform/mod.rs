@@ -1,7 +1,9 @@
 //! Layer 2: what a platform must do. Selecting, drawing, capping, retrying and recording are never in here.
 
+pub mod docker;
 pub mod fake;
 pub mod local;
+pub mod process;
 
 use std::time::Duration;
 
