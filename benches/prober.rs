@@ -2,8 +2,8 @@
 //! names of some groups: `pace`, `truth`, `ticks`, `black-hole`, `memory`, `suspended`, `others`.
 //!
 //! The prober runs on the first core, a server on the second: one that stamps each arrival, or one that fails in windows that the
-//! bench sets. Each figure comes from a process of its own, so that memory and CPU are that figure's alone. `hey` and `wrk` do
-//! the same work where they are installed. Other work on the machine shows in the figures: run it alone.
+//! bench sets. Each figure comes from a process of its own, so that memory and CPU are that figure's alone. `oha`, `hey` and `wrk`
+//! do the same work where they are installed. Other work on the machine shows in the figures: run it alone.
 
 #[path = "prober/backend.rs"]
 mod backend;
@@ -24,7 +24,7 @@ fn main() {
         ["backend"] => backend::serve(),
         ["faulty"] => faulty::serve(),
         ["measure", rate, seconds, connections] => measured::measure(rate, seconds, connections),
-        ["floor", rate, seconds] => floor::measure(rate, seconds),
+        ["floor", rate, seconds, wakes] => floor::measure(rate, seconds, wakes),
         ["windows", rate, length] => truth::windows(rate, length),
         ["one-tick", tick] => truth::ticks(tick),
         ["tenth", rate, seconds] => truth::black_hole(rate, seconds),

@@ -53,7 +53,9 @@ fn pace(quick: bool) {
     row("arrivals in bursts at 5,000/s, %", v["bursts"] * 100.0, "<= 5", v["bursts"] <= 0.05);
     let cost = v["cpu_s_per_10000"];
     row("CPU-s per 10,000 requests at 5,000/s", cost, "<= 0.24", cost <= 0.24);
-    let floor = values(start(&["floor", "5000", &seconds.to_string()]))["cpu_s_per_10000"];
+    let floor = |wakes: &str| values(start(&["floor", "5000", &seconds.to_string(), wakes]))["cpu_s_per_10000"];
+    row("  of a bare loop with one wake-up a request, on this machine", floor("once"), "(a floor)", true);
+    let floor = floor("both");
     row("  of a bare epoll loop with the same pace, on this machine", floor, "(the floor)", true);
     row("  the prober's, as a multiple of that", cost / floor, "(no bar)", true);
     row("peak memory at 5,000/s, MB", v["rss_peak_kb"] / 1024.0, "<= 20", v["rss_peak_kb"] <= 20.0 * 1024.0);
@@ -66,6 +68,7 @@ fn pace(quick: bool) {
         let bar = if rate > 40_000.0 { "held: <= 1 (in the end)" } else { "held: <= 1" };
         row(&format!("late or failed at {rate}/s, %"), share * 100.0, bar, held);
         row(&format!("  off its slot at {rate}/s, p50, µs"), v["off_p50_us"], "(no bar)", true);
+        row(&format!("  late at {rate}/s: the last was due after, s"), v["last_late_s"], "(no bar)", true);
         row(&format!("  peak memory at {rate}/s, MB"), v["rss_peak_kb"] / 1024.0, "(no bar)", true);
     }
 }
@@ -112,9 +115,11 @@ fn memory(quick: bool) {
 }
 
 fn others() {
-    for (name, arguments) in
-        [("hey", ["-z", "5s", "-c", "50", "-q", "100"].as_slice()), ("wrk", ["-d", "5", "-c", "50", "-t", "1"].as_slice())]
-    {
+    for (name, arguments) in [
+        ("oha", ["-z", "5s", "-c", "50", "-q", "5000", "--no-tui", "-w"].as_slice()),
+        ("hey", ["-z", "5s", "-c", "50", "-q", "100"].as_slice()),
+        ("wrk", ["-d", "5", "-c", "50", "-t", "1"].as_slice()),
+    ] {
         other(name, arguments);
     }
 }

@@ -8,6 +8,7 @@ use firedrill::{
         ids::ProbeName,
         probe::{Connections, HttpExpect, HttpProbe, NameModel, ProbeKind, ProbeSpec, ServedBy, TlsSettings},
         quantity::Rate,
+        sample::Sample,
     },
     probe::{Launch, NetworkProber, Prober},
 };
@@ -36,10 +37,11 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
     let cpu = cpu_seconds() - cpu;
     let lasted = clock::now().since(origin).as_secs_f64();
     let recorded = running.stop();
-    let (mut all, mut late, mut failed) = (0_u64, 0_u64, 0_u64);
+    let (mut all, mut late, mut failed, mut last_late) = (0_u64, 0_u64, 0_u64, 0);
     for sample in recorded.samples.samples(0) {
         all += 1;
         late += u64::from(sample.is_some_and(|s| s.late()));
+        last_late = sample.filter(Sample::late).map_or(last_late, |s| s.due_ns.max(last_late));
         failed += u64::from(sample.is_none_or(|s| !s.outcome.is_ok() && !s.late()));
     }
     let peak = memory("VmHWM:");
@@ -48,6 +50,7 @@ pub fn measure(rate: &str, seconds: &str, connections: &str) {
     off.sort_unstable();
     let at = |share: f64| off.get(((off.len() as f64 * share) as usize).min(off.len().saturating_sub(1))).map_or(0, |ns| ns / 1000);
     println!("requests={all}\nlate={late}\nfailed={failed}\narrived={}", stamps.len());
+    println!("last_late_s={}", last_late as f64 / 1e9);
     println!("off_p50_us={}\noff_p99_us={}", at(0.5), at(0.99));
     println!("bursts={}", bursts(&stamps, rate));
     println!("cpu_share={}\ncpu_s_per_10000={}", cpu / lasted, cpu / all as f64 * 10_000.0);

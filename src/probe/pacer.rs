@@ -24,7 +24,7 @@ use crate::{
     },
     probe::{
         kind::{Kind, Prepared, request},
-        limits::Descriptors,
+        limits::{self, Descriptors},
         names::Names,
         punctual::{Aim, HEARTBEAT, Watchdog},
         recorder::Feed,
@@ -133,19 +133,22 @@ impl Pacer {
                     return None;
                 }
             };
+            let probes = self.probes.iter().map(|probe| probe.name().to_owned()).collect();
+            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
+            limits::make_room(kinds.iter().map(|kind| kind.most_in_flight()).sum::<u64>().min(self.descriptors));
             let shared = Rc::new(Shared {
                 seed: self.seed,
                 origin: clock::now(),
                 origin_instant: tokio::time::Instant::now(),
                 names: RefCell::default(),
                 descriptors: Rc::new(Descriptors::new(self.descriptors)),
-                probes: self.probes.iter().map(|probe| probe.name().to_owned()).collect(),
+                probes,
                 doubts: RefCell::default(),
             });
             started(Ok(shared.origin));
             // A task of its own: waking the outermost future would cost a write to an event descriptor each time.
             let mut task = JoinSet::new();
-            task.spawn_local(self.pace(shared, wakeup));
+            task.spawn_local(pace(kinds, shared, wakeup, self.schedule, self.feed, self.in_flight, self.stop));
             match task.join_next().await {
                 Some(Ok(paced)) => Some(paced),
                 Some(Err(_)) | None => None,
@@ -155,42 +158,50 @@ impl Pacer {
         runtime.shutdown_background();
         paced
     }
+}
 
-    async fn pace(self, shared: Rc<Shared>, wakeup: Wakeup) -> Paced {
-        let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
-        let stop = self.stop.notified();
-        let mut stop = std::pin::pin!(stop);
-        let mut round = Round {
-            start: |due: Due| request(shared.clone(), kinds[usize::from(due.probe)].clone(), due),
-            shared: &shared,
-            most: kinds.iter().map(|kind| kind.most_in_flight()).collect(),
-            schedule: self.schedule,
-            tasks: Tasks::new(),
-            feed: self.feed,
-            in_flight: &self.in_flight,
-            wakeup,
-            aim: Aim::default(),
-            watchdog: Watchdog::new(clock::now()),
-            ended: 0,
-            stood_still: None,
-        };
-        let turning = std::future::poll_fn(|cx| {
-            if stop.as_mut().poll(cx).is_ready() {
-                round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
-            }
-            round.turn(cx)
-        });
-        // The runtime would otherwise count all requests together as one greedy task.
-        if let Err(error) = tokio::task::coop::unconstrained(turning).await {
-            shared.doubts.borrow_mut().insert(format!("the pacing thread's timer failed: {error}"));
+/// The pacing itself, from the origin to the end of the last request.
+async fn pace(
+    kinds: Vec<Rc<Kind>>,
+    shared: Rc<Shared>,
+    wakeup: Wakeup,
+    schedule: Schedule,
+    feed: Feed,
+    in_flight: Arc<Vec<AtomicU64>>,
+    stop: Arc<Notify>,
+) -> Paced {
+    let stop = stop.notified();
+    let mut stop = std::pin::pin!(stop);
+    let mut round = Round {
+        start: |due: Due| request(shared.clone(), kinds[usize::from(due.probe)].clone(), due),
+        shared: &shared,
+        most: kinds.iter().map(|kind| kind.most_in_flight()).collect(),
+        schedule,
+        tasks: Tasks::new(),
+        feed,
+        in_flight: &in_flight,
+        wakeup,
+        aim: Aim::default(),
+        watchdog: Watchdog::new(clock::now()),
+        ended: 0,
+        stood_still: None,
+    };
+    let turning = std::future::poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
         }
-        round.feed.flush();
-        let due = round.schedule.due().to_vec();
-        drop(round);
-        let names = std::mem::take(&mut *shared.names.borrow_mut()).into_list();
-        let doubts = std::mem::take(&mut *shared.doubts.borrow_mut()).into_iter().collect();
-        Paced { due, names, doubts }
+        round.turn(cx)
+    });
+    // The runtime would otherwise count all requests together as one greedy task.
+    if let Err(error) = tokio::task::coop::unconstrained(turning).await {
+        shared.doubts.borrow_mut().insert(format!("the pacing thread's timer failed: {error}"));
     }
+    round.feed.flush();
+    let due = round.schedule.due().to_vec();
+    drop(round);
+    let names = std::mem::take(&mut *shared.names.borrow_mut()).into_list();
+    let doubts = std::mem::take(&mut *shared.doubts.borrow_mut()).into_iter().collect();
+    Paced { due, names, doubts }
 }
 
 struct Round<'a, S, F> {

@@ -13,7 +13,7 @@ pub mod init;
 mod launch;
 mod output;
 mod platform;
-pub mod process;
+pub use super::process;
 pub mod rendezvous;
 mod revert;
 pub mod server;
