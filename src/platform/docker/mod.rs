@@ -19,6 +19,7 @@ pub mod inventory;
 pub mod network;
 mod own;
 mod platform;
+mod replacement;
 pub mod undo;
 mod wire;
 

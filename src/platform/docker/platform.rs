@@ -18,7 +18,7 @@ use super::{
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     inventory::Scan,
-    own,
+    own, replacement,
     undo::Owed,
 };
 use crate::{
@@ -60,6 +60,10 @@ impl DockerPlatform {
         Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), streams: Mutex::default() })
     }
 
+    fn scan(&self) -> Scan<'_> {
+        Scan { spec: &self.spec, engines: &self.engines, own: &self.own }
+    }
+
     /// The engine that a container is on: where it was listed, else where it is found.
     async fn engine_of(&self, id: &InstanceId) -> Result<&Engine, PlatformError> {
         let place = self.places.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied();
@@ -97,6 +101,14 @@ impl DockerPlatform {
     }
 }
 
+/// The group that an act suspends replacement for.
+fn suspended(act: &Act) -> Option<&Group> {
+    match (&act.fault, &act.target) {
+        (Fault::SuspendReplacement, Target::Group(group)) => Some(group),
+        _ => None,
+    }
+}
+
 #[async_trait]
 impl Platform for DockerPlatform {
     fn capabilities(&self) -> Capabilities {
@@ -116,7 +128,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let scan = Scan { spec: &self.spec, engines: &self.engines, own: &self.own };
+        let scan = self.scan();
         let found = scan.run().await?;
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
@@ -131,16 +143,29 @@ impl Platform for DockerPlatform {
         Ok(Inventory { scope: self.scope().await?, instances, desired: BTreeMap::new() })
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], _group: &Group) -> Vec<(Fault, Target)> {
+    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
-            // A kill through the engine counts as a stop by hand, so that no restart policy refills the zone.
-            Fault::ZoneOutage | Fault::RegionOutage => each(&Fault::Kill { signal: None }),
+            Fault::ZoneOutage | Fault::RegionOutage => {
+                // A kill through the engine counts as a stop by hand, after which no policy acts until the engine itself is started
+                // anew; and what the zone does not lose to the kill, it may not get back either.
+                let places = replacement::places(victims, group, matches!(fault, Fault::RegionOutage));
+                let mut acts: Vec<(Fault, Target)> = places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
+                let mut kills: Vec<(Fault, Target)> = each(&Fault::Kill { signal: None });
+                acts.append(&mut kills);
+                acts
+            }
+            Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
             _ => each(fault),
         }
     }
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        if let Some(group) = suspended(act) {
+            let all = self.scan().run().await?;
+            let members: Vec<(Instance, usize)> = all.into_iter().filter(|(found, _)| replacement::belongs(found, group)).collect();
+            return replacement::prepare(&self.engines, &members, group).await;
+        }
         let (deed, on) = self.resolve(act).await?;
         let now = on.inspect().await?;
         deed.prepare(on, &now).await
@@ -149,11 +174,15 @@ impl Platform for DockerPlatform {
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
         // Everything is looked at before anything is done: what is done then starts at once.
         let looked = clock::now();
-        let ready = join_all(acts.iter().map(|prepared| self.ready(prepared))).await;
+        let ready = join_all(acts.iter().map(|prepared| async move {
+            if suspended(&prepared.act).is_some() { None } else { Some(self.ready(prepared).await) }
+        }))
+        .await;
         join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
             match ready {
-                Ok((deed, on)) => deed.inject(on, prepared).await,
-                Err(status) => deed::effect(prepared, looked, status),
+                None => replacement::inject(&self.engines, prepared).await,
+                Some(Ok((deed, on))) => deed.inject(on, prepared).await,
+                Some(Err(status)) => deed::effect(prepared, looked, status),
             }
         }))
         .await
@@ -164,6 +193,9 @@ impl Platform for DockerPlatform {
         join_all(acts.iter().zip(effects).map(|(prepared, mut effect)| async move {
             if !matches!(effect.status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 return effect;
+            }
+            if suspended(&prepared.act).is_some() {
+                return replacement::verify(&self.engines, prepared, effect).await;
             }
             match self.resolve(&prepared.act).await {
                 Ok((deed, on)) => deed.verify(on, prepared, effect).await,
@@ -179,6 +211,9 @@ impl Platform for DockerPlatform {
     async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
         if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
+        }
+        if suspended(&act.act).is_some() {
+            return replacement::revert(&self.engines, act).await;
         }
         let owed = Owed::read(&act.undo)?;
         let deed = deed_of(&act.act.fault)
