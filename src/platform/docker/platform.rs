@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     capabilities::capabilities,
@@ -18,7 +18,7 @@ use super::{
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     inventory::Scan,
-    own, replacement,
+    observe, own, replacement,
     undo::Owed,
 };
 use crate::{
@@ -40,14 +40,15 @@ use crate::{
 #[derive(Debug)]
 pub struct DockerPlatform {
     spec: DockerSpec,
-    engines: Vec<Engine>,
+    engines: Arc<[Engine]>,
     /// The containers that this process runs in.
     own: BTreeSet<String>,
     /// Which engine each container was last seen on, by its place.
     places: Mutex<BTreeMap<InstanceId, usize>>,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
-    streams: Mutex<Vec<mpsc::Sender<Observation>>>,
+    /// What listens to the engines.
+    watches: Mutex<JoinSet<()>>,
 }
 
 impl DockerPlatform {
@@ -56,8 +57,8 @@ impl DockerPlatform {
     /// # Errors
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
-        let engines = Engine::connect_all(&spec).await?;
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), streams: Mutex::default() })
+        let engines = Engine::connect_all(&spec).await?.into();
+        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), watches: Mutex::default() })
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -70,10 +71,10 @@ impl DockerPlatform {
         if let Some(engine) = place.and_then(|place| self.engines.get(place)) {
             return Ok(engine);
         }
-        if let [only] = self.engines.as_slice() {
+        if let [only] = &*self.engines {
             return Ok(only);
         }
-        for engine in &self.engines {
+        for engine in &*self.engines {
             match engine.inspect(id.as_str()).await {
                 Ok(_) => return Ok(engine),
                 Err(Trouble::Gone(_)) => {}
@@ -226,9 +227,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
-        // Nothing is watched yet; the stream stays open as long as the platform.
-        let (sender, receiver) = mpsc::channel(1);
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        Ok(receiver)
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(observe::watch(&mut watches, &self.spec, &self.engines, &self.own))
     }
 }
