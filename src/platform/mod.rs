@@ -4,6 +4,7 @@
 pub mod docker;
 pub mod fake;
 pub mod local;
+pub mod process;
 
 use std::time::Duration;
 

@@ -5,6 +5,9 @@ mod balancer;
 mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
+mod docker_life;
+mod docker_lab;
+#[cfg(feature = "docker")]
 mod docker_wire;
 mod docker_lab;
 mod engine;

@@ -13,9 +13,14 @@ pub mod deed;
 pub mod endpoint;
 pub mod engine;
 pub mod engine_clock;
+pub mod host_process;
+pub mod host_tool;
 pub mod inventory;
+pub mod network;
+mod observe;
 mod own;
 mod platform;
+mod replacement;
 pub mod undo;
 mod wire;
 

@@ -16,7 +16,7 @@ mod leavings;
 mod marks;
 mod output;
 mod platform;
-pub mod process;
+pub use super::process;
 pub mod rendezvous;
 mod revert;
 pub mod server;

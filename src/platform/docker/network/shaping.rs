@@ -1,0 +1,152 @@
+//! `limit`, `slow` and `loss`: a queueing discipline at the root of each of the container's interfaces. It shapes what the container
+//! sends; what it receives is as before.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::netns::NetNs;
+use crate::{model::fault::Fault, platform::PlatformError};
+
+/// The handle that marks a discipline as ours.
+const HANDLE: &str = "fd17:";
+/// Kinds that the kernel gives an interface by itself, and gives again when another is taken away.
+const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "fq", "mq"];
+
+/// A discipline as `tc -j qdisc show` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Qdisc {
+    /// `tbf`, `netem`, `noqueue`.
+    pub kind: String,
+    /// Its handle: `fd17:`, `0:`.
+    pub handle: String,
+    /// The interface.
+    pub dev: String,
+    /// Whether it stands at the root.
+    #[serde(default)]
+    pub root: bool,
+}
+
+/// The words of `tc` after `root handle H` for a fault; `None` for faults that are no shaping.
+pub fn words(fault: &Fault) -> Option<Vec<String>> {
+    let micros = |d: Duration| format!("{}us", d.as_micros());
+    let all = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
+    match fault {
+        Fault::Limit { rate } => {
+            // A bucket of 10 ms of the rate, never below a full frame: with less, the rate would not be reached.
+            let burst = (rate / 100).max(4096).to_string();
+            let bits = format!("{}bit", rate.saturating_mul(8));
+            Some(all(&["tbf", "rate", &bits, "burst", &burst, "latency", "400ms"]))
+        }
+        Fault::Slow { latency, jitter } if jitter.is_zero() => Some(all(&["netem", "limit", "100000", "delay", &micros(*latency)])),
+        // `netem` spreads to both sides of its delay; a fault's latency is the least, with up to `jitter` more.
+        Fault::Slow { latency, jitter } => {
+            let (middle, half) = (micros(*latency + *jitter / 2), micros(*jitter / 2));
+            Some(all(&["netem", "limit", "100000", "delay", &middle, &half]))
+        }
+        Fault::Loss { share } => Some(all(&["netem", "limit", "100000", "loss", &format!("{}%", share.0 * 100.0)])),
+        _ => None,
+    }
+}
+
+/// The disciplines at the roots of all interfaces but loopback.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn roots(net: &NetNs) -> Result<Vec<Qdisc>, PlatformError> {
+    let text = net.run(&["tc", "-j", "qdisc", "show"]).await?;
+    let all: Vec<Qdisc> =
+        serde_json::from_str(&text).map_err(|error| PlatformError::Failed(format!("`tc` wrote something unreadable: {error}")))?;
+    Ok(all.into_iter().filter(|qdisc| qdisc.root && qdisc.dev != "lo").collect())
+}
+
+/// Why an interface cannot be shaped: somebody shapes it already, and what they set could not be put back as it was.
+pub fn taken(roots: &[Qdisc]) -> Option<String> {
+    let other = roots.iter().find(|qdisc| !DEFAULTS.contains(&qdisc.kind.as_str()))?;
+    let whose = if other.handle == HANDLE { "by another fault of firedrill" } else { "by somebody else" };
+    Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was", other.dev, other.kind))
+}
+
+/// Shapes every interface. Done twice it changes nothing.
+///
+/// # Errors
+/// When one cannot be shaped; those that were are put back.
+pub async fn set(net: &NetNs, fault: &Fault) -> Result<(), PlatformError> {
+    let Some(words) = words(fault) else { return Err(PlatformError::Failed(format!("{} is no shaping", fault.kind()))) };
+    let roots = roots(net).await?;
+    if roots.is_empty() {
+        return Err(PlatformError::Refused("it has no network interface to shape".to_owned()));
+    }
+    for root in &roots {
+        let head = ["tc", "qdisc", "replace", "dev", root.dev.as_str(), "root", "handle", HANDLE];
+        let all: Vec<&str> = head.into_iter().chain(words.iter().map(String::as_str)).collect();
+        if let Err(error) = net.run(&all).await {
+            clear(net).await?;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Takes our shaping away; the kernel puts its default back. Answers whether there was any.
+///
+/// # Errors
+/// When one is still there.
+pub async fn clear(net: &NetNs) -> Result<bool, PlatformError> {
+    let ours: Vec<Qdisc> = roots(net).await?.into_iter().filter(|qdisc| qdisc.handle == HANDLE).collect();
+    for root in &ours {
+        net.run(&["tc", "qdisc", "del", "dev", &root.dev, "root", "handle", HANDLE]).await?;
+    }
+    Ok(!ours.is_empty())
+}
+
+/// Whether every interface carries the fault's discipline of ours.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn is_set(net: &NetNs, fault: &Fault) -> Result<bool, PlatformError> {
+    let Some(words) = words(fault) else { return Ok(false) };
+    let roots = roots(net).await?;
+    Ok(!roots.is_empty() && roots.iter().all(|root| root.handle == HANDLE && root.kind == words[0]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::netns::tests::Lonely, *};
+    use crate::model::quantity::Share;
+
+    #[test]
+    fn faults_become_words_of_tc() {
+        let said = |fault| words(&fault).unwrap().join(" ");
+        assert_eq!(said(Fault::Limit { rate: 1_000_000 }), "tbf rate 8000000bit burst 10000 latency 400ms");
+        assert_eq!(said(Fault::Limit { rate: 10_000 }), "tbf rate 80000bit burst 4096 latency 400ms");
+        let latency = Duration::from_millis(100);
+        assert_eq!(said(Fault::Slow { latency, jitter: Duration::ZERO }), "netem limit 100000 delay 100000us");
+        assert_eq!(said(Fault::Slow { latency, jitter: Duration::from_millis(20) }), "netem limit 100000 delay 110000us 10000us");
+        assert_eq!(said(Fault::Loss { share: Share(0.125) }), "netem limit 100000 loss 12.5%");
+        assert_eq!(words(&Fault::Pause), None);
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_set_and_goes_and_a_foreign_one_stays() {
+        let lonely = Lonely::start();
+        let net = &lonely.net;
+        let fault = Fault::Limit { rate: 100_000 };
+        let before = roots(net).await.unwrap();
+        assert_eq!(taken(&before), None);
+        assert!(!clear(net).await.unwrap());
+        set(net, &fault).await.unwrap();
+        set(net, &fault).await.unwrap();
+        assert!(is_set(net, &fault).await.unwrap());
+        assert!(taken(&roots(net).await.unwrap()).unwrap().contains("another fault of firedrill"));
+        assert!(clear(net).await.unwrap());
+        assert!(!is_set(net, &fault).await.unwrap());
+        let kinds = |all: Vec<Qdisc>| all.into_iter().map(|q| (q.dev, q.kind)).collect::<Vec<_>>();
+        assert_eq!(kinds(roots(net).await.unwrap()), kinds(before));
+
+        net.run(&["tc", "qdisc", "add", "dev", "fd0", "root", "tbf", "rate", "1mbit", "burst", "32kbit", "latency", "1s"]).await.unwrap();
+        assert!(taken(&roots(net).await.unwrap()).unwrap().contains("somebody else"));
+        assert!(!clear(net).await.unwrap(), "what is not ours stays");
+        assert!(roots(net).await.unwrap().iter().any(|q| q.dev == "fd0" && q.kind == "tbf"));
+    }
+}
