@@ -4,12 +4,12 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+mod docker_lab;
+mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_life;
-mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_wire;
-mod docker_lab;
 mod engine;
 mod examples;
 mod journal;

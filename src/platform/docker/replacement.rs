@@ -110,7 +110,7 @@ pub(super) async fn prepare(engines: &[Engine], members: &[(Instance, usize)], g
     let listed: Vec<String> = policies.iter().map(|before| format!("{} ({})", before.name, before.policy)).collect();
     let says = format!("put the restart policies back: {}", listed.join(", "));
     match serde_json::to_value(Owed { policies }) {
-        Ok(before) => Ok(Undo::Restore { says, before }),
+        Ok(before) => Ok(Undo::restore(says, before)),
         Err(error) => Ok(Undo::Impossible { why: format!("the restart policies cannot be written down: {error}") }),
     }
 }
@@ -279,7 +279,9 @@ async fn back(engines: &[Engine], before: &Before) -> Result<bool, PlatformError
     }
     match engine.inspect(id).await {
         Ok(now) if Policy::of(&now) == before.policy => Ok(true),
-        Ok(now) => Err(PlatformError::Failed(format!("the restart policy of {} is {}, not {}", before.name, Policy::of(&now), before.policy))),
+        Ok(now) => {
+            Err(PlatformError::Failed(format!("the restart policy of {} is {}, not {}", before.name, Policy::of(&now), before.policy)))
+        }
         Err(Trouble::Gone(_)) => Ok(false),
         Err(trouble) => Err(trouble.into()),
     }
