@@ -18,7 +18,7 @@ use crate::{
             deed::On,
             engine::Trouble,
             inventory::SWARM_TASK,
-            undo::{Before, Owed, Ran},
+            undo::{Before, Owed, Ran, of_another_fault},
         },
     },
 };
@@ -141,7 +141,7 @@ fn when(told: Bracket, requested: Mono, seen: Mono) -> Death {
 pub fn ran(owed: &Owed) -> Result<&Ran, PlatformError> {
     match &owed.before {
         Before::Ran(ran) => Ok(ran),
-        Before::Went { .. } => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
+        _ => Err(of_another_fault()),
     }
 }
 
