@@ -4,7 +4,11 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+#[cfg(feature = "docker")]
+mod docker_deeds;
 mod docker_lab;
+#[cfg(feature = "docker")]
+mod docker_wire;
 mod engine;
 mod examples;
 mod journal;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    container::{crash::Crash, kill::Kill, pause::Pause, restart::Restart, state, stop::Stop},
+    container::{crash::Crash, kill::Kill, pause::Pause, remove::Remove, restart::Restart, state, stop::Stop},
     engine::{Engine, Trouble},
     exec::{command::Run, stress::Stress},
     network::{partition::Partition, shape::Shape},
@@ -49,6 +49,8 @@ pub const CAN: &[(FaultKind, Reach)] = &[
     (FaultKind::Loss, Reach::ThisMachine),
     (FaultKind::Run, Reach::Anywhere),
     (FaultKind::Stress, Reach::Anywhere),
+    (FaultKind::Remove, Reach::Anywhere),
+    (FaultKind::SuspendReplacement, Reach::Anywhere),
     (FaultKind::ZoneOutage, Reach::Anywhere),
     (FaultKind::RegionOutage, Reach::Anywhere),
 ];
@@ -64,7 +66,10 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Partition { mode } => Box::new(Partition { mode: *mode }),
         Fault::Limit { .. } | Fault::Slow { .. } | Fault::Loss { .. } => Box::new(Shape { fault: fault.clone() }),
         Fault::Run { command, undo, timeout } => Box::new(Run { command: command.clone(), undo: undo.clone(), timeout: *timeout }),
-        Fault::Stress { cpu, memory, disk } => Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) }),
+        Fault::Stress { cpu, memory, disk } => {
+            Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
+        }
+        Fault::Remove => Box::new(Remove),
         _ => return None,
     })
 }

@@ -3,6 +3,8 @@
 use std::{future::Future, io, os::unix::fs::MetadataExt, time::Duration};
 
 use bollard::{ClientVersion, Docker, errors::Error, models::ContainerInspectResponse};
+use http::Method;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -92,6 +94,7 @@ pub struct Engine {
     pub clock: EngineClock,
     /// The commands that were run in its containers from here.
     pub commands: Memory,
+    wire: Wire,
     turns: Semaphore,
 }
 
@@ -130,6 +133,7 @@ impl Engine {
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
             commands: Memory::default(),
+            wire,
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };
@@ -178,6 +182,17 @@ impl Engine {
     /// The container of this id, as it is now.
     pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
         self.call("a container's state", READ_LIMIT, self.docker.inspect_container(id, None)).await
+    }
+
+    /// The container of this id or name in the engine's own words, with all that this build has no name for.
+    pub async fn inspect_all(&self, id: &str) -> Result<Value, Trouble> {
+        let path = format!("/containers/{id}/json");
+        self.call("a container's definition", READ_LIMIT, self.wire.ask(Method::GET, &path, None)).await
+    }
+
+    /// Asks for something in the engine's own words; `what` as in [`Engine::call`].
+    pub async fn post(&self, what: &str, limit: Duration, path: &str, body: &Value) -> Result<Value, Trouble> {
+        self.call(what, limit, self.wire.ask(Method::POST, path, Some(body))).await
     }
 
     /// Makes one call, within `limit`. `what` is what the engine is asked for: "to kill web-1", "a list of containers".
@@ -283,4 +298,27 @@ fn who_may(path: &std::path::Path) -> String {
         (gid.parse() == Ok(meta.gid())).then_some(name)
     });
     format!("{} belongs to the group `{}`", path.display(), name.map_or_else(|| meta.gid().to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_permission_names_the_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        std::fs::write(&path, "").unwrap();
+        let endpoint = Endpoint { zone: None, region: None, address: Address::Unix(path), tls: None, named_by: "DOCKER_HOST".to_owned() };
+        let says = unreachable(&endpoint, &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(says.contains("(named by DOCKER_HOST)") && says.contains("belongs to the group `"), "{says}");
+        assert!(says.contains("join that group, run as root, or use a rootless engine"), "{says}");
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        let newer = |text: &str| parse_version(text).is_some_and(|found| found >= OLDEST);
+        assert!(newer("1.41") && newer("1.100") && newer("2.0"));
+        assert!(!newer("1.9") && !newer("1.40") && !newer("") && !newer("x.y"));
+    }
 }

@@ -19,8 +19,10 @@ pub mod host_tool;
 pub mod inventory;
 mod mark;
 pub mod network;
+mod observe;
 mod own;
 mod platform;
+mod replacement;
 pub mod undo;
 mod wire;
 

@@ -224,6 +224,11 @@ impl Container<'_> {
         self.engine.docker(&[&["exec", &self.id], words].concat())
     }
 
+    /// Runs a command in it: whether it succeeded.
+    pub fn try_exec(&self, words: &[&str]) -> bool {
+        self.engine.try_docker(&[&["exec", &self.id], words].concat()).status.success()
+    }
+
     pub fn logs(&self) -> String {
         let output = self.engine.try_docker(&["logs", &self.id]);
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()

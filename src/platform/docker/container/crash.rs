@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use rustix::process::Signal;
 
-use super::{came_back, death, state};
+use super::{death, recreate, state};
 use crate::{
     clock,
     model::{
@@ -44,7 +44,7 @@ impl Deed for Crash {
             return Err(refused(format!("runs on the engine at {at}: its process can be reached on that machine alone")));
         }
         HostProcess::of_container(state::pid(now), on.id()).map_err(|error| refused(format!("cannot be reached: {error}")))?;
-        let mut undo = death::way_back(on, now)?;
+        let mut undo = death::way_back(on, now).await?;
         if let (Undo::Restore { says, .. }, Some(policy)) = (&mut undo, state::restart_policy(now)) {
             *says = format!("start {name} again unless its restart policy ({policy}) did");
         }
@@ -76,7 +76,7 @@ impl Deed for Crash {
     }
 
     async fn revert(&self, engine: &Engine, prepared: &Prepared, owed: Owed) -> Result<Reverted, PlatformError> {
-        came_back::bring_back(engine, prepared, &owed, death::ran(&owed)?).await
+        recreate::revert(engine, prepared, &owed).await
     }
 }
 
@@ -99,7 +99,12 @@ mod tests {
 
     fn container(policy: RestartPolicyNameEnum, running: bool, restarting: bool) -> ContainerInspectResponse {
         ContainerInspectResponse {
-            state: Some(ContainerState { running: Some(running), restarting: Some(restarting), exit_code: Some(137), ..ContainerState::default() }),
+            state: Some(ContainerState {
+                running: Some(running),
+                restarting: Some(restarting),
+                exit_code: Some(137),
+                ..ContainerState::default()
+            }),
             host_config: Some(HostConfig {
                 restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
                 ..HostConfig::default()
