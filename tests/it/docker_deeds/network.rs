@@ -78,8 +78,15 @@ async fn a_partition_that_refuses_refuses_at_once() {
     let (site, address) = site(&project);
     let platform = platform(&project).await;
     let act = prepare(&platform, REFUSE, &instance(&platform, &site.name).await).await;
+    let mut open = TcpStream::connect(address).unwrap();
+    open.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     done(&platform, &act).await;
     assert_eq!(get(address), Err(ErrorKind::ConnectionRefused));
+    // An open connection ends at its next packet.
+    open.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    assert_eq!(open.read(&mut [0; 10]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let (_, neighbour) = self::site(&project);
+    assert!(!outward(&site, neighbour) && outward(&site, "127.0.0.1:8080".parse().unwrap()));
     undone(&platform, &act).await;
     assert!(get(address).unwrap().contains("200"), "the same address answers");
 }

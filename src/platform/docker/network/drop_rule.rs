@@ -18,14 +18,25 @@ pub fn chain(holder: &str) -> String {
     format!("{PREFIX}{holder:.16}")
 }
 
-/// The rules inside the chain, as the tool prints them after `-A CHAIN`.
-fn rules(mode: PartitionMode, tool: &str) -> Vec<&'static str> {
+/// The rules inside the chain, as the tool prints them after `-A CHAIN`. A refusal is a packet itself and passes our own chain on its way
+/// out: what says no must come through, and with IPv6 what finds a neighbour at all.
+fn rules(mode: PartitionMode, tool: &str) -> &'static [&'static str] {
     match (mode, tool) {
-        (PartitionMode::Hang, _) => vec!["-j DROP"],
-        (PartitionMode::Refuse, "ip6tables") => {
-            vec!["-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp6-port-unreachable"]
-        }
-        (PartitionMode::Refuse, _) => vec!["-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp-port-unreachable"],
+        (PartitionMode::Hang, _) => &["-j DROP"],
+        (PartitionMode::Refuse, "ip6tables") => &[
+            "-p tcp -m tcp --tcp-flags RST RST -j RETURN",
+            "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4 -j RETURN",
+            "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN",
+            "-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN",
+            "-p tcp -j REJECT --reject-with tcp-reset",
+            "-j REJECT --reject-with icmp6-port-unreachable",
+        ],
+        (PartitionMode::Refuse, _) => &[
+            "-p tcp -m tcp --tcp-flags RST RST -j RETURN",
+            "-p icmp -m icmp --icmp-type 3/3 -j RETURN",
+            "-p tcp -j REJECT --reject-with tcp-reset",
+            "-j REJECT --reject-with icmp-port-unreachable",
+        ],
     }
 }
 
