@@ -41,23 +41,28 @@ pub async fn targets(args: Targets) -> u8 {
 }
 
 fn table(instances: &[Instance]) -> String {
-    const HEAD: [&str; 8] = ["ID", "SERVICE", "ZONE", "REGION", "STATE", "HEALTHY", "ADDRESS", "IDENTITY"];
-    let mut rows: Vec<[String; 8]> = vec![HEAD.map(str::to_owned)];
+    const HEAD: [&str; 9] = ["ID", "NAME", "SERVICE", "ZONE", "REGION", "STATE", "HEALTHY", "ADDRESS", "IDENTITY"];
+    let mut rows: Vec<[String; 9]> = vec![HEAD.map(str::to_owned)];
     for i in instances {
         let healthy = i.healthy.map_or("-", |healthy| if healthy { "yes" } else { "no" });
-        let protected = if i.protected() { " (protected)" } else { "" };
+        let protected = match (i.protected(), i.kept_out.is_some()) {
+            (true, _) => " (protected)",
+            (false, true) => " (kept out)",
+            (false, false) => "",
+        };
         rows.push([
-            format!("{}{protected}", visible(i.id.as_str())),
+            format!("{}{protected}", visible(i.id.short())),
+            visible(&i.name).into_owned(),
             visible(i.service.as_str()).into_owned(),
             visible(i.zone.as_str()).into_owned(),
             visible(i.region.as_str()).into_owned(),
             i.state.word().to_owned(),
             healthy.to_owned(),
             visible(i.address.as_deref().unwrap_or("-")).into_owned(),
-            visible(&i.identity).into_owned(),
+            visible(&i.identity).replace(i.id.as_str(), i.id.short()),
         ]);
     }
-    let mut widths = [0; 8];
+    let mut widths = [0; 9];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());

@@ -5,7 +5,7 @@ use crate::{
     measure::{self, judge, shown},
     model::{
         experiment::Experiment,
-        measurement::{GroupBy, Judged, Measurement},
+        measurement::{GroupBy, Judged, Measurement, VictimTimes},
         outcome::{Ended, Outcome, Residue, Shown},
         plan::Plan,
         time::Mono,
@@ -53,7 +53,7 @@ impl Finished {
 /// Whether the probes ever saw what was hit: a green verdict about something else is worth nothing.
 pub(crate) fn blind(finished: &Finished) -> Option<String> {
     let measurement = finished.measurement.as_ref()?;
-    let victims: Vec<&str> = measurement.victims.iter().map(|v| v.instance.as_str()).collect();
+    let victims = &measurement.victims;
     if victims.is_empty() {
         return None;
     }
@@ -61,8 +61,9 @@ pub(crate) fn blind(finished: &Finished) -> Option<String> {
     if named.peek().is_none() {
         return Some("no answer named who gave it (see `served-by`): whether the probes reach what was hit is not known".to_owned());
     }
-    let seen = named.any(|group| victims.contains(&group.key.as_str()));
-    (!seen).then(|| format!("no answer came from a victim ({}): the probes may look at something else", victims.join(", ")))
+    let seen = named.any(|group| victims.iter().any(|victim| victim.is_meant_by(&group.key)));
+    let called: Vec<&str> = victims.iter().map(VictimTimes::called).collect();
+    (!seen).then(|| format!("no answer came from a victim ({}): the probes may look at something else", called.join(", ")))
 }
 
 /// Computes the numbers and judges them.

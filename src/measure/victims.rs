@@ -50,7 +50,7 @@ impl<'a> Victims<'a> {
             };
             let again = victims.first_after(took.after, |what| is_back(what, &instance.id));
             let back = [again, last_undo].into_iter().flatten().min();
-            let places = names.iter().enumerate().skip(1).filter(|(_, name)| **name == instance.id.0 || **name == instance.name);
+            let places = names.iter().enumerate().skip(1).filter(|(_, name)| instance.id.is_meant_by(name) || **name == instance.name);
             for (place, _) in places {
                 victims.by_name.entry(place as u16).or_default().push(victims.hits.len());
             }
@@ -106,6 +106,7 @@ impl<'a> Victims<'a> {
         VictimTimes {
             act: hit.act.id,
             instance: id.clone(),
+            name: (hit.instance.name != id.as_str()).then(|| hit.instance.name.clone()),
             service: hit.instance.service.clone(),
             zone: hit.instance.zone.clone(),
             fault: hit.act.fault.kind().name().to_owned(),

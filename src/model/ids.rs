@@ -68,6 +68,19 @@ name_type!(
     Scope
 );
 
+impl InstanceId {
+    /// The id as a person reads it: of a container's 64 digits the first 12, as its own tools show it; any other whole.
+    pub fn short(&self) -> &str {
+        let of_container = self.0.len() == 64 && self.0.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if of_container { &self.0[..12] } else { &self.0 }
+    }
+
+    /// Whether a text names it: the whole id, or the short one.
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        text == self.0 || text == self.short()
+    }
+}
+
 /// One act of a run: the step it belongs to (from 1, in file order) and its number inside that step (from 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ActId {

@@ -290,6 +290,9 @@ pub struct VictimTimes {
     pub act: ActId,
     /// The victim.
     pub instance: InstanceId,
+    /// What a person calls it, where that is not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its service.
     pub service: Service,
     /// Its zone.
@@ -308,6 +311,18 @@ pub struct VictimTimes {
     pub replaced_after_s: Option<f64>,
     /// A replacement (or the victim again) was in service.
     pub in_service_after_s: Option<f64>,
+}
+
+impl VictimTimes {
+    /// What a person calls the victim.
+    pub fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.instance.as_str())
+    }
+
+    /// Whether an answer that names `backend` came from the victim.
+    pub fn is_meant_by(&self, backend: &str) -> bool {
+        self.called() == backend || self.instance.is_meant_by(backend)
+    }
 }
 
 /// Equal buckets over the whole run, for pictures.

@@ -74,7 +74,7 @@ impl<'a> Compiled<'a> {
     fn fits(&self, i: &Instance) -> bool {
         let s = self.selector;
         (self.services.is_empty() || self.services.contains(&i.service))
-            && (self.ids.is_empty() || self.ids.contains(&i.id))
+            && (self.ids.is_empty() || self.ids.contains(&i.id) || self.ids.iter().any(|id| i.id.is_meant_by(id.as_str())))
             && self.name.as_ref().is_none_or(|g| g.is_match(&i.name))
             && s.labels.iter().all(|(k, v)| i.labels.get(k) == Some(v))
             && named(s.zone.as_ref(), &i.zone)

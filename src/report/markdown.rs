@@ -113,7 +113,7 @@ fn measured(out: &mut String, m: &Measurement) {
         .iter()
         .map(|v| {
             vec![
-                text(v.instance.as_str()),
+                text(v.called()),
                 text(&v.fault),
                 format!("{} ± {}", moment(v.effect_by_s), seconds(v.effect_by_s - v.effect_after_s)),
                 maybe_seconds(v.ejected_after_s),

@@ -47,6 +47,7 @@ pub struct DockerPlatform {
     places: Mutex<BTreeMap<InstanceId, usize>>,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
+    streams: Mutex<Vec<mpsc::Sender<Observation>>>,
 }
 
 impl DockerPlatform {
@@ -56,7 +57,7 @@ impl DockerPlatform {
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
         let engines = Engine::connect_all(&spec).await?;
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false) })
+        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), streams: Mutex::default() })
     }
 
     /// The engine that a container is on: where it was listed, else where it is found.
@@ -190,6 +191,9 @@ impl Platform for DockerPlatform {
     }
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
-        Ok(mpsc::channel(1).1)
+        // Nothing is watched yet; the stream stays open as long as the platform.
+        let (sender, receiver) = mpsc::channel(1);
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        Ok(receiver)
     }
 }

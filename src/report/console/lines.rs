@@ -63,13 +63,15 @@ fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
 /// An observation as a person reads it.
 pub fn observed(what: &Observed, source: &str) -> String {
     let text = match what {
-        Observed::Died { instance, how, .. } => format!("{instance} died: {how}"),
-        Observed::Ejected { balancer, instance, why } => format!("{balancer} stopped sending to {instance}: {why}"),
-        Observed::Admitted { balancer, instance } => format!("{balancer} sends to {instance}"),
-        Observed::Launched { instance, replaces: Some(old), zone, .. } => format!("{instance} launched in zone {zone} in place of {old}"),
-        Observed::Launched { instance, zone, .. } => format!("{instance} launched in zone {zone}"),
-        Observed::InService { instance, .. } => format!("{instance} is in service"),
-        Observed::OutOfService { instance, why, .. } => format!("{instance} is out of service: {why}"),
+        Observed::Died { instance, how, .. } => format!("{} died: {how}", instance.short()),
+        Observed::Ejected { balancer, instance, why } => format!("{balancer} stopped sending to {}: {why}", instance.short()),
+        Observed::Admitted { balancer, instance } => format!("{balancer} sends to {}", instance.short()),
+        Observed::Launched { instance, replaces: Some(old), zone, .. } => {
+            format!("{} launched in zone {zone} in place of {}", instance.short(), old.short())
+        }
+        Observed::Launched { instance, zone, .. } => format!("{} launched in zone {zone}", instance.short()),
+        Observed::InService { instance, .. } => format!("{} is in service", instance.short()),
+        Observed::OutOfService { instance, why, .. } => format!("{} is out of service: {why}", instance.short()),
         Observed::Capacity { service, serving, desired } => format!("{service}: {serving} of {desired} serve"),
         Observed::Note { text } => text.clone(),
     };

@@ -149,7 +149,7 @@ fn victims(m: &Measurement) -> Vec<Row> {
         .iter()
         .map(|v| {
             vec![
-                plain(visible(v.instance.as_str())),
+                plain(visible(v.called())),
                 plain(visible(&v.fault)),
                 plain(moment(v.effect_by_s)),
                 plain(seconds(v.effect_by_s - v.effect_after_s)),

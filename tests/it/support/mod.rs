@@ -1,6 +1,8 @@
 //! What several tests share.
 
 pub mod drill;
+pub mod engine;
+pub mod project;
 pub mod quiet;
 pub mod recorded;
 pub mod scripted_prober;

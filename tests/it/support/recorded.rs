@@ -303,6 +303,7 @@ impl Recorded {
         let victim = |n: u32| VictimTimes {
             act: ActId { step: 1, act: n + 1 },
             instance: self.instance("a", n).id,
+            name: None,
             service: self.name("web").into(),
             zone: self.name("a").into(),
             fault: "kill".to_owned(),
