@@ -5,6 +5,8 @@ mod balancer;
 mod cli;
 mod conformance;
 mod docker_lab;
+#[cfg(feature = "docker")]
+mod docker_wire;
 mod engine;
 mod examples;
 mod journal;

@@ -280,3 +280,26 @@ fn who_may(path: &std::path::Path) -> String {
     });
     format!("{} belongs to the group `{}`", path.display(), name.map_or_else(|| meta.gid().to_string(), str::to_owned))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_permission_names_the_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        std::fs::write(&path, "").unwrap();
+        let endpoint = Endpoint { zone: None, region: None, address: Address::Unix(path), tls: None, named_by: "DOCKER_HOST".to_owned() };
+        let says = unreachable(&endpoint, &io::Error::from(io::ErrorKind::PermissionDenied));
+        assert!(says.contains("(named by DOCKER_HOST)") && says.contains("belongs to the group `"), "{says}");
+        assert!(says.contains("join that group, run as root, or use a rootless engine"), "{says}");
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        let newer = |text: &str| parse_version(text).is_some_and(|found| found >= OLDEST);
+        assert!(newer("1.41") && newer("1.100") && newer("2.0"));
+        assert!(!newer("1.9") && !newer("1.40") && !newer("") && !newer("x.y"));
+    }
+}

@@ -54,11 +54,6 @@ impl<'e> Project<'e> {
         &self.name
     }
 
-    /// The engine it is on.
-    pub fn engine(&self) -> &'e Engine {
-        self.engine
-    }
-
     /// Makes another network of the project; every project has `default`. Returns its full name.
     pub fn network(&self, name: &str) -> String {
         let full = format!("{}_{name}", self.name);

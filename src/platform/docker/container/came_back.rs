@@ -9,7 +9,6 @@ use bollard::{
 
 use super::state;
 use crate::{
-    clock,
     model::{act::Prepared, instance::Instance},
     platform::{
         PlatformError, Reverted,
@@ -66,7 +65,7 @@ pub async fn bring_back(engine: &Engine, prepared: &Prepared, owed: &Owed, ran: 
 /// # Errors
 /// When it ends again, or is not there in time.
 pub async fn wait(engine: &Engine, id: &str, name: &str, healthy: bool) -> Result<ContainerInspectResponse, PlatformError> {
-    let begun = clock::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let now = engine.inspect(id).await?;
         if state::running(&now) && (!healthy || state::healthy(&now)) {
@@ -77,7 +76,7 @@ pub async fn wait(engine: &Engine, id: &str, name: &str, healthy: bool) -> Resul
         }
         let check = now.config.as_ref().and_then(|config| config.healthcheck.as_ref());
         let limit = BACK_WITHIN + check.map_or(Duration::ZERO, allowance);
-        if clock::now().since(begun) > limit {
+        if begun.elapsed() > limit {
             let health = state::health(&now).map(|health| format!(", its health check says {health}")).unwrap_or_default();
             return Err(PlatformError::Failed(format!("{name} is not back after {limit:?}: it is {}{health}", state::says(&now))));
         }

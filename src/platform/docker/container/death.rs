@@ -52,7 +52,7 @@ pub async fn seen(on: On<'_>, prepared: &Prepared, mut effect: Effect, and_back:
     let life = Owed::read(&prepared.undo).ok().map(|owed| owed.before);
     let life = life.as_ref().and_then(Before::started_at);
     let answered = effect.status.happened();
-    let deadline = clock::now().plus(SEEN_WITHIN);
+    let deadline = tokio::time::Instant::now() + SEEN_WITHIN;
     let unknown = |why: String| EffectStatus::Unknown { why };
     loop {
         let not_yet = match on.inspect().await {
@@ -82,7 +82,7 @@ pub async fn seen(on: On<'_>, prepared: &Prepared, mut effect: Effect, and_back:
             }
             Err(trouble) => format!("whether {name} ended could not be seen: {trouble}"),
         };
-        if clock::now() > deadline {
+        if tokio::time::Instant::now() > deadline {
             let first = effect.status.why().map(|why| format!("{why}; ")).unwrap_or_default();
             effect.status = unknown(format!("{first}{not_yet}"));
             effect.took_effect = None;

@@ -1,0 +1,268 @@
+//! Deeds on an engine that answers as told: what the call says is not what is believed.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use firedrill::{
+    model::{
+        act::{Act, Effect, EffectStatus, Prepared, Target},
+        environment::{DockerHost, DockerSpec},
+        fault::Fault,
+        ids::ActId,
+        undo::Undo,
+    },
+    platform::{Platform, PlatformError, Reverted, docker::DockerPlatform},
+};
+use serde_json::{Value, json};
+
+use super::{
+    fake_engine::{FakeEngine, Reply},
+    inventories::id,
+};
+
+type Change = fn(&mut World);
+
+/// One container, as the engine tells of it.
+#[derive(Clone)]
+struct World {
+    started_at: String,
+    finished_at: String,
+    running: bool,
+    labels: Value,
+    auto_remove: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            started_at: "2026-01-01T00:00:00.5Z".to_owned(),
+            finished_at: "0001-01-01T00:00:00Z".to_owned(),
+            running: true,
+            labels: json!({}),
+            auto_remove: false,
+        }
+    }
+
+    fn inspected(&self) -> Reply {
+        Reply::Json(
+            200,
+            json!({
+                "Id": id(1), "Name": "/web", "Config": { "Labels": self.labels }, "HostConfig": { "AutoRemove": self.auto_remove },
+                "State": {
+                    "Status": if self.running { "running" } else { "exited" }, "Running": self.running, "Paused": false,
+                    "Restarting": false, "ExitCode": 137, "StartedAt": self.started_at, "FinishedAt": self.finished_at,
+                },
+            }),
+        )
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::from_nanosecond(firedrill::clock::wall().0.into()).unwrap().to_string()
+}
+
+/// An engine with one container; `act` decides on what changes it.
+fn engine(mut world: World, mut act: impl FnMut(&str, &mut World) -> Option<Reply> + Send + 'static) -> FakeEngine {
+    FakeEngine::start("e", move |line| {
+        if let Some(reply) = act(line, &mut world) {
+            return Some(reply);
+        }
+        if line.starts_with("GET /containers/json") {
+            let listed = json!({ "Id": id(1), "Names": ["/web"], "Image": "web", "ImageID": "i", "State": "running", "Status": "Up", "Labels": world.labels });
+            return Some(Reply::Json(200, json!([listed])));
+        }
+        line.starts_with(&format!("GET /containers/{}/json", id(1))).then(|| world.inspected())
+    })
+}
+
+struct Drill {
+    platform: DockerPlatform,
+    prepared: Prepared,
+}
+
+impl Drill {
+    async fn of(engine: &FakeEngine, fault: Fault, opt_in: bool) -> Self {
+        let hosts = vec![DockerHost { host: Some(engine.address()), ..DockerHost::default() }];
+        let platform = DockerPlatform::connect(DockerSpec { hosts, opt_in, ..DockerSpec::default() }).await.unwrap();
+        let victim = platform.inventory().await.unwrap().instances.remove(0);
+        let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(victim)) };
+        let undo = platform.prepare(&act).await.unwrap();
+        Self { platform, prepared: Prepared { act, undo } }
+    }
+
+    async fn done(&self) -> Effect {
+        let acts = std::slice::from_ref(&self.prepared);
+        let effects = self.platform.inject(acts).await;
+        self.platform.verify(acts, effects).await.remove(0)
+    }
+}
+
+const KILL: Fault = Fault::Kill { signal: None };
+
+const OK: Reply = Reply::Text(204, "");
+
+fn killed(line: &str) -> bool {
+    line.starts_with("POST") && line.contains("/kill")
+}
+
+#[tokio::test]
+async fn a_kill_that_happened_has_the_engines_time() {
+    let engine = engine(World::new(), |line, world| {
+        if !killed(line) {
+            return None;
+        }
+        world.running = false;
+        world.finished_at = now();
+        Some(OK)
+    });
+    let effect = Drill::of(&engine, KILL, false).await.done().await;
+    assert_eq!((&effect.status, effect.source.as_str()), (&EffectStatus::Happened, "State.FinishedAt"));
+    let took = effect.took_effect.unwrap();
+    assert!(effect.requested <= took.after && took.after <= took.by, "{effect:?}");
+    assert!(engine.asked().iter().any(|line| line.ends_with("/kill?signal=SIGKILL")));
+}
+
+#[tokio::test]
+async fn a_kill_that_is_said_but_not_seen_is_unknown() {
+    let engine = engine(World::new(), |line, _| killed(line).then_some(OK));
+    let drill = Drill::of(&engine, KILL, false).await;
+    tokio::time::pause();
+    let effect = drill.done().await;
+    assert!(matches!(&effect.status, EffectStatus::Unknown { why } if why.contains("web still runs")), "{effect:?}");
+    assert_eq!(effect.took_effect, None);
+}
+
+#[tokio::test]
+async fn a_kill_without_an_answer_is_believed_when_it_is_seen() {
+    let engine = engine(World::new(), |line, world| {
+        if !killed(line) {
+            return None;
+        }
+        world.running = false;
+        world.finished_at = now();
+        Some(Reply::Gone)
+    });
+    let effect = Drill::of(&engine, KILL, false).await.done().await;
+    assert_eq!(effect.status, EffectStatus::Happened);
+    assert_eq!(effect.answered, None);
+}
+
+#[tokio::test]
+async fn a_dead_lock_is_unknown() {
+    let stuck = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&stuck);
+    let engine = engine(World::new(), move |line, _| {
+        if killed(line) {
+            hangs.store(true, Ordering::Relaxed);
+        }
+        let silent = hangs.load(Ordering::Relaxed) && !line.starts_with("GET /containers/json");
+        silent.then_some(Reply::Silence)
+    });
+    let drill = Drill::of(&engine, KILL, false).await;
+    tokio::time::pause();
+    let effect = drill.done().await;
+    assert!(matches!(&effect.status, EffectStatus::Unknown { why } if why.contains("did not answer within")), "{effect:?}");
+    assert!(matches!(drill.platform.revert(&drill.prepared).await, Err(PlatformError::Timeout(_))), "and its undo does not hang");
+}
+
+#[tokio::test]
+async fn what_the_engine_says_no_to() {
+    let cases = [(409, "vanished"), (404, "vanished"), (403, "refused"), (500, "failed")];
+    for (status, word) in cases {
+        let engine = engine(World::new(), move |line, _| killed(line).then(|| Reply::Json(status, json!({ "message": "no" }))));
+        let effect = Drill::of(&engine, KILL, false).await.done().await;
+        assert_eq!(effect.status.word(), word, "{status}: {effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_life_is_not_touched() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let changes: [(Change, &str); 4] = [
+        (|w| w.started_at = "2026-02-02T00:00:00Z".to_owned(), "vanished"),
+        (|w| w.running = false, "vanished"),
+        (|w| w.labels = json!({ "firedrill.protected": "true", "firedrill.allowed": "true" }), "refused"),
+        (|w| w.labels = json!({}), "refused"),
+    ];
+    for (change, word) in changes {
+        changed.store(false, Ordering::Relaxed);
+        let flag = Arc::clone(&changed);
+        let world = World { labels: json!({ "firedrill.allowed": "true" }), ..World::new() };
+        let engine = engine(world, move |line, world| {
+            if flag.load(Ordering::Relaxed) {
+                change(world);
+            }
+            assert!(!killed(line), "it was touched");
+            None
+        });
+        let drill = Drill::of(&engine, KILL, true).await;
+        changed.store(true, Ordering::Relaxed);
+        let effect = drill.done().await;
+        assert_eq!(effect.status.word(), word, "{effect:?}");
+        assert!(!engine.asked().iter().any(|line| killed(line)));
+    }
+}
+
+#[tokio::test]
+async fn an_end_before_the_request_is_not_ours() {
+    let engine = engine(World::new(), |line, world| {
+        if !(line.starts_with("POST") && line.contains("/stop")) {
+            return None;
+        }
+        // It had ended by itself just before; the engine says that it is stopped, as asked.
+        world.running = false;
+        world.finished_at = "2026-01-01T00:00:07Z".to_owned();
+        Some(Reply::Text(304, ""))
+    });
+    let grace = std::time::Duration::from_millis(1500);
+    let effect = Drill::of(&engine, Fault::Stop { grace }, false).await.done().await;
+    assert!(matches!(&effect.status, EffectStatus::Vanished { found } if found.contains("had ended before")), "{effect:?}");
+    assert!(engine.asked().iter().any(|line| line.contains("/stop") && line.contains("t=2")), "a grace is never shortened");
+}
+
+#[tokio::test]
+async fn the_way_back() {
+    let engine = engine(World::new(), |line, world| {
+        if killed(line) {
+            world.running = false;
+            world.finished_at = now();
+            return Some(OK);
+        }
+        if line.starts_with("POST") && line.contains("/start") {
+            world.running = true;
+            world.started_at = now();
+            return Some(OK);
+        }
+        None
+    });
+    let drill = Drill::of(&engine, KILL, false).await;
+    let reverted = async || drill.platform.revert(&drill.prepared).await.unwrap();
+    assert!(matches!(reverted().await, Reverted::NothingToUndo { .. }), "nothing happened yet");
+    drill.done().await;
+    assert_eq!(reverted().await, Reverted::Restored { says: "started web again".to_owned() });
+    assert!(matches!(reverted().await, Reverted::NothingToUndo { .. }), "twice does no harm");
+    assert_eq!(engine.asked().iter().filter(|line| line.contains("/start")).count(), 1);
+
+    let other = Undo::Restore { says: "x".to_owned(), before: json!({ "edited": true }) };
+    let edited = Prepared { undo: other, ..drill.prepared.clone() };
+    assert!(matches!(drill.platform.revert(&edited).await, Err(PlatformError::Refused(_))));
+}
+
+#[tokio::test]
+async fn the_undo_finds_its_engine_or_says_so() {
+    let (here, there) = (engine(World::new(), |_, _| None), FakeEngine::start("other", |_| None));
+    let drill = Drill::of(&here, KILL, false).await;
+    let hosts = vec![DockerHost { host: Some(there.address()), ..DockerHost::default() }];
+    let wrong = DockerPlatform::connect(DockerSpec { hosts, ..DockerSpec::default() }).await.unwrap();
+    let why = wrong.revert(&drill.prepared).await.unwrap_err().to_string();
+    assert!(why.contains("it was done on the engine e, and connected is other at unix://"), "{why}");
+}
+
+#[tokio::test]
+async fn what_cannot_come_back_is_said_in_the_plan() {
+    let engine = engine(World { auto_remove: true, ..World::new() }, |_, _| None);
+    let drill = Drill::of(&engine, KILL, false).await;
+    assert!(matches!(&drill.prepared.undo, Undo::Impossible { why } if why.contains("--rm")), "{:?}", drill.prepared.undo);
+}
