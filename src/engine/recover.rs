@@ -47,9 +47,9 @@ pub async fn recover(
         let prepared = owed.prepared;
         let act = prepared.act.id;
         let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
-        ledger.write(act, ActRecord::Reverting)?;
+        ledger.write_all(vec![(act, ActRecord::Reverting)])?;
         let undone = revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await;
-        ledger.write(act, undone.record())?;
+        ledger.write_all(vec![(act, undone.record())])?;
         match undone {
             Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
             Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),

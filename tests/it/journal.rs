@@ -109,6 +109,26 @@ fn cut_anywhere_the_valid_prefix_is_used() {
 }
 
 #[test]
+fn a_batch_is_the_same_records_or_none_of_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, records) = written(dir.path());
+    let one_by_one = fs::read(&path).expect("bytes");
+    let together = dir.path().join("together.journal");
+    let mut journal = Journal::create(&together, &records[0]).expect("created");
+    journal.append_all(&story()).expect("appended");
+    assert_eq!(fs::read(&together).expect("bytes"), one_by_one, "a reader cannot tell");
+
+    // One record that is too large: those beside it are not written either, and the journal goes on.
+    let large = act(5, ActRecord::Reverted { says: "x".repeat(17 << 20) });
+    assert!(matches!(journal.append_all(&[planned(5), large, planned(6)]), Err(JournalError::Io { .. })));
+    assert_eq!(fs::read(&together).expect("bytes"), one_by_one);
+    journal.append_all(&[planned(5), planned(6)]).expect("it goes on");
+    let found = read(&together).expect("readable");
+    assert_eq!((found.records.len(), found.damage), (records.len() + 2, None));
+    journal.append_all(&[]).expect("nothing is nothing");
+}
+
+#[test]
 fn flip_any_byte_and_nothing_false_is_believed() {
     let dir = tempfile::tempdir().expect("a folder");
     let (path, records) = written(dir.path());
