@@ -4,6 +4,8 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+#[cfg(feature = "docker")]
+mod docker;
 mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_wire;
