@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    container::{kill::Kill, pause::Pause, restart::Restart, state, stop::Stop},
+    container::{kill::Kill, pause::Pause, remove::Remove, restart::Restart, state, stop::Stop},
     engine::{Engine, Trouble},
     undo::Owed,
 };
@@ -40,6 +40,8 @@ pub const CAN: &[(FaultKind, Reach)] = &[
     (FaultKind::Stop, Reach::Anywhere),
     (FaultKind::Pause, Reach::Anywhere),
     (FaultKind::Restart, Reach::Anywhere),
+    (FaultKind::Remove, Reach::Anywhere),
+    (FaultKind::SuspendReplacement, Reach::Anywhere),
     (FaultKind::ZoneOutage, Reach::Anywhere),
     (FaultKind::RegionOutage, Reach::Anywhere),
 ];
@@ -51,6 +53,7 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stop { grace } => Box::new(Stop { grace: *grace }),
         Fault::Restart { grace } => Box::new(Restart { grace: *grace }),
         Fault::Pause => Box::new(Pause),
+        Fault::Remove => Box::new(Remove),
         _ => return None,
     })
 }

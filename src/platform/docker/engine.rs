@@ -3,6 +3,8 @@
 use std::{future::Future, io, os::unix::fs::MetadataExt, time::Duration};
 
 use bollard::{ClientVersion, Docker, errors::Error, models::ContainerInspectResponse};
+use http::Method;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -89,6 +91,7 @@ pub struct Engine {
     pub endpoint: Endpoint,
     /// Its clock.
     pub clock: EngineClock,
+    wire: Wire,
     turns: Semaphore,
 }
 
@@ -126,6 +129,7 @@ impl Engine {
             zone: endpoint.zone.clone(),
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
+            wire,
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };
@@ -174,6 +178,17 @@ impl Engine {
     /// The container of this id, as it is now.
     pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
         self.call("a container's state", READ_LIMIT, self.docker.inspect_container(id, None)).await
+    }
+
+    /// The container of this id or name in the engine's own words, with all that this build has no name for.
+    pub async fn inspect_all(&self, id: &str) -> Result<Value, Trouble> {
+        let path = format!("/containers/{id}/json");
+        self.call("a container's definition", READ_LIMIT, self.wire.ask(Method::GET, &path, None)).await
+    }
+
+    /// Asks for something in the engine's own words; `what` as in [`Engine::call`].
+    pub async fn post(&self, what: &str, limit: Duration, path: &str, body: &Value) -> Result<Value, Trouble> {
+        self.call(what, limit, self.wire.ask(Method::POST, path, Some(body))).await
     }
 
     /// Makes one call, within `limit`. `what` is what the engine is asked for: "to kill web-1", "a list of containers".

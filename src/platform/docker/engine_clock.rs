@@ -43,10 +43,20 @@ impl EngineClock {
     /// When something happened that the engine's clock says happened at `told`; `None` when that is no time, or nothing is known of the
     /// clock.
     pub fn bracket(&self, told: &str) -> Option<Bracket> {
-        let told = nanoseconds(told)?;
+        self.bracket_of(nanoseconds(told)?)
+    }
+
+    /// The same, for nanoseconds since 1970 on the engine's clock.
+    pub fn bracket_of(&self, told: i128) -> Option<Bracket> {
         let offset = (*self.offset.lock().unwrap_or_else(PoisonError::into_inner))?;
         let mono = |ns: i128| Mono(u64::try_from(ns.max(0)).unwrap_or(u64::MAX));
         Some(Bracket { after: mono(told - offset.most), by: mono(told - offset.least) })
+    }
+
+    /// What the engine's clock shows at a moment, at the earliest, in nanoseconds since 1970.
+    pub fn shows(&self, at: Mono) -> Option<i64> {
+        let offset = (*self.offset.lock().unwrap_or_else(PoisonError::into_inner))?;
+        i64::try_from(i128::from(at.0) + offset.least).ok()
     }
 }
 

@@ -17,8 +17,10 @@ pub mod host_process;
 pub mod host_tool;
 pub mod inventory;
 pub mod network;
+mod observe;
 mod own;
 mod platform;
+mod replacement;
 pub mod undo;
 mod wire;
 

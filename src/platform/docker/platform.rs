@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     capabilities::capabilities,
@@ -18,7 +18,7 @@ use super::{
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     inventory::Scan,
-    own,
+    observe, own, replacement,
     undo::Owed,
 };
 use crate::{
@@ -40,14 +40,15 @@ use crate::{
 #[derive(Debug)]
 pub struct DockerPlatform {
     spec: DockerSpec,
-    engines: Vec<Engine>,
+    engines: Arc<[Engine]>,
     /// The containers that this process runs in.
     own: BTreeSet<String>,
     /// Which engine each container was last seen on, by its place.
     places: Mutex<BTreeMap<InstanceId, usize>>,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
-    streams: Mutex<Vec<mpsc::Sender<Observation>>>,
+    /// What listens to the engines.
+    watches: Mutex<JoinSet<()>>,
 }
 
 impl DockerPlatform {
@@ -56,8 +57,12 @@ impl DockerPlatform {
     /// # Errors
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
-        let engines = Engine::connect_all(&spec).await?;
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), streams: Mutex::default() })
+        let engines = Engine::connect_all(&spec).await?.into();
+        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), watches: Mutex::default() })
+    }
+
+    fn scan(&self) -> Scan<'_> {
+        Scan { spec: &self.spec, engines: &self.engines, own: &self.own }
     }
 
     /// The engine that a container is on: where it was listed, else where it is found.
@@ -66,10 +71,10 @@ impl DockerPlatform {
         if let Some(engine) = place.and_then(|place| self.engines.get(place)) {
             return Ok(engine);
         }
-        if let [only] = self.engines.as_slice() {
+        if let [only] = &*self.engines {
             return Ok(only);
         }
-        for engine in &self.engines {
+        for engine in &*self.engines {
             match engine.inspect(id.as_str()).await {
                 Ok(_) => return Ok(engine),
                 Err(Trouble::Gone(_)) => {}
@@ -97,6 +102,14 @@ impl DockerPlatform {
     }
 }
 
+/// The group that an act suspends replacement for.
+fn suspended(act: &Act) -> Option<&Group> {
+    match (&act.fault, &act.target) {
+        (Fault::SuspendReplacement, Target::Group(group)) => Some(group),
+        _ => None,
+    }
+}
+
 #[async_trait]
 impl Platform for DockerPlatform {
     fn capabilities(&self) -> Capabilities {
@@ -116,7 +129,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let scan = Scan { spec: &self.spec, engines: &self.engines, own: &self.own };
+        let scan = self.scan();
         let found = scan.run().await?;
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
@@ -131,16 +144,29 @@ impl Platform for DockerPlatform {
         Ok(Inventory { scope: self.scope().await?, instances, desired: BTreeMap::new() })
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], _group: &Group) -> Vec<(Fault, Target)> {
+    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
-            // A kill through the engine counts as a stop by hand, so that no restart policy refills the zone.
-            Fault::ZoneOutage | Fault::RegionOutage => each(&Fault::Kill { signal: None }),
+            Fault::ZoneOutage | Fault::RegionOutage => {
+                // A kill through the engine counts as a stop by hand, after which no policy acts until the engine itself is started
+                // anew; and what the zone does not lose to the kill, it may not get back either.
+                let places = replacement::places(victims, group, matches!(fault, Fault::RegionOutage));
+                let mut acts: Vec<(Fault, Target)> = places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
+                let mut kills: Vec<(Fault, Target)> = each(&Fault::Kill { signal: None });
+                acts.append(&mut kills);
+                acts
+            }
+            Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
             _ => each(fault),
         }
     }
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        if let Some(group) = suspended(act) {
+            let all = self.scan().run().await?;
+            let members: Vec<(Instance, usize)> = all.into_iter().filter(|(found, _)| replacement::belongs(found, group)).collect();
+            return replacement::prepare(&self.engines, &members, group).await;
+        }
         let (deed, on) = self.resolve(act).await?;
         let now = on.inspect().await?;
         deed.prepare(on, &now).await
@@ -149,11 +175,15 @@ impl Platform for DockerPlatform {
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
         // Everything is looked at before anything is done: what is done then starts at once.
         let looked = clock::now();
-        let ready = join_all(acts.iter().map(|prepared| self.ready(prepared))).await;
+        let ready = join_all(acts.iter().map(|prepared| async move {
+            if suspended(&prepared.act).is_some() { None } else { Some(self.ready(prepared).await) }
+        }))
+        .await;
         join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
             match ready {
-                Ok((deed, on)) => deed.inject(on, prepared).await,
-                Err(status) => deed::effect(prepared, looked, status),
+                None => replacement::inject(&self.engines, prepared).await,
+                Some(Ok((deed, on))) => deed.inject(on, prepared).await,
+                Some(Err(status)) => deed::effect(prepared, looked, status),
             }
         }))
         .await
@@ -164,6 +194,9 @@ impl Platform for DockerPlatform {
         join_all(acts.iter().zip(effects).map(|(prepared, mut effect)| async move {
             if !matches!(effect.status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 return effect;
+            }
+            if suspended(&prepared.act).is_some() {
+                return replacement::verify(&self.engines, prepared, effect).await;
             }
             match self.resolve(&prepared.act).await {
                 Ok((deed, on)) => deed.verify(on, prepared, effect).await,
@@ -180,6 +213,9 @@ impl Platform for DockerPlatform {
         if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
         }
+        if suspended(&act.act).is_some() {
+            return replacement::revert(&self.engines, act).await;
+        }
         let owed = Owed::read(&act.undo)?;
         let deed = deed_of(&act.act.fault)
             .ok_or_else(|| PlatformError::Refused(format!("the platform docker cannot undo {}", act.act.fault.kind())))?;
@@ -191,9 +227,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
-        // Nothing is watched yet; the stream stays open as long as the platform.
-        let (sender, receiver) = mpsc::channel(1);
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        Ok(receiver)
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(observe::watch(&mut watches, &self.spec, &self.engines, &self.own))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::Engine;
+use super::{container::definition::Definition, engine::Engine};
 use crate::{
     model::{ids::InstanceId, undo::Undo},
     platform::PlatformError,
@@ -26,6 +26,13 @@ pub struct Owed {
 pub enum Before {
     /// The container ran.
     Ran(Ran),
+    /// The container ran, and an end of it deletes it: it is made again.
+    Defined {
+        /// How it ran.
+        ran: Ran,
+        /// What it was made from. Holds its environment, which may hold secrets.
+        definition: Box<Definition>,
+    },
     /// The container was not paused.
     Went {
         /// When it had been started: another start is another life, which nobody paused.
@@ -50,7 +57,7 @@ impl Before {
     /// When the container had been started, for those that hold only for that life of it.
     pub fn started_at(&self) -> Option<&str> {
         match self {
-            Self::Ran(Ran { started_at, .. }) | Self::Went { started_at, .. } => Some(started_at),
+            Self::Ran(Ran { started_at, .. }) | Self::Defined { ran: Ran { started_at, .. }, .. } | Self::Went { started_at, .. } => Some(started_at),
         }
     }
 

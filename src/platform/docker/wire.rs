@@ -9,13 +9,18 @@ use std::{
 };
 
 use bollard::{BollardRequest, Docker, errors::Error};
-use http::{HeaderValue, Response, Uri, header::HOST};
+use http::{
+    HeaderValue, Method, Request, Response, Uri,
+    header::{CONTENT_TYPE, HOST},
+};
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -34,7 +39,14 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct NotConnected(pub(super) io::Error);
 
 /// The way to one engine.
+#[derive(Clone)]
 pub(super) struct Wire(Arc<Inner>);
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Wire({})", self.0.address)
+    }
+}
 
 struct Inner {
     address: Address,
@@ -60,13 +72,35 @@ impl Wire {
     }
 
     /// The client that talks over this wire. Its own limit is never the one that counts.
-    pub(super) fn client(self) -> Result<Docker, Error> {
+    pub(super) fn client(&self) -> Result<Docker, Error> {
         const LIMIT_SECONDS: u64 = 3600;
+        let wire = Arc::clone(&self.0);
         let send = move |request: BollardRequest| {
-            let inner = Arc::clone(&self.0);
+            let inner = Arc::clone(&wire);
             async move { inner.send(request).await }
         };
         Docker::connect_with_custom_transport(send, Some("http://docker"), LIMIT_SECONDS, bollard::API_DEFAULT_VERSION)
+    }
+}
+
+impl Wire {
+    /// Asks the engine in its own newest API, answer and request as they are: what this build has no name for is kept.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        let bytes = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json")
+            .body(bollard::body_full(bytes.into()))?;
+        let answer = self.0.send(request).await?;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await?.to_bytes();
+        if !status.is_success() {
+            let text = || String::from_utf8_lossy(&bytes).into_owned();
+            let said = serde_json::from_slice::<Value>(&bytes).ok().and_then(|v| v.get("message")?.as_str().map(str::to_owned));
+            return Err(Error::DockerResponseServerError { status_code: status.as_u16(), message: said.unwrap_or_else(text) });
+        }
+        if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
 }
 

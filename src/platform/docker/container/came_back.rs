@@ -108,7 +108,10 @@ async fn gone(engine: &Engine, prepared: &Prepared, name: &str) -> Result<Revert
 }
 
 /// The running container that took the place of another: the same number of the same Compose service, or the same name.
-async fn successor(engine: &Engine, instance: &Instance) -> Result<Option<String>, PlatformError> {
+///
+/// # Errors
+/// When the engine does not say.
+pub async fn successor(engine: &Engine, instance: &Instance) -> Result<Option<String>, PlatformError> {
     if instance.labels.contains_key(SWARM_TASK) {
         return Ok(Some("another task of Swarm".to_owned()));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
 
-use super::state;
+use super::{definition::anonymous_volumes, recreate, state};
 use crate::{
     clock,
     model::{
@@ -18,7 +18,7 @@ use crate::{
             deed::On,
             engine::Trouble,
             inventory::SWARM_TASK,
-            undo::{Before, Owed, Ran},
+            undo::{Before, Owed},
         },
     },
 };
@@ -34,14 +34,28 @@ const WRITTEN_WITHIN: Duration = Duration::from_millis(150);
 ///
 /// # Errors
 /// When it does not run: there is nothing to end.
-pub fn way_back(on: On<'_>, now: &ContainerInspectResponse) -> Result<Undo, PlatformError> {
+pub async fn way_back(on: On<'_>, now: &ContainerInspectResponse) -> Result<Undo, PlatformError> {
+    way_back_from(on, now, false).await
+}
+
+/// The same; `deleted` says that the fault deletes it, as the engine itself does with one that was started with `--rm`.
+///
+/// # Errors
+/// When it does not run, or could not be made again.
+pub async fn way_back_from(on: On<'_>, now: &ContainerInspectResponse, deleted: bool) -> Result<Undo, PlatformError> {
     let name = &on.instance.name;
     state::runs(now).map_err(|why| PlatformError::Refused(format!("{name} {why}")))?;
-    if now.host_config.as_ref().and_then(|host| host.auto_remove) == Some(true) {
-        return Ok(Undo::Impossible { why: format!("{name} was started with --rm: the engine deletes it as soon as it ends") });
-    }
     if on.instance.labels.contains_key(SWARM_TASK) {
         return Ok(Undo::Nothing { why: format!("{name} is a task of Swarm, which starts another in its place") });
+    }
+    let auto = now.host_config.as_ref().and_then(|host| host.auto_remove) == Some(true);
+    if auto && anonymous_volumes(&on.engine.inspect_all(on.id()).await?) {
+        return Ok(Undo::Impossible {
+            why: format!("{name} was started with --rm: as soon as it ends, the engine deletes it and the volumes that nobody named"),
+        });
+    }
+    if auto || deleted {
+        return recreate::way_back(on, state::ran(now)).await;
     }
     Ok(Before::Ran(state::ran(now)).into_undo(on.engine, &on.instance.id, format!("start {name} again unless it runs")))
 }
@@ -132,17 +146,6 @@ fn when(told: Bracket, requested: Mono, seen: Mono) -> Death {
         return Death::Contradicts;
     }
     Death::Within(Bracket { after: told.after.minus(WRITTEN_WITHIN).max(requested), by: told.by.min(seen) })
-}
-
-/// The way back of a container that ran, from its undo data.
-///
-/// # Errors
-/// When the data is of another kind of act.
-pub fn ran(owed: &Owed) -> Result<&Ran, PlatformError> {
-    match &owed.before {
-        Before::Ran(ran) => Ok(ran),
-        Before::Went { .. } => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 pub mod came_back;
 pub mod death;
+pub mod definition;
 pub mod kill;
 pub mod pause;
+pub mod recreate;
+pub mod remove;
 pub mod restart;
 pub mod state;
 pub mod stop;

@@ -18,6 +18,12 @@ pub fn restarting(now: &ContainerInspectResponse) -> bool {
     state(now).is_some_and(|s| s.restarting == Some(true))
 }
 
+/// Whether the engine is about to delete it, or tried to.
+pub fn leaving(now: &ContainerInspectResponse) -> bool {
+    use bollard::models::ContainerStateStatusEnum as Status;
+    state(now).is_some_and(|s| s.dead == Some(true) || matches!(s.status, Some(Status::REMOVING | Status::DEAD)))
+}
+
 /// Whether it is paused.
 pub fn paused(now: &ContainerInspectResponse) -> bool {
     state(now).is_some_and(|s| s.paused == Some(true))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::{models::ContainerInspectResponse, query_parameters::StopContainerOptions};
 
-use super::{came_back, death};
+use super::{death, recreate};
 use crate::{
     clock,
     model::{
@@ -35,7 +35,7 @@ pub struct Stop {
 #[async_trait]
 impl Deed for Stop {
     async fn prepare(&self, on: On<'_>, now: &ContainerInspectResponse) -> Result<Undo, PlatformError> {
-        death::way_back(on, now)
+        death::way_back(on, now).await
     }
 
     async fn inject(&self, on: On<'_>, prepared: &Prepared) -> Effect {
@@ -51,6 +51,6 @@ impl Deed for Stop {
     }
 
     async fn revert(&self, engine: &Engine, prepared: &Prepared, owed: Owed) -> Result<Reverted, PlatformError> {
-        came_back::bring_back(engine, prepared, &owed, death::ran(&owed)?).await
+        recreate::revert(engine, prepared, &owed).await
     }
 }
