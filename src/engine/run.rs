@@ -100,6 +100,7 @@ struct Ready {
 }
 
 async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitter: &mut Emitter) -> Result<Ready, String> {
+    platform.begin(&request.run);
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
     let store = request.store.clone();
     let lock = take_lock(request, &scope)?;
@@ -191,6 +192,14 @@ async fn recover_predecessors(
         };
         let text = format!("run {run} had been interrupted; it was recovered first ({undone} undone)");
         emitter.emit(clock.now(), EventKind::Warning { text });
+    }
+    let orphans = recover::recover_orphans(platform, clock).await;
+    let orphans = orphans.map_err(|error| format!("it cannot be told what earlier runs left behind: {error}"))?;
+    if let Some(first) = orphans.stuck.first() {
+        return Err(format!("what an earlier run left behind cannot be undone: {} ({})", first.what, first.why));
+    }
+    for undone in orphans.restored {
+        emitter.emit(clock.now(), EventKind::Warning { text: format!("undone first: {undone}") });
     }
     Ok(())
 }

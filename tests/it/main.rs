@@ -19,6 +19,7 @@ mod local_faults;
 mod local_meeting;
 mod local_platform;
 mod local_rig;
+mod local_service;
 mod local_system;
 mod planning;
 mod probe_kinds;

@@ -49,6 +49,27 @@ fn halt_from_another_process_undoes_and_is_aborted() {
 }
 
 #[test]
+fn one_system_file_on_two_ports_is_two_systems_and_on_one_port_one() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = Rig::with(&without_replacement(), &long());
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let there =
+        format!("  there:\n    platform: {{ local: system.yaml }}\n    vars: {{ port: {other}, url: \"http://127.0.0.1:{other}\" }}\n");
+    let file = std::fs::read_to_string(rig.path("firedrill.yaml")).unwrap() + &there;
+    rig.write("firedrill.yaml", &file);
+    let first = rig.start(["run", "experiment.yaml", "--env", "here"]);
+    first.wait_for("happened");
+    rig.firedrill(["run", "experiment.yaml", "--env", "here"]).code(3).says("another drill is at work there");
+    let second = rig.start(["run", "experiment.yaml", "--env", "there"]);
+    second.wait_for("happened");
+    for run in [first, second] {
+        run.signal(Signal::INT);
+        run.end().code(4).says("ABORTED");
+    }
+    rig.nothing_runs();
+}
+
+#[test]
 fn ctrl_c_before_the_fault_touches_nothing() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(SYSTEM, &EXPERIMENT.replace("baseline: 1s", "baseline: 60s"));

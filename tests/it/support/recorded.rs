@@ -326,6 +326,7 @@ impl Recorded {
             victims: vec![victim(1), victim(2)],
             recovered_after_s: Some(5.0),
             capacity_back_after_s: Some(17.1),
+            capacity_lost: true,
             death_spread_s: BTreeMap::from([(self.name("a").into(), 0.0001)]),
             trust: if self.untrusted {
                 Trust {
