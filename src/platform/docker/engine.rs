@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::{
     endpoint::{Address, Endpoint, Surroundings, endpoints},
     engine_clock::EngineClock,
+    exec::memory::Memory,
     wire::{NotConnected, Wire},
 };
 use crate::{
@@ -92,6 +93,8 @@ pub struct Engine {
     /// Its clock.
     pub clock: EngineClock,
     wire: Wire,
+    /// The commands that were run in its containers from here.
+    pub commands: Memory,
     turns: Semaphore,
 }
 
@@ -130,6 +133,7 @@ impl Engine {
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
             wire,
+            commands: Memory::default(),
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };

@@ -17,6 +17,7 @@ use super::{
     deed::{self, Deed, Guard, On, deed_of},
     endpoint::Endpoint,
     engine::{Engine, Trouble},
+    exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
     undo::Owed,
@@ -169,7 +170,9 @@ impl Platform for DockerPlatform {
         }
         let (deed, on) = self.resolve(act).await?;
         let now = on.inspect().await?;
-        deed.prepare(on, &now).await
+        let undo = deed.prepare(on, &now).await?;
+        on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
+        Ok(undo)
     }
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
