@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    journal::{ActRecord, Journal, JournalError, Record, Store},
+    journal::{ActRecord, Journal, JournalError, Record, Store, sealed},
     model::{
         act::{Effect, Prepared},
         ids::ActId,
@@ -32,8 +32,21 @@ impl Ledger {
 
     /// Acts that are done next, with one wait for the disk. When this fails, none of them may be done.
     pub(crate) fn armed(&mut self, acts: &[Prepared]) -> Result<(), JournalError> {
+        for prepared in acts {
+            if let Some(secret) = prepared.undo.secret() {
+                let path = self.journal.path();
+                sealed::keep(path, prepared.act.id, secret).map_err(|source| JournalError::Io {
+                    doing: "keep the secret part of an undo beside",
+                    path: path.to_owned(),
+                    source,
+                })?;
+            }
+        }
         let mut records = self.unknown(acts);
-        records.extend(acts.iter().map(|prepared| (prepared.act.id, ActRecord::Armed { undo: prepared.undo.clone() })));
+        records.extend(acts.iter().map(|prepared| {
+            let sealed = prepared.undo.secret().is_some();
+            (prepared.act.id, ActRecord::Armed { undo: prepared.undo.clone(), sealed })
+        }));
         self.write_all(records)
     }
 
@@ -62,6 +75,7 @@ impl Ledger {
         if records.is_empty() {
             return Ok(());
         }
+        let mut done = Vec::new();
         for (act, what) in &records {
             match what {
                 ActRecord::Armed { .. } => {
@@ -69,17 +83,29 @@ impl Ledger {
                 }
                 ActRecord::Reverted { .. } | ActRecord::NothingToUndo { .. } => {
                     self.owed.remove(act);
+                    done.push(*act);
                 }
                 _ => {}
             }
         }
         let records: Vec<Record> = records.into_iter().map(|(act, what)| Record::Act { act, what }).collect();
-        self.journal.append_all(&records)
+        self.journal.append_all(&records)?;
+        for act in done {
+            // What stays of it goes when the journal is closed.
+            let _ = sealed::forget(self.journal.path(), act);
+        }
+        Ok(())
     }
 
     /// Nothing is owed any more: the journal is put away.
     pub(crate) fn close(mut self, store: &Store) -> Result<(), JournalError> {
         self.journal.append(&Record::Closed)?;
+        let path = self.journal.path();
+        sealed::forget_all(path).map_err(|source| JournalError::Io {
+            doing: "delete the secret parts of undos beside",
+            path: path.to_owned(),
+            source,
+        })?;
         store.finish(self.journal)
     }
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    journal::{ActRecord, Journal, JournalError, Store, replay},
-    model::{ids::RunId, outcome::Residue},
+    journal::{ActRecord, Journal, JournalError, Store, replay, sealed},
+    model::{act::Prepared, ids::RunId, outcome::Residue, undo::Undo},
     platform::{Platform, PlatformError},
 };
 
@@ -59,11 +59,14 @@ pub async fn recover(
     let mut ledger = Ledger::new(journal);
     let mut recovered = Recovered { damage: read.damage, ..Recovered::default() };
     for owed in replayed.owed {
-        let prepared = owed.prepared;
+        let mut prepared = owed.prepared;
         let act = prepared.act.id;
         let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
         ledger.write_all(vec![(act, ActRecord::Reverting)])?;
-        let undone = revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await;
+        let undone = match unseal(path, &mut prepared, owed.sealed) {
+            Ok(()) => revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await,
+            Err(why) => Undone::Stuck(why),
+        };
         ledger.write_all(vec![(act, undone.record())])?;
         match undone {
             Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
@@ -78,6 +81,15 @@ pub async fn recover(
         ledger.close(store)?;
     }
     Ok((run, recovered))
+}
+
+/// Puts the secret part back into an undo that has one.
+fn unseal(journal: &std::path::Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
+    if let (true, Undo::Restore { secret, .. }) = (sealed, &mut prepared.undo) {
+        let kept = sealed::open(journal, prepared.act.id);
+        *secret = Some(kept.map_err(|error| format!("the secret part of its undo, kept beside the journal, cannot be read: {error}"))?);
+    }
+    Ok(())
 }
 
 /// Undoes what the platform shows as done by runs that no journal knows, the last first. The caller holds the lock of the platform's

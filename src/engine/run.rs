@@ -263,11 +263,12 @@ async fn guarded(script: &mut Script<'_>) -> Ended {
     if let Ok(ended) = AssertUnwindSafe(script.play()).catch_unwind().await {
         ended
     } else {
-        script.undo_all().await;
-        // A defect in the middle of an undo: what that undo still owed is named, and keeps the journal open.
-        for act in script.journal.owed() {
-            let why = "its undo was interrupted by a defect of firedrill".to_owned();
-            script.tell(EventKind::Stuck { act: *act, why, command: script.recover_with.clone() });
+        // The same defect may wait in the undo. Whatever that still owes is named, and keeps the journal open.
+        if AssertUnwindSafe(script.undo_all()).catch_unwind().await.is_err() {
+            for act in script.journal.owed() {
+                let why = "its undo was interrupted by a defect of firedrill".to_owned();
+                script.tell(EventKind::Stuck { act: *act, why, command: script.recover_with.clone() });
+            }
         }
         Ended::Broke { why: "a defect of firedrill stopped the run (it panicked); what was done is undone".to_owned() }
     }

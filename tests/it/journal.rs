@@ -37,13 +37,13 @@ fn act(n: u32, what: ActRecord) -> Record {
 }
 
 fn planned(n: u32) -> Record {
-    let undo = Undo::Restore { says: "x".into(), before: serde_json::json!({ "planned": n, "big": u64::MAX }) };
+    let undo = Undo::restore("x", serde_json::json!({ "planned": n, "big": u64::MAX }));
     let id = ActId { step: 1, act: n };
     act(n, ActRecord::Planned { prepared: Box::new(Prepared { act: Act { id, fault: Fault::Pause, target: Target::Command }, undo }) })
 }
 
 fn armed(n: u32) -> Record {
-    act(n, ActRecord::Armed { undo: Undo::Restore { says: "y".into(), before: serde_json::json!({ "armed": n }) } })
+    act(n, ActRecord::Armed { undo: Undo::restore("y", serde_json::json!({ "armed": n })), sealed: false })
 }
 
 fn story() -> Vec<Record> {

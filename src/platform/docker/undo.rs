@@ -140,7 +140,7 @@ impl Before {
     pub fn into_undo(self, engine: &Engine, container: &InstanceId, says: String) -> Undo {
         let owed = Owed { engine: engine.id.clone(), container: container.clone(), before: self };
         match serde_json::to_value(owed) {
-            Ok(before) => Undo::Restore { says, before },
+            Ok(before) => Undo::restore(says, before),
             Err(e) => Undo::Impossible { why: format!("the state before cannot be written down: {e}") },
         }
     }

@@ -142,3 +142,21 @@ fn the_next_run_finishes_the_undo_of_the_last() {
     up.signal(Signal::TERM);
     up.end().code(0);
 }
+
+#[test]
+fn a_system_that_is_lost_under_the_run_ends_it_with_an_error() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = Rig::with(&without_replacement(), &long());
+    let up = rig.up();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    up.signal(Signal::KILL);
+    // At once, not when the hold of a minute ends; and it is no verdict about the system.
+    run.end().code(5).says("ERROR").says("the system under the run is gone").says("nothing to undo for 1.1");
+    let fault: Vec<_> = rig.result()["measurement"]["phases"].as_array().unwrap().clone();
+    let last = fault.last().unwrap();
+    assert!(last["phase"] == "fault" && last["to_s"].as_f64().unwrap() - last["from_s"].as_f64().unwrap() < 30.0, "{last}");
+    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    drop(up);
+    rig.nothing_runs();
+}

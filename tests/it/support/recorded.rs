@@ -91,7 +91,7 @@ impl Recorded {
     }
 
     fn acts(&self) -> Vec<Prepared> {
-        let restore = |says: &str| Undo::Restore { says: self.name(says), before: serde_json::json!({ "wanted": 2 }) };
+        let restore = |says: &str| Undo::restore(self.name(says), serde_json::json!({ "wanted": 2 }));
         let group = Group { services: vec![self.name("web").into()], zone: Some(self.name("a").into()), region: None };
         let mut acts = vec![Prepared {
             act: Act { id: ActId { step: 1, act: 1 }, fault: Fault::SuspendReplacement, target: Target::Group(group) },
