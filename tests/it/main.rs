@@ -9,7 +9,6 @@ mod docker;
 mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_wire;
-mod docker_lab;
 mod engine;
 mod examples;
 mod journal;
