@@ -5,6 +5,8 @@ mod balancer;
 mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
+mod docker;
+#[cfg(feature = "docker")]
 mod docker_deeds;
 mod docker_lab;
 #[cfg(feature = "docker")]
