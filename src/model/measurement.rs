@@ -17,7 +17,7 @@ use super::{
 /// All numbers of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
-    /// Zero of all times, on the monotonic clock.
+    /// Zero of all times, on the monotonic clock: when the first request was due.
     pub origin: Mono,
     /// When each phase began and ended.
     pub phases: Vec<PhaseSpan>,

@@ -121,6 +121,9 @@ fn measured(out: &mut String, m: &Measurement) {
             ]
         })
         .collect();
+    if !(all.is_empty() && m.victims.is_empty()) {
+        let _ = writeln!(out, "\n{}", words::ZERO);
+    }
     table(out, &["Victim", "Fault", "Took effect", "Ejected after", "In service after"], rows);
     if !m.trust.doubts.is_empty() {
         out.push_str("\n**The measurement is not to be trusted**\n\n");

@@ -13,6 +13,9 @@ use crate::model::{
 /// The longest foreign text that a report shows.
 pub const LONGEST: usize = 300;
 
+/// What all times of a report count from, said once in each format that a person reads.
+pub const ZERO: &str = "Times are seconds since the first request was due, unless something else is said.";
+
 /// Whether a character could change how the text around it is shown.
 fn misleading(c: char) -> bool {
     c.is_control()

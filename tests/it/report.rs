@@ -198,3 +198,28 @@ fn junit_is_green_only_for_a_pass() {
         assert!(Format::Junit.render(&fold(&events)).contains("<error"), "{name} without effects");
     }
 }
+
+/// Whatever is shown while a run lasts, of a run that was cut off, and at its end counts from the first request, not from the start of
+/// the planning before it.
+#[test]
+fn every_format_counts_from_the_first_request() {
+    let events = Recorded { failing: true, ..Recorded::default() }.events();
+    let whole = fold(&events);
+    let first = events.iter().position(|event| matches!(event.kind, EventKind::PhaseStarted { .. })).unwrap();
+    assert!(whole.started.unwrap().0 < whole.origin(), "the planning lies before zero");
+    for end in first + 1..=events.len() {
+        assert_eq!(fold(&events[..end]).origin(), whole.origin(), "after {end} events");
+    }
+    let shown = console(&events, Style::plain(110));
+    for event in &events {
+        let EventKind::Tick { .. } = event.kind else { continue };
+        let at = format!("{:8.2} s  home: ", whole.seconds(event.at));
+        let on_other_clock = format!("{:8.2} s  home: ", event.at.seconds_from(whole.started.unwrap().0));
+        assert!(!shown.contains(&on_other_clock), "{on_other_clock} instead of {at}");
+    }
+    let lines = shown.lines().filter(|line| line.contains(" s  home: ")).count();
+    assert!(lines >= 5, "{shown}");
+    for text in [shown, Format::Html.render(&whole), Format::Markdown.render(&whole)] {
+        assert_eq!(text.matches(firedrill::report::words::ZERO).count(), 1, "{text}");
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
     report::{
         gate::Gate,
         record::RunRecord,
-        words::{classes, count, interval, judged, maybe_seconds, moment, percent, seconds, visible, whole},
+        words::{ZERO, classes, count, interval, judged, maybe_seconds, moment, percent, seconds, visible, whole},
     },
 };
 
@@ -29,10 +29,14 @@ pub fn render(record: &RunRecord, style: Style) -> String {
     }
     table(&mut out, style, "Conditions", &["", "condition", "phase", "measured"], conditions(record));
     if let Some(m) = &record.measurement {
+        push(&mut out, "");
+        for text in wrap(ZERO, style.width) {
+            push(&mut out, &style.paint(Tone::Dim, &text));
+        }
         table(&mut out, style, "Probes", &["probe", "phase", "requests", "failed", "availability", "95 %", "p50", "p99"], probes(m));
         table(&mut out, style, "Outages", &["probe", "from", "lasted", "±", "failed", "classes"], outages(m));
         let heads = ["victim", "fault", "effect", "±", "ejected", "replaced", "in service"];
-        table(&mut out, style, "Victims (times after the effect)", &heads, victims(m));
+        table(&mut out, style, "Victims (last three after the effect)", &heads, victims(m));
         list(&mut out, style, "Not to be trusted", &m.trust.doubts);
     }
     let not_happened: Vec<String> = record

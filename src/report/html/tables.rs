@@ -199,7 +199,7 @@ pub fn victims(record: &RunRecord) -> Markup {
     html! {
         section {
             h2 { "Victims" }
-            p.sub { "Times in the last three columns count from the effect." }
+            p.sub { "The last three columns count from the effect." }
             div.scroll { table {
                 thead { tr { th { "Victim" } th { "Fault" } th { "Zone" } th { "Status" } th.num { "Requested" } th.num { "Took effect" } th.num { "Ejected" } th.num { "Replaced" } th.num { "In service" } } }
                 tbody {

@@ -15,7 +15,7 @@ use crate::{
     report::{
         console::style::cut,
         record::RunRecord,
-        words::{moment, visible},
+        words::{ZERO, moment, visible},
     },
 };
 
@@ -41,7 +41,7 @@ pub fn render(record: &RunRecord) -> Markup {
     html! {
         section {
             h2 { "Timeline" }
-            p.sub { "Seconds since the first request. Point at anything for its numbers." }
+            p.sub { (ZERO) " Point at anything for its numbers." }
             div.scroll tabindex="0" role="group" aria-label="Timeline, scrolls sideways" {
                 svg.timeline viewBox={ "0 0 " (WIDTH) " " (n(bottom + 30.0)) } role="img" aria-label="Timeline of the run" {
                     defs {

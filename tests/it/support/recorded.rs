@@ -32,7 +32,7 @@ const END: f64 = 40.0;
 const BUCKET: f64 = 0.2;
 
 fn at(s: f64) -> Mono {
-    Mono(START + (s * 1e9).round() as u64)
+    Mono(START.saturating_add_signed((s * 1e9).round() as i64))
 }
 
 /// What is different from the passing run.
