@@ -4,12 +4,13 @@ use maud::{Markup, html};
 
 use crate::{
     model::{
-        measurement::{GroupBy, JudgedResult, Stats},
+        ids::Service,
+        measurement::{GroupBy, JudgedResult, Measurement, Stats},
         steady_state::Phase,
     },
     report::{
         record::RunRecord,
-        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible, whole},
+        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
     },
 };
 
@@ -225,6 +226,29 @@ pub fn victims(record: &RunRecord) -> Markup {
                             td.num { (maybe_seconds(v.and_then(|v| v.ejected_after_s.or(v.last_seen_after_s)))) }
                             td.num { (maybe_seconds(v.and_then(|v| v.replaced_after_s))) }
                             td.num { (maybe_seconds(v.and_then(|v| v.in_service_after_s))) }
+                        }
+                    }
+                }
+            } }
+            @if let Some(m) = &record.measurement { (capacity(m)) }
+        }
+    }
+}
+
+/// What each step did to capacity.
+fn capacity(m: &Measurement) -> Markup {
+    html! {
+        @if !m.capacity_by_step.is_empty() {
+            h3 { "Capacity, by step" }
+            div.scroll { table {
+                thead { tr { th { "Step" } th { "Took instances of" } th.num { "First effect" } th { "Capacity, from that effect" } } }
+                tbody {
+                    @for c in &m.capacity_by_step {
+                        tr {
+                            th scope="row" { "step " (c.step) }
+                            td { (visible(&c.services.iter().map(Service::as_str).collect::<Vec<_>>().join(", "))) }
+                            td.num { (moment(c.effect_s)) }
+                            td { (step_capacity(c)) }
                         }
                     }
                 }
