@@ -223,3 +223,56 @@ fn every_format_counts_from_the_first_request() {
         assert_eq!(text.matches(firedrill::report::words::ZERO).count(), 1, "{text}");
     }
 }
+
+/// What a browser, a keyboard and a screen reader need: no attribute twice (the second is dropped), heads with a scope, every place that
+/// scrolls can be reached, every picture says what it shows.
+#[test]
+fn the_html_is_sound_and_can_be_read_without_seeing_it() {
+    let html = Format::Html.render(&fold(&Recorded { failing: true, ..Recorded::default() }.events()));
+    let (_, body) = html.split_once("<body>").unwrap();
+    let tags = regex_lite::Regex::new("<([a-z0-9]+)((?: [a-zA-Z-]+(?:=\"[^\"]*\")?)*)>").unwrap();
+    let attributes = regex_lite::Regex::new(" ([a-zA-Z-]+)(?:=\"[^\"]*\")?").unwrap();
+    let mut seen = std::collections::BTreeMap::<&str, u32>::new();
+    for tag in tags.captures_iter(body) {
+        let names: Vec<&str> = attributes.captures_iter(tag.get(2).unwrap().as_str()).map(|a| a.get(1).unwrap().as_str()).collect();
+        let once: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(once.len(), names.len(), "{}", &tag[0]);
+        match tag.get(1).unwrap().as_str() {
+            name @ "th" => {
+                *seen.entry(name).or_default() += 1;
+                assert!(names.contains(&"scope"), "{}", &tag[0]);
+            }
+            name @ "svg" => {
+                *seen.entry(name).or_default() += 1;
+                assert!(names.contains(&"aria-label") || names.contains(&"aria-hidden"), "{}", &tag[0]);
+            }
+            _ if tag[0].contains("class=\"scroll\"") => {
+                *seen.entry("scroll").or_default() += 1;
+                assert!(["tabindex", "role", "aria-label"].iter().all(|name| names.contains(name)), "{}", &tag[0]);
+            }
+            _ => {}
+        }
+    }
+    assert!(seen["th"] > 50 && seen["svg"] > 6 && seen["scroll"] >= 7, "{seen:?}");
+    assert!(body.contains("aria-label=\"Timeline of the run: warm-up from 0.00 s to 2.00 s, baseline from 2.00 s"), "{body}");
+}
+
+#[test]
+fn each_end_of_capacity_has_its_own_words() {
+    let html = |lost, back, watched| {
+        let mut events = Recorded::default().events();
+        for event in &mut events {
+            if let EventKind::Measured { measurement } = &mut event.kind {
+                (measurement.capacity_lost, measurement.capacity_back_after_s, measurement.watched_after_effect_s) = (lost, back, watched);
+            }
+        }
+        let text = Format::Html.render(&fold(&events));
+        let (_, card) = text.split_once("<p class=\"label\">Capacity").unwrap();
+        card.split_once("</div>").unwrap().0.to_owned()
+    };
+    let says = |card: String, words: [&str; 2]| assert!(words.iter().all(|word| card.contains(word)), "{card}");
+    says(html(true, Some(6.2), Some(9.0)), [" back after</p>", ">6.2 s<"]);
+    says(html(true, None, Some(9.0)), [">not back<", "within 9 s of the first effect, when the run ended"]);
+    says(html(false, None, Some(9.0)), [">not lost<", "no service was seen with less than it wants"]);
+    says(html(false, None, None), [">–<", "no fault took effect"]);
+}

@@ -92,6 +92,7 @@ fn cards(m: &Measurement) -> Vec<Card> {
 /// Of all steps together; the table of victims has each step.
 fn capacity(m: &Measurement) -> Card {
     let (label, value, note) = match (m.capacity_back_after_s, m.capacity_lost) {
+        _ if m.watched_after_effect_s.is_none() => ("Capacity", "–".to_owned(), "no fault took effect".to_owned()),
         (Some(after), _) => ("Capacity back after", seconds(after), "from the first effect, over all steps".to_owned()),
         (None, false) => ("Capacity", "not lost".to_owned(), "no service was seen with less than it wants".to_owned()),
         (None, true) => {
