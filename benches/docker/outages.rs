@@ -17,7 +17,14 @@ struct Known {
     why: &'static str,
 }
 
-const fn known(name: &'static str, mode: &'static str, settings: &'static str, fault: &'static str, share: f64, why: &'static str) -> Known {
+const fn known(
+    name: &'static str,
+    mode: &'static str,
+    settings: &'static str,
+    fault: &'static str,
+    share: f64,
+    why: &'static str,
+) -> Known {
     let case = Case { name, backends: 2, mode, settings, server: "", fault, connections: "new", rate: RATE, hold: "4s" };
     Known { case, share, why }
 }
@@ -62,7 +69,10 @@ fn report(known: &Known, found: &Agreement) {
     let expected = known.share * away * f64::from(RATE);
     let failed = found.failed.len() as f64;
     let off = 100.0 * (failed - expected).abs() / found.sent as f64;
-    println!("  {:<32} {failed:>5} failed of {}; by arithmetic {expected:.0} ({}), off by {off:.2} % of all (bar 1 %)", known.case.name, found.sent, known.why);
+    println!(
+        "  {:<32} {failed:>5} failed of {}; by arithmetic {expected:.0} ({}), off by {off:.2} % of all (bar 1 %)",
+        known.case.name, found.sent, known.why
+    );
     if known.case.mode == "http" && known.share < 1.0 {
         let ours: BTreeSet<u32> = found.failed.keys().copied().collect();
         let theirs = found.logged_failures();

@@ -55,7 +55,10 @@ pub async fn as_this_machine_can(capabilities: &mut Capabilities, asked: impl In
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::environment::DockerSpec, platform::docker::endpoint::{Surroundings, endpoints}};
+    use crate::{
+        model::environment::DockerSpec,
+        platform::docker::endpoint::{Surroundings, endpoints},
+    };
 
     fn at(address: &str) -> Capabilities {
         let var = |name: &str| (name == "DOCKER_HOST").then(|| address.to_owned());

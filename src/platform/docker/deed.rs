@@ -67,7 +67,9 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Partition { mode } => Box::new(Partition { mode: *mode }),
         Fault::Limit { .. } | Fault::Slow { .. } | Fault::Loss { .. } => Box::new(Shape { fault: fault.clone() }),
         Fault::Run { command, undo, timeout } => Box::new(Run { command: command.clone(), undo: undo.clone(), timeout: *timeout }),
-        Fault::Stress { cpu, memory, disk } => Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) }),
+        Fault::Stress { cpu, memory, disk } => {
+            Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
+        }
         _ => return None,
     })
 }

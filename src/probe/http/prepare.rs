@@ -65,8 +65,12 @@ impl PreparedHttp {
         };
         let served_by = spec.served_by.as_ref();
         let number_header = header(spec.number_header.as_ref())?;
-        if let Some(name) = number_header.as_ref().filter(|name| request.headers().contains_key(*name) || [CONNECTION, TRANSFER_ENCODING, http::header::CONTENT_LENGTH].contains(*name)) {
-            return Err(format!("`number-header`: the header `{name}` carries something else; take one of your own, like `x-request-number`"));
+        if let Some(name) = number_header.as_ref().filter(|name| {
+            request.headers().contains_key(*name) || [CONNECTION, TRANSFER_ENCODING, http::header::CONTENT_LENGTH].contains(*name)
+        }) {
+            return Err(format!(
+                "`number-header`: the header `{name}` carries something else; take one of your own, like `x-request-number`"
+            ));
         }
         let probe = HttpKindParts {
             request,

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
-use firedrill::{
-    model::{
-        sample::{SAMPLE_BYTES, Sample, SampleOutcome},
-        time::Mono,
-    },
+use firedrill::model::{
+    sample::{SAMPLE_BYTES, Sample, SampleOutcome},
+    time::Mono,
 };
 
 use super::{
@@ -165,11 +163,7 @@ fn read(ran: Ran, log: &[(Mono, String)]) -> Agreement {
     }
     let lines = log.iter().filter_map(|(_, line)| {
         let mut words = line.strip_prefix("request ")?.split_whitespace();
-        Some(Line {
-            number: words.next()?.parse().ok(),
-            status: words.next()?.parse().ok()?,
-            ended: words.nth(1)?.to_owned(),
-        })
+        Some(Line { number: words.next()?.parse().ok(), status: words.next()?.parse().ok()?, ended: words.nth(1)?.to_owned() })
     });
     let down = log.iter().find(|(_, line)| line.contains(" is DOWN")).map(|(at, _)| *at);
     let ejected_later_s = down.and_then(|down| {

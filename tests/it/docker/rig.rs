@@ -112,7 +112,9 @@ impl Ran {
     /// The conditions that did not hold, with their phase: `home p99 <= 600 ms in fault`.
     pub fn broken(&self) -> Vec<String> {
         let judged = self.result["judged"].as_array().unwrap().iter().filter(|judged| judged["result"] == "broken");
-        judged.map(|judged| format!("{} in {}", judged["condition"].as_str().unwrap(), judged["phase"].as_str().unwrap_or("the run"))).collect()
+        judged
+            .map(|judged| format!("{} in {}", judged["condition"].as_str().unwrap(), judged["phase"].as_str().unwrap_or("the run")))
+            .collect()
     }
 
     /// The numbers of the only probe in the fault phase.

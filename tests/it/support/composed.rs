@@ -44,7 +44,12 @@ impl<'e> Composed<'e> {
         let words = lab(&[OsStr::new("compose")]);
         let mut words = words.split_whitespace();
         let mut command = self.engine.command(words.next().unwrap());
-        command.args(words).args(self.files.iter().flat_map(|file| [OsStr::new("--file"), file.as_os_str()])).arg("--project-name").arg(&self.name).args(arguments);
+        command
+            .args(words)
+            .args(self.files.iter().flat_map(|file| [OsStr::new("--file"), file.as_os_str()]))
+            .arg("--project-name")
+            .arg(&self.name)
+            .args(arguments);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -99,7 +99,12 @@ mod tests {
 
     fn container(policy: RestartPolicyNameEnum, running: bool, restarting: bool) -> ContainerInspectResponse {
         ContainerInspectResponse {
-            state: Some(ContainerState { running: Some(running), restarting: Some(restarting), exit_code: Some(137), ..ContainerState::default() }),
+            state: Some(ContainerState {
+                running: Some(running),
+                restarting: Some(restarting),
+                exit_code: Some(137),
+                ..ContainerState::default()
+            }),
             host_config: Some(HostConfig {
                 restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
                 ..HostConfig::default()

@@ -29,8 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub async fn way_back(on: On<'_>, ran: Ran) -> Result<Undo, PlatformError> {
     let name = &on.instance.name;
     let told = on.engine.inspect_all(on.id()).await?;
-    let definition =
-        Definition::read(&told).map_err(|why| PlatformError::Refused(format!("{name} could not be made again: {why}")))?;
+    let definition = Definition::read(&told).map_err(|why| PlatformError::Refused(format!("{name} could not be made again: {why}")))?;
     let image = on.engine.docker.inspect_image(&definition.image);
     match on.engine.call(&format!("the image of {name}"), READ_LIMIT, image).await {
         Ok(_) => {}

@@ -107,7 +107,10 @@ impl Deed for Run {
         // A start gives a container new processes, but leaves its files: the undo command runs in a later life, too.
         if !state::running(&now) {
             let life = if state::started_at(&now) == life.started_at { "" } else { " after another start" };
-            return Err(PlatformError::Failed(format!("{name} does not run{life}: it is {}, and no command can run in it", state::says(&now))));
+            return Err(PlatformError::Failed(format!(
+                "{name} does not run{life}: it is {}, and no command can run in it",
+                state::says(&now)
+            )));
         }
         let command = Command { container: id, words: undo, env: &[], limit: UNDO_LIMIT };
         let ended = command.run(engine).await?;

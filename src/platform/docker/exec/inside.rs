@@ -128,7 +128,9 @@ impl Command<'_> {
     }
 
     async fn look(&self, engine: &Engine, id: &str) -> Result<ExecInspectResponse, Trouble> {
-        engine.call(&format!("the state of `{}` in {:.12}", self.called(), self.container), READ_LIMIT, engine.docker.inspect_exec(id)).await
+        engine
+            .call(&format!("the state of `{}` in {:.12}", self.called(), self.container), READ_LIMIT, engine.docker.inspect_exec(id))
+            .await
     }
 
     /// Ends it with all that it started. The engine has no call for that: its process is found on this machine.

@@ -86,9 +86,10 @@ async fn look(engine: &Engine, container: &str, mark: &str, what: Look) -> Resul
     let command = Command { container, words: &words, env: &[], limit: LOOK_LIMIT };
     match command.run(engine).await? {
         Ended::Exit { code: 0, output } => Ok(taken(&output)),
-        Ended::Exit { code, output } => {
-            Err(PlatformError::Failed(format!("the look at the container's processes ended with exit code {code}: {}", last_words(&output))))
-        }
+        Ended::Exit { code, output } => Err(PlatformError::Failed(format!(
+            "the look at the container's processes ended with exit code {code}: {}",
+            last_words(&output)
+        ))),
         Ended::TooLong { and } => Err(PlatformError::Failed(format!("the look at the container's processes took too long and {and}"))),
     }
 }

@@ -22,7 +22,9 @@ pub fn chain(holder: &str) -> String {
 fn rules(mode: PartitionMode, tool: &str) -> Vec<&'static str> {
     match (mode, tool) {
         (PartitionMode::Hang, _) => vec!["-j DROP"],
-        (PartitionMode::Refuse, "ip6tables") => vec!["-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp6-port-unreachable"],
+        (PartitionMode::Refuse, "ip6tables") => {
+            vec!["-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp6-port-unreachable"]
+        }
         (PartitionMode::Refuse, _) => vec!["-p tcp -j REJECT --reject-with tcp-reset", "-j REJECT --reject-with icmp-port-unreachable"],
     }
 }

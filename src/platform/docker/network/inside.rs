@@ -95,7 +95,8 @@ pub async fn nobody_else_is_hit(on: On<'_>, now: &ContainerInspectResponse) -> R
         .iter()
         .filter(|other| {
             let mode = other.host_config.as_ref().and_then(|host| host.network_mode.as_deref()).unwrap_or_default();
-            mode.strip_prefix("container:").is_some_and(|host| host == on.id() || host == name || (host.len() >= 12 && on.id().starts_with(host)))
+            mode.strip_prefix("container:")
+                .is_some_and(|host| host == on.id() || host == name || (host.len() >= 12 && on.id().starts_with(host)))
         })
         .map(|guest| name_of(guest).to_owned())
         .collect();
