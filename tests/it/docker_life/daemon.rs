@@ -29,9 +29,10 @@ fn engine_dies(flags: &[&str]) {
     assert_eq!(status.code(), Some(3), "{}", text());
     eventually("all run again", || engine.docker(&["ps", "-q", "--filter", "status=running"]).lines().count() == 3);
     let after = world(&project);
-    assert_eq!(after, before, "{}", text());
+    after.is(&before, &text());
     let (code, said) = user.says(&["recover"]);
-    assert_eq!((code, world(&project)), (Some(0), after), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    world(&project).is(&before, &said);
 }
 
 #[test]

@@ -52,7 +52,7 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     assert_eq!((all[0].inspect(POLICY).as_str(), all[2].inspect(POLICY).as_str()), ("no:0", "on-failure:3"));
     assert_eq!(saved.inspect(POLICY), "always:0", "a protected one keeps its policy");
     undone(&platform, &acts).await;
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
 }
 
 #[tokio::test]
@@ -89,5 +89,5 @@ async fn a_container_made_again_gets_its_policy_back() {
     done(&platform, &removed).await;
     undone(&platform, &removed).await;
     undone(&platform, &suspended).await;
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
 }
