@@ -4,9 +4,9 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_life;
-mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;

@@ -14,11 +14,7 @@ use bollard::{
 use futures_util::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{
-    container::state,
-    engine::Engine,
-    inventory::Scan,
-};
+use super::{container::state, engine::Engine, inventory::Scan};
 use crate::{
     clock,
     model::{
@@ -47,7 +43,12 @@ enum Heard {
 }
 
 /// Starts to watch. The tasks end with their set, or when nobody listens any more.
-pub(super) fn watch(tasks: &mut JoinSet<()>, spec: &DockerSpec, engines: &Arc<[Engine]>, own: &BTreeSet<String>) -> mpsc::Receiver<Observation> {
+pub(super) fn watch(
+    tasks: &mut JoinSet<()>,
+    spec: &DockerSpec,
+    engines: &Arc<[Engine]>,
+    own: &BTreeSet<String>,
+) -> mpsc::Receiver<Observation> {
     let (told, receiver) = mpsc::channel(QUEUE);
     let (heard, events) = mpsc::channel(QUEUE);
     for place in 0..engines.len() {
@@ -100,7 +101,9 @@ async fn listen(engines: Arc<[Engine]>, place: usize, heard: mpsc::Sender<(usize
                 seen.retain(|(told, _, _)| *told >= at);
                 since = Some(at);
             }
-            if seen.insert((at, who, event.action.clone().unwrap_or_default())) && heard.send((place, Heard::Event(Box::new(event)))).await.is_err() {
+            if seen.insert((at, who, event.action.clone().unwrap_or_default()))
+                && heard.send((place, Heard::Event(Box::new(event)))).await.is_err()
+            {
                 return;
             }
         };
@@ -171,7 +174,8 @@ impl Watcher {
     }
 
     async fn event(&mut self, engine: &Engine, event: &EventMessage) -> Result<(), Unheard> {
-        let at = event.time_nano.and_then(|ns| engine.clock.bracket_of(ns.into())).map_or_else(clock::now, |told| told.by.min(clock::now()));
+        let at =
+            event.time_nano.and_then(|ns| engine.clock.bracket_of(ns.into())).map_or_else(clock::now, |told| told.by.min(clock::now()));
         let actor = event.actor.clone().unwrap_or_default();
         let attribute = |key: &str| actor.attributes.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
         let action = event.action.clone().unwrap_or_default();
@@ -223,7 +227,8 @@ impl Watcher {
     async fn died(&mut self, engine: &Engine, id: &InstanceId, at: Mono, code: &str) -> Result<(), Unheard> {
         let now = engine.inspect(id.as_str()).await.ok();
         // The end that the event tells of, unless there was another since.
-        let finished = now.as_ref().and_then(|now| engine.clock.bracket(state::finished_at(now))).map(|told| told.by).filter(|by| *by <= at);
+        let finished =
+            now.as_ref().and_then(|now| engine.clock.bracket(state::finished_at(now))).map(|told| told.by).filter(|by| *by <= at);
         let starved = self.starved.remove(id) || now.as_ref().and_then(|now| now.state.as_ref()?.oom_killed) == Some(true);
         let how = match (starved, code.parse::<i32>()) {
             (true, _) => "killed for want of memory".to_owned(),
@@ -313,7 +318,10 @@ impl Watcher {
     /// The stream broke and goes on: what happened meanwhile is read from what is there now.
     async fn resumed(&mut self, engine: &Engine) -> Result<(), Unheard> {
         let at = clock::now();
-        let text = format!("the event stream of the engine at {} broke and goes on: what happened meanwhile may be missing", engine.endpoint.address);
+        let text = format!(
+            "the event stream of the engine at {} broke and goes on: what happened meanwhile may be missing",
+            engine.endpoint.address
+        );
         self.tell(at, Observed::Note { text }).await?;
         let before = std::mem::take(&mut self.known);
         self.look().await;
@@ -344,7 +352,8 @@ impl Watcher {
     /// Tells how many serve, of each service where that has changed.
     async fn capacity(&mut self, at: Mono) -> Result<(), Unheard> {
         let now = self.count();
-        let changed: Vec<Service> = now.keys().chain(self.serving.keys()).filter(|s| now.get(*s) != self.serving.get(*s)).cloned().collect();
+        let changed: Vec<Service> =
+            now.keys().chain(self.serving.keys()).filter(|s| now.get(*s) != self.serving.get(*s)).cloned().collect();
         let changed: BTreeSet<Service> = changed.into_iter().collect();
         for service in changed {
             let serving = now.get(&service).copied().unwrap_or(0);

@@ -175,9 +175,10 @@ impl Platform for DockerPlatform {
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
         // Everything is looked at before anything is done: what is done then starts at once.
         let looked = clock::now();
-        let ready = join_all(acts.iter().map(|prepared| async move {
-            if suspended(&prepared.act).is_some() { None } else { Some(self.ready(prepared).await) }
-        }))
+        let ready = join_all(
+            acts.iter()
+                .map(|prepared| async move { if suspended(&prepared.act).is_some() { None } else { Some(self.ready(prepared).await) } }),
+        )
         .await;
         join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
             match ready {

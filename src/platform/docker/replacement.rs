@@ -279,7 +279,9 @@ async fn back(engines: &[Engine], before: &Before) -> Result<bool, PlatformError
     }
     match engine.inspect(id).await {
         Ok(now) if Policy::of(&now) == before.policy => Ok(true),
-        Ok(now) => Err(PlatformError::Failed(format!("the restart policy of {} is {}, not {}", before.name, Policy::of(&now), before.policy))),
+        Ok(now) => {
+            Err(PlatformError::Failed(format!("the restart policy of {} is {}, not {}", before.name, Policy::of(&now), before.policy)))
+        }
         Err(Trouble::Gone(_)) => Ok(false),
         Err(trouble) => Err(trouble.into()),
     }

@@ -57,7 +57,9 @@ impl Before {
     /// When the container had been started, for those that hold only for that life of it.
     pub fn started_at(&self) -> Option<&str> {
         match self {
-            Self::Ran(Ran { started_at, .. }) | Self::Defined { ran: Ran { started_at, .. }, .. } | Self::Went { started_at, .. } => Some(started_at),
+            Self::Ran(Ran { started_at, .. }) | Self::Defined { ran: Ran { started_at, .. }, .. } | Self::Went { started_at, .. } => {
+                Some(started_at)
+            }
         }
     }
 

@@ -87,11 +87,8 @@ impl Wire {
     /// Asks the engine in its own newest API, answer and request as they are: what this build has no name for is kept.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         let bytes = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(CONTENT_TYPE, "application/json")
-            .body(bollard::body_full(bytes.into()))?;
+        let request =
+            Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json").body(bollard::body_full(bytes.into()))?;
         let answer = self.0.send(request).await?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();

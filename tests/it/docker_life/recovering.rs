@@ -23,7 +23,16 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
     let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
     let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
     let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
-    let running = || engine.docker(&["ps", "-q", "--filter", "status=running", "--filter", &format!("label=com.docker.compose.project={}", project.name())]);
+    let running = || {
+        engine.docker(&[
+            "ps",
+            "-q",
+            "--filter",
+            "status=running",
+            "--filter",
+            &format!("label=com.docker.compose.project={}", project.name()),
+        ])
+    };
     let mut waited = 0;
     // Everything in zone a is down, and one in zone b is gone.
     while running().lines().count() != 1 {
@@ -54,7 +63,8 @@ fn two_at_once_on_one_project_exclude_each_other() {
     let user = User::new(&project, "  - pause: { service: web, take: 1 }\n  - wait: 60s\n");
     let mut first = user.command(&["run", "experiment.yaml", "--yes"]);
     let mut child = first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
-    let paused = || engine.docker(&["ps", "-q", "--filter", "status=paused", "--filter", &format!("name={}", web.name.trim_end_matches("-1"))]);
+    let paused =
+        || engine.docker(&["ps", "-q", "--filter", "status=paused", "--filter", &format!("name={}", web.name.trim_end_matches("-1"))]);
     eventually("one is paused", || !paused().is_empty());
     let hit = paused();
     let (code, said) = user.says(&["run", "experiment.yaml", "--yes"]);

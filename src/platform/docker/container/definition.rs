@@ -84,10 +84,13 @@ impl Definition {
         let same = |wanted: Option<&Value>, found: Option<&Value>| filled(wanted) == filled(found);
         told.get("Image").and_then(Value::as_str) == Some(&self.image)
             && told.get("Id").and_then(Value::as_str) != Some(&self.id)
-            && config.iter().filter(|key| self.body.get(*key).is_some()).all(|key| {
-                same(self.body.get(key), told.get("Config").and_then(|config| config.get(key)))
-            })
-            && host.iter().all(|key| same(self.body.get("HostConfig").and_then(|h| h.get(key)), told.get("HostConfig").and_then(|h| h.get(key))))
+            && config
+                .iter()
+                .filter(|key| self.body.get(*key).is_some())
+                .all(|key| same(self.body.get(key), told.get("Config").and_then(|config| config.get(key))))
+            && host
+                .iter()
+                .all(|key| same(self.body.get("HostConfig").and_then(|h| h.get(key)), told.get("HostConfig").and_then(|h| h.get(key))))
     }
 }
 
@@ -101,7 +104,8 @@ impl Endpoint {
         }
         // The engine adds the container's short id to the aliases of each; the new one has an id of its own.
         let short = id.get(..12).unwrap_or(id);
-        let aliases: Vec<&Value> = told.get("Aliases").and_then(Value::as_array).into_iter().flatten().filter(|a| a.as_str() != Some(short)).collect();
+        let aliases: Vec<&Value> =
+            told.get("Aliases").and_then(Value::as_array).into_iter().flatten().filter(|a| a.as_str() != Some(short)).collect();
         if !aliases.is_empty() {
             configured.insert("Aliases".to_owned(), json!(aliases));
         }

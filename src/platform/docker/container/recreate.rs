@@ -29,8 +29,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub async fn way_back(on: On<'_>, ran: Ran) -> Result<Undo, PlatformError> {
     let name = &on.instance.name;
     let told = on.engine.inspect_all(on.id()).await?;
-    let definition =
-        Definition::read(&told).map_err(|why| PlatformError::Refused(format!("{name} could not be made again: {why}")))?;
+    let definition = Definition::read(&told).map_err(|why| PlatformError::Refused(format!("{name} could not be made again: {why}")))?;
     let image = on.engine.docker.inspect_image(&definition.image);
     match on.engine.call(&format!("the image of {name}"), READ_LIMIT, image).await {
         Ok(_) => {}
@@ -155,10 +154,8 @@ async fn finish(engine: &Engine, definition: &Definition, ran: &Ran, told: &Valu
             other => other?,
         }
     }
-    let back = came_back::wait(engine, &id, name, ran.healthy).await?;
-    if ran.paused && !state::paused(&back) {
-        engine.call(&format!("the pause of {name}, as before"), START_LIMIT, engine.docker.pause_container(&id)).await?;
-    }
+    // Never paused, even if the one before was: the undo of that pause knows only the one before, and this one would stay paused for ever.
+    came_back::wait(engine, &id, name, ran.healthy).await?;
     if runs {
         return Ok(Reverted::NothingToUndo { why: format!("{name} had been made again already ({id:.12}), and runs") });
     }
