@@ -69,5 +69,8 @@ async fn a_replacement_by_somebody_a_pause_and_a_network() {
     let other = project.container("web").start();
     let new = sees(&mut seen, "replacement", |what| matches!(what, Observed::Launched { .. })).await;
     let Observed::Launched { instance, replaces, .. } = &new.what else { unreachable!() };
-    assert_eq!((instance.as_str(), replaces.as_ref().map(|id| id.as_str())), (other.id.as_str(), Some(web.id.as_str())));
+    assert_eq!(
+        (instance.as_str(), replaces.as_ref().map(firedrill::model::ids::InstanceId::as_str)),
+        (other.id.as_str(), Some(web.id.as_str()))
+    );
 }

@@ -46,7 +46,7 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
     assert!(world(&project) != before);
     let (code, said) = user.says(&["recover"]);
     assert_eq!(code, Some(0), "{said}");
-    world(&project).is(&before, &format!("{said}"));
+    world(&project).is(&before, &said);
     let after = project.ids();
     let (code, said) = user.says(&["recover"]);
     assert_eq!(code, Some(0), "{said}");

@@ -48,7 +48,7 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     for act in &acts {
         done(&platform, std::slice::from_ref(act)).await;
     }
-    let status: Vec<String> = all.iter().chain([&saved]).map(|c| c.status()).collect();
+    let status: Vec<String> = all.iter().chain([&saved]).map(crate::support::project::Container::status).collect();
     assert_eq!(status, ["exited", "exited", "running", "running", "exited", "running"]);
     assert_eq!((all[0].inspect(POLICY).as_str(), all[2].inspect(POLICY).as_str()), ("no:0", "on-failure:3"));
     assert_eq!(saved.inspect(POLICY), "always:0", "a protected one keeps its policy");
