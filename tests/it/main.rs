@@ -4,11 +4,13 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker;
 #[cfg(feature = "docker")]
 mod docker_deeds;
 mod docker_lab;
+mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_life;
 #[cfg(feature = "docker")]
