@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
 mod docker_deeds;
+mod docker_life;
 mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_wire;
