@@ -6,8 +6,8 @@ mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
 mod docker_deeds;
-mod docker_life;
 mod docker_lab;
+mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;

@@ -30,7 +30,7 @@ fn the_mode_of_a_partition_decides_where_it_can_be_done() {
         assert!(said.contains(words), "no {words:?} in: {said}");
     }
     let (code, said) = check(FAR, "partition: { service: web, mode: hang }");
-    assert!(code == Some(2) && said.contains("experiment.yaml:6:37") && !said.contains("unless told otherwise"), "{said}");
+    assert!(code == Some(2) && said.contains("experiment.yaml:6:38") && !said.contains("unless told otherwise"), "{said}");
     let (code, said) = check(FAR, "partition: { service: web, mode: refuse }");
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = check(NEAR, "partition: { service: web }");

@@ -21,9 +21,35 @@ async fn everything_comes_back_but_the_id() {
     engine.docker(&["network", "create", "--label", &label, "--subnet", &range, &own]);
     let volume = format!("{}_named", project.name());
     let flags = [
-        "--volume", "/data", "--volume", &format!("{volume}:/named:ro"), "--tmpfs", "/scratch", "--env", "TOKEN=s3cret", "--hostname", "shop",
-        "--memory", "64m", "--cap-drop", "NET_RAW", "--ulimit", "nofile=123", "--label", "com.docker.compose.config-hash=abc", "--init",
-        "--add-host", "elsewhere:10.9.9.9", "--stop-signal", "SIGQUIT", "--log-opt", "max-size=1m", "--workdir", "/tmp", "--user", "0:0",
+        "--volume",
+        "/data",
+        "--volume",
+        &format!("{volume}:/named:ro"),
+        "--tmpfs",
+        "/scratch",
+        "--env",
+        "TOKEN=s3cret",
+        "--hostname",
+        "shop",
+        "--memory",
+        "64m",
+        "--cap-drop",
+        "NET_RAW",
+        "--ulimit",
+        "nofile=123",
+        "--label",
+        "com.docker.compose.config-hash=abc",
+        "--init",
+        "--add-host",
+        "elsewhere:10.9.9.9",
+        "--stop-signal",
+        "SIGQUIT",
+        "--log-opt",
+        "max-size=1m",
+        "--workdir",
+        "/tmp",
+        "--user",
+        "0:0",
     ];
     let recipe = flags.iter().fold(project.container("db"), |recipe, flag| recipe.flag(flag));
     let db = recipe.restart("on-failure:3").zone("a").port(5432).health("test -e /data/ready").create();
@@ -101,7 +127,10 @@ async fn somebody_elses_is_left_alone() {
     let label = format!("com.docker.compose.project={}", project.name());
     let theirs = engine.docker(&["create", "--name", &web.name, "--network", "none", "--label", &label, SMALL]);
     let waits = platform.revert(&acts[0]).await.expect_err("it does not run");
-    assert!(matches!(&waits, PlatformError::Failed(says) if says.contains("somebody made another") && says.contains("created")), "{waits:?}");
+    assert!(
+        matches!(&waits, PlatformError::Failed(says) if says.contains("somebody made another") && says.contains("created")),
+        "{waits:?}"
+    );
     engine.docker(&["start", &theirs]);
     let said = platform.revert(&acts[0]).await.expect("nothing to do");
     assert!(matches!(&said, Reverted::NothingToUndo { why } if why.contains("replaced")), "{said:?}");
@@ -127,7 +156,10 @@ async fn an_image_that_is_gone_is_said_before_and_after() {
     // Another image has its name by now: that one is not what ran.
     build("two");
     let stuck = platform.revert(&acts[0]).await.expect_err("it cannot");
-    assert!(matches!(&stuck, PlatformError::Refused(says) if says.contains("is gone from the engine") && says.contains(&image)), "{stuck:?}");
+    assert!(
+        matches!(&stuck, PlatformError::Refused(says) if says.contains("is gone from the engine") && says.contains(&image)),
+        "{stuck:?}"
+    );
     assert!(project.ids().is_empty());
 
     let web = project.container("web").image(&image).start();

@@ -83,8 +83,12 @@ fn comparable(told: &Value) -> Value {
             (name.clone(), json!({ "aliases": aliases, "address": at["IPAddress"], "links": at["Links"] }))
         })
         .collect();
-    let mut mounts: Vec<Value> =
-        told["Mounts"].as_array().into_iter().flatten().map(|m| json!([m["Type"], m["Name"], m["Source"], m["Destination"], m["RW"]])).collect();
+    let mut mounts: Vec<Value> = told["Mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|m| json!([m["Type"], m["Name"], m["Source"], m["Destination"], m["RW"]]))
+        .collect();
     mounts.sort_by_key(Value::to_string);
     let mut host = told["HostConfig"].clone();
     // Anonymous volumes and ports of the engine's choosing are asked for by name once it is made again; what comes of it is compared.
@@ -138,8 +142,7 @@ pub struct User<'p> {
 impl<'p> User<'p> {
     pub fn new(project: &'p Project<'p>, method: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let environments =
-            format!("environments:\n  staging:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
+        let environments = format!("environments:\n  staging:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
         std::fs::write(folder.path().join("firedrill.yaml"), environments).expect("written");
         // A command is a probe that needs no port.
         let experiment = format!(

@@ -40,7 +40,8 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     let saved = project.container("db").zone("a").restart("always").label("firedrill.protected", "true").start();
     let before = world(&project);
     let platform = platform(&project).await;
-    let victims = [instance(&platform, &all[0].name).await, instance(&platform, &all[1].name).await, instance(&platform, &all[4].name).await];
+    let victims =
+        [instance(&platform, &all[0].name).await, instance(&platform, &all[1].name).await, instance(&platform, &all[4].name).await];
     let group = Group { zone: Some("a".into()), ..Group::default() };
     let acts = prepared(&platform, &Fault::ZoneOutage, &victims, &group).await;
     assert_eq!(acts.len(), 4);
