@@ -35,7 +35,8 @@
 //!    do and what the system file names. Every error of every file comes at once; one error, and nothing runs (exit code 2).
 //! 2. **Connected.** [`cli`] attaches to the local system that `firedrill up` keeps, or starts one for this run. Its supervisor starts
 //!    services and balancers, checks their health, replaces the dead, and takes orders over a control socket.
-//! 3. **Locked.** The engine takes the lock of the scope. If a run on it died, its journal is replayed and undone first.
+//! 3. **Locked.** The engine takes the lock of the scope. If a run on it died, its journal is replayed and undone first. What such a run left
+//!    without a journal is found by its mark at the platform ([`platform::Platform::orphans`]), and undone too.
 //! 4. **Planned.** The platform lists its [`model::instance::Inventory`]; [`plan`](mod@plan) draws the victims and applies the caps; for each act
 //!    [`platform::Platform::prepare`] gives the [`model::undo::Undo`], made from the state that is found now. `firedrill plan` stops here.
 //! 5. **Baseline.** The prober sends each request at its due time, on a thread of its own, and never waits for an earlier answer; samples go

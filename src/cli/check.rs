@@ -10,10 +10,7 @@ use crate::{file::Diagnostics, model::verdict::Verdict};
 pub fn check(args: &Check) -> u8 {
     let mut findings = Diagnostics::default();
     for file in &args.files {
-        match loading::load(file, &args.place) {
-            Ok(checked) => findings.extend(checked.findings),
-            Err(diagnostics) => findings.extend(diagnostics),
-        }
+        findings.extend(loading::check(file, &args.place));
     }
     let bad = findings.has_errors();
     match args.format {

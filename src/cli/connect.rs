@@ -14,6 +14,7 @@ use crate::{
         Platform,
         local::{self, LocalOptions, LocalPlatform, spec::SystemSpec},
     },
+    state_dir,
 };
 #[cfg(feature = "docker")]
 use crate::{
@@ -157,12 +158,18 @@ pub async fn reach(environment: &Environment) -> Result<Connected, String> {
     open(environment, Vec::new(), false).await
 }
 
+/// Every local system that runs, whatever file it is from: for a recovery without a journal.
+pub async fn running() -> Vec<Connected> {
+    let systems = LocalPlatform::running(&state_dir::path()).await;
+    systems.into_iter().map(|local| Connected::Local(Box::new(local))).collect()
+}
+
 async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool) -> Result<Connected, String> {
     match &environment.platform {
         PlatformSpec::Local { system } => {
             let options =
                 LocalOptions { system: system.clone(), vars: environment.vars.clone(), foreign, start, program: None, state: None };
-            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| bare(&error.to_string()))?;
+            let local = LocalPlatform::attach_or_start(options).await.map_err(|error| error.to_string())?;
             Ok(Connected::Local(Box::new(local)))
         }
         #[cfg(feature = "docker")]
@@ -172,11 +179,6 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
         }
         other => Err(missing(other)),
     }
-}
-
-/// What a supervisor that did not come up said begins with our own name already.
-fn bare(error: &str) -> String {
-    error.trim_start_matches("firedrill: ").to_owned()
 }
 
 fn missing(platform: &PlatformSpec) -> String {

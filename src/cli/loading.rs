@@ -37,6 +37,53 @@ pub fn load(path: &Path, place: &Place) -> Result<Checked, Diagnostics> {
     if findings.has_errors() { Err(findings) } else { Ok(Checked { experiment: loaded.experiment, environment, findings }) }
 }
 
+/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system. The
+/// keys at its top say what it is meant to be.
+pub fn check(path: &Path, place: &Place) -> Diagnostics {
+    let source = match Source::read(path) {
+        Ok(source) => source,
+        Err(diagnostics) => return diagnostics,
+    };
+    // Its errors come from whoever reads it as what it is.
+    let root = file::parse(&source, &mut file::Sink::new(&source));
+    let has = |key: &str| root.as_ref().is_some_and(|root| root.get(key).is_some());
+    if has("method") || has("steady-state") {
+        experiment(path, place)
+    } else if has("environments") || path.file_name().is_some_and(|name| name == project::FILE) {
+        environments(&source, place)
+    } else if has("services") {
+        sound(connect::only_system(path, options(place).vars)).err().unwrap_or_default()
+    } else {
+        experiment(path, place)
+    }
+}
+
+fn experiment(path: &Path, place: &Place) -> Diagnostics {
+    match load(path, place) {
+        Ok(checked) => checked.findings,
+        Err(diagnostics) => diagnostics,
+    }
+}
+
+/// Every environment of a project file, and the system files that they name.
+fn environments(source: &std::sync::Arc<Source>, place: &Place) -> Diagnostics {
+    let vars = options(place).vars;
+    let mut sink = file::Sink::new(source);
+    let mut sound_ones = Vec::new();
+    if let Some(project) = Project::new(source, &mut sink) {
+        for name in project.names() {
+            let before = sink.count();
+            let environment = project.environment(name, &vars, &mut sink);
+            sound_ones.extend(environment.map(|(environment, _)| environment).filter(|_| sink.count() == before));
+        }
+    }
+    let mut findings = sink.finish();
+    for environment in sound_ones {
+        findings.extend(connect::check_system(&environment));
+    }
+    findings
+}
+
 /// The environment that the flags mean, without an experiment: `--system`, else firedrill.yaml here or above.
 ///
 /// # Errors

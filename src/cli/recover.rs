@@ -1,4 +1,5 @@
-//! `firedrill recover`: undoes what interrupted runs left behind. Never while their process lives.
+//! `firedrill recover`: undoes what interrupted runs left behind, known from their journals or, where those are lost, from the
+//! systems themselves. Never while their process lives.
 
 use std::path::Path;
 
@@ -8,7 +9,10 @@ use crate::{
     engine::recover::{self, Recovered},
     journal::{Store, store::Found},
     lock::{self, Holder},
-    model::{ids::RunId, verdict::Verdict},
+    model::{
+        ids::{RunId, Scope},
+        verdict::Verdict,
+    },
     state_dir,
 };
 
@@ -28,9 +32,7 @@ pub async fn recover(args: Recover) -> u8 {
             return Verdict::Error.exit_code();
         }
     };
-    if found.is_empty() {
-        say::out("nothing to recover: every run was undone\n");
-    }
+    let none = found.is_empty();
     let mut code = 0;
     for found in found {
         if !found.path.exists() {
@@ -44,14 +46,47 @@ pub async fn recover(args: Recover) -> u8 {
         }
         let path = found.path.display().to_string();
         match one(&store, found).await {
-            Ok((run, recovered)) => code = code.max(tell(&run, &recovered)),
+            Ok((run, recovered)) => code = code.max(tell(run.as_str(), &recovered)),
             Err((verdict, why)) => {
                 say::problem(format!("{path}: {why}"));
                 code = code.max(verdict.exit_code());
             }
         }
     }
+    if args.journal.is_none() {
+        let orphans = orphans(&store).await;
+        code = orphans.iter().map(|(system, recovered)| tell(system, recovered)).fold(code, u8::max);
+        if none && orphans.is_empty() {
+            say::out("nothing to recover: every run was undone\n");
+        }
+    }
     code
+}
+
+/// Undoes what runs without a journal left in the systems that run, and says what it was, system by system. Where a run is at work, or
+/// a journal still owes something, nothing is touched.
+async fn orphans(store: &Store) -> Vec<(String, Recovered)> {
+    let mut out = Vec::new();
+    for connected in connect::running().await {
+        let platform = connected.platform();
+        let Ok(scope) = platform.scope().await else { continue };
+        let Ok(_lock) = lock::take(&holder(scope.clone(), RunId::from("recover"))) else { continue };
+        if !store.unfinished_of(&scope).is_ok_and(|unfinished| unfinished.is_empty()) {
+            continue;
+        }
+        match recover::recover_orphans(platform, Clock::start()).await {
+            Ok(recovered) if recovered.restored.is_empty() && recovered.nothing.is_empty() && recovered.stuck.is_empty() => {}
+            Ok(recovered) => out.push((scope.to_string(), recovered)),
+            Err(error) => say::problem(format!("{scope}: it cannot be told what is left behind there: {error}")),
+        }
+    }
+    out
+}
+
+fn holder(scope: Scope, run: RunId) -> Holder {
+    let pid = std::process::id();
+    let pid_started = lock::started(pid).unwrap_or_default();
+    Holder { scope, pid, pid_started, run, purpose: "recover".to_owned(), since: clock::wall() }
 }
 
 /// Whether this is the id of a run that owes nothing any more.
@@ -64,17 +99,8 @@ fn finished(run: &Path) -> bool {
 async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
     let replay = found.replay.map_err(|error| (Verdict::Error, error.to_string()))?;
     let header = replay.header;
-    let pid = std::process::id();
     // A run that lives holds this lock: there are never two actors.
-    let _lock = lock::take(&Holder {
-        scope: header.scope.clone(),
-        pid,
-        pid_started: lock::started(pid).unwrap_or_default(),
-        run: header.run.clone(),
-        purpose: "recover".to_owned(),
-        since: clock::wall(),
-    })
-    .map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    let _lock = lock::take(&holder(header.scope.clone(), header.run.clone())).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
     // Relative paths of the environment are relative to where the run was started.
     std::env::set_current_dir(&header.working_directory)
         .map_err(|error| (Verdict::Error, format!("{}: {error}", header.working_directory.display())))?;
@@ -85,7 +111,7 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict
 }
 
 /// Says what was done; gives the exit code.
-fn tell(run: &RunId, recovered: &Recovered) -> u8 {
+fn tell(run: &str, recovered: &Recovered) -> u8 {
     if let Some(damage) = &recovered.damage {
         say::problem(format!("{run}: the end of its journal was damaged ({damage}); what came before was used"));
     }

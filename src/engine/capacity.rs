@@ -1,11 +1,15 @@
 //! The capacity that the acts take away, and whether it is back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
+    clock::Clock,
     model::{act::Act, ids::Service, instance::Inventory},
     platform::Platform,
 };
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How many instances of each service that was hit served before the first act on it.
 #[derive(Debug, Default)]
@@ -48,6 +52,19 @@ impl Capacity {
             })
             .collect();
         if missing.is_empty() { None } else { Some(missing.join(", ")) }
+    }
+}
+
+/// Waits until every service has what it wants, for at most this long: what was started again by an undo runs, but is in service a
+/// little later, and a plan made in between would find it missing.
+pub(crate) async fn settled(platform: &dyn Platform, clock: Clock, limit: Duration) {
+    let give_up = clock.now().plus(limit);
+    while let Ok(inventory) = platform.inventory().await {
+        let whole = inventory.desired.iter().all(|(service, desired)| serving(&inventory, service) >= *desired as usize);
+        if whole || clock.now() >= give_up {
+            return;
+        }
+        clock.sleep(LOOK_EVERY).await;
     }
 }
 

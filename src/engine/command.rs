@@ -27,7 +27,7 @@ const LAST_WORDS: usize = 400;
 /// How a command step is undone: by its `undo:` command, or not at all.
 pub(crate) fn undo_of(step: &CommandStep) -> Undo {
     match &step.undo {
-        Some(command) => Undo::Restore { says: format!("run {}", command.join(" ")), before: serde_json::json!({ "command": command }) },
+        Some(command) => Undo::restore(format!("run {}", command.join(" ")), serde_json::json!({ "command": command })),
         None => Undo::Nothing { why: "a command without an `undo:` is taken to leave nothing behind".to_owned() },
     }
 }
@@ -49,7 +49,7 @@ pub(crate) async fn run(act: &Act, clock: Clock, halt: &Halt) -> Effect {
 
 /// Runs the undo command.
 pub(crate) async fn revert(prepared: &Prepared) -> Result<Reverted, PlatformError> {
-    let Undo::Restore { says, before } = &prepared.undo else {
+    let Undo::Restore { says, before, .. } = &prepared.undo else {
         return Ok(Reverted::NothingToUndo { why: prepared.undo.says().to_owned() });
     };
     let command: Vec<String> = serde_json::from_value(before["command"].clone())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    journal::{ActRecord, Journal, JournalError, Record, Store},
+    journal::{ActRecord, Journal, JournalError, Record, Store, sealed},
     model::{
         act::{Effect, Prepared},
         ids::ActId,
@@ -26,27 +26,43 @@ impl Ledger {
 
     /// Acts that will be done. One that is known already is not written twice.
     pub(crate) fn planned<'a>(&mut self, acts: impl IntoIterator<Item = &'a Prepared>) -> Result<(), JournalError> {
-        for prepared in acts {
-            if self.planned.insert(prepared.act.id) {
-                self.write(prepared.act.id, ActRecord::Planned { prepared: Box::new(prepared.clone()) })?;
-            }
-        }
-        Ok(())
+        let unknown = self.unknown(acts);
+        self.write_all(unknown)
     }
 
-    /// Acts that are done next. When this fails, none of them may be done.
+    /// Acts that are done next, with one wait for the disk. When this fails, none of them may be done.
     pub(crate) fn armed(&mut self, acts: &[Prepared]) -> Result<(), JournalError> {
-        self.planned(acts)?;
-        acts.iter().try_for_each(|prepared| self.write(prepared.act.id, ActRecord::Armed { undo: prepared.undo.clone() }))
+        for prepared in acts {
+            if let Some(secret) = prepared.undo.secret() {
+                let path = self.journal.path();
+                sealed::keep(path, prepared.act.id, secret).map_err(|source| JournalError::Io {
+                    doing: "keep the secret part of an undo beside",
+                    path: path.to_owned(),
+                    source,
+                })?;
+            }
+        }
+        let mut records = self.unknown(acts);
+        records.extend(acts.iter().map(|prepared| {
+            let sealed = prepared.undo.secret().is_some();
+            (prepared.act.id, ActRecord::Armed { undo: prepared.undo.clone(), sealed })
+        }));
+        self.write_all(records)
     }
 
     /// What the calls came to.
     pub(crate) fn acted(&mut self, effects: &[Effect]) -> Result<(), JournalError> {
-        effects.iter().try_for_each(|effect| {
+        let records = effects.iter().map(|effect| {
             let status = effect.status.clone();
             let record = if status.happened() { ActRecord::Injected { status } } else { ActRecord::InjectFailed { status } };
-            self.write(effect.act, record)
-        })
+            (effect.act, record)
+        });
+        self.write_all(records.collect())
+    }
+
+    fn unknown<'a>(&mut self, acts: impl IntoIterator<Item = &'a Prepared>) -> Vec<(ActId, ActRecord)> {
+        let new = acts.into_iter().filter(|prepared| self.planned.insert(prepared.act.id));
+        new.map(|prepared| (prepared.act.id, ActRecord::Planned { prepared: Box::new(prepared.clone()) })).collect()
     }
 
     /// Acts whose undo is owed.
@@ -54,23 +70,42 @@ impl Ledger {
         &self.owed
     }
 
-    /// Anything else about one act.
-    pub(crate) fn write(&mut self, act: ActId, what: ActRecord) -> Result<(), JournalError> {
-        match what {
-            ActRecord::Armed { .. } => {
-                self.owed.insert(act);
-            }
-            ActRecord::Reverted { .. } | ActRecord::NothingToUndo { .. } => {
-                self.owed.remove(&act);
-            }
-            _ => {}
+    /// Records about acts, in this order, with one wait for the disk.
+    pub(crate) fn write_all(&mut self, records: Vec<(ActId, ActRecord)>) -> Result<(), JournalError> {
+        if records.is_empty() {
+            return Ok(());
         }
-        self.journal.append(&Record::Act { act, what })
+        let mut done = Vec::new();
+        for (act, what) in &records {
+            match what {
+                ActRecord::Armed { .. } => {
+                    self.owed.insert(*act);
+                }
+                ActRecord::Reverted { .. } | ActRecord::NothingToUndo { .. } => {
+                    self.owed.remove(act);
+                    done.push(*act);
+                }
+                _ => {}
+            }
+        }
+        let records: Vec<Record> = records.into_iter().map(|(act, what)| Record::Act { act, what }).collect();
+        self.journal.append_all(&records)?;
+        for act in done {
+            // What stays of it goes when the journal is closed.
+            let _ = sealed::forget(self.journal.path(), act);
+        }
+        Ok(())
     }
 
     /// Nothing is owed any more: the journal is put away.
     pub(crate) fn close(mut self, store: &Store) -> Result<(), JournalError> {
         self.journal.append(&Record::Closed)?;
+        let path = self.journal.path();
+        sealed::forget_all(path).map_err(|source| JournalError::Io {
+            doing: "delete the secret parts of undos beside",
+            path: path.to_owned(),
+            source,
+        })?;
         store.finish(self.journal)
     }
 }

@@ -1,16 +1,22 @@
 //! Recovery: the same undo, from the middle. Replays a journal, reverts whatever may still be in effect, never injects. Run twice,
 //! nothing more happens.
 
+use std::time::Duration;
+
 use super::{
+    capacity,
     ledger::Ledger,
     undo::{LIMIT, Undone, revert},
 };
 use crate::{
     clock::Clock,
-    journal::{ActRecord, Journal, JournalError, Store, replay},
-    model::{ids::RunId, outcome::Residue},
-    platform::Platform,
+    journal::{ActRecord, Journal, JournalError, Store, replay, sealed},
+    model::{act::Prepared, ids::RunId, outcome::Residue, undo::Undo},
+    platform::{Platform, PlatformError},
 };
+
+/// How long what was brought back gets to be in service.
+const IN_SERVICE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a recovery came to.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +29,15 @@ pub struct Recovered {
     pub stuck: Vec<Residue>,
     /// What the journal itself had lost.
     pub damage: Option<String>,
+}
+
+impl Recovered {
+    /// Waits until what was restored is in service too.
+    async fn settled(&self, platform: &dyn Platform, clock: Clock) {
+        if !self.restored.is_empty() {
+            capacity::settled(platform, clock, IN_SERVICE_WITHIN).await;
+        }
+    }
 }
 
 /// Undoes what a journal says may still be in effect, the last armed first; puts it away when nothing is left. The caller holds
@@ -44,12 +59,15 @@ pub async fn recover(
     let mut ledger = Ledger::new(journal);
     let mut recovered = Recovered { damage: read.damage, ..Recovered::default() };
     for owed in replayed.owed {
-        let prepared = owed.prepared;
+        let mut prepared = owed.prepared;
         let act = prepared.act.id;
         let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
-        ledger.write(act, ActRecord::Reverting)?;
-        let undone = revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await;
-        ledger.write(act, undone.record())?;
+        ledger.write_all(vec![(act, ActRecord::Reverting)])?;
+        let undone = match unseal(path, &mut prepared, owed.sealed) {
+            Ok(()) => revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await,
+            Err(why) => Undone::Stuck(why),
+        };
+        ledger.write_all(vec![(act, undone.record())])?;
         match undone {
             Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
             Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),
@@ -58,8 +76,41 @@ pub async fn recover(
             }
         }
     }
+    recovered.settled(platform, clock).await;
     if recovered.stuck.is_empty() {
         ledger.close(store)?;
     }
     Ok((run, recovered))
+}
+
+/// Puts the secret part back into an undo that has one.
+fn unseal(journal: &std::path::Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
+    if let (true, Undo::Restore { secret, .. }) = (sealed, &mut prepared.undo) {
+        let kept = sealed::open(journal, prepared.act.id);
+        *secret = Some(kept.map_err(|error| format!("the secret part of its undo, kept beside the journal, cannot be read: {error}"))?);
+    }
+    Ok(())
+}
+
+/// Undoes what the platform shows as done by runs that no journal knows, the last first. The caller holds the lock of the platform's
+/// scope and has recovered its journals.
+///
+/// # Errors
+/// When the platform cannot be asked: nothing was touched.
+pub async fn recover_orphans(platform: &dyn Platform, clock: Clock) -> Result<Recovered, PlatformError> {
+    let mut recovered = Recovered::default();
+    for orphan in platform.orphans().await? {
+        let act = &orphan.prepared.act;
+        let run = orphan.run.as_ref().map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
+        let who = format!("{} of {}, which {run} left without a journal", act.fault.kind(), act.target.says());
+        match revert(platform, &orphan.prepared, clock, clock.now().plus(LIMIT)).await {
+            Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
+            Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),
+            Undone::Stuck(why) => {
+                recovered.stuck.push(Residue { act: act.id, what: who, why, command: "firedrill recover".to_owned() });
+            }
+        }
+    }
+    recovered.settled(platform, clock).await;
+    Ok(recovered)
 }

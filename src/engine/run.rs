@@ -100,6 +100,7 @@ struct Ready {
 }
 
 async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitter: &mut Emitter) -> Result<Ready, String> {
+    platform.begin(&request.run);
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
     let store = request.store.clone();
     let lock = take_lock(request, &scope)?;
@@ -192,6 +193,14 @@ async fn recover_predecessors(
         let text = format!("run {run} had been interrupted; it was recovered first ({undone} undone)");
         emitter.emit(clock.now(), EventKind::Warning { text });
     }
+    let orphans = recover::recover_orphans(platform, clock).await;
+    let orphans = orphans.map_err(|error| format!("it cannot be told what earlier runs left behind: {error}"))?;
+    if let Some(first) = orphans.stuck.first() {
+        return Err(format!("what an earlier run left behind cannot be undone: {} ({})", first.what, first.why));
+    }
+    for undone in orphans.restored {
+        emitter.emit(clock.now(), EventKind::Warning { text: format!("undone first: {undone}") });
+    }
     Ok(())
 }
 
@@ -254,11 +263,12 @@ async fn guarded(script: &mut Script<'_>) -> Ended {
     if let Ok(ended) = AssertUnwindSafe(script.play()).catch_unwind().await {
         ended
     } else {
-        script.undo_all().await;
-        // A defect in the middle of an undo: what that undo still owed is named, and keeps the journal open.
-        for act in script.journal.owed() {
-            let why = "its undo was interrupted by a defect of firedrill".to_owned();
-            script.tell(EventKind::Stuck { act: *act, why, command: script.recover_with.clone() });
+        // The same defect may wait in the undo. Whatever that still owes is named, and keeps the journal open.
+        if AssertUnwindSafe(script.undo_all()).catch_unwind().await.is_err() {
+            for act in script.journal.owed() {
+                let why = "its undo was interrupted by a defect of firedrill".to_owned();
+                script.tell(EventKind::Stuck { act: *act, why, command: script.recover_with.clone() });
+            }
         }
         Ended::Broke { why: "a defect of firedrill stopped the run (it panicked); what was done is undone".to_owned() }
     }

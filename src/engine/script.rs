@@ -240,17 +240,20 @@ impl Script<'_> {
                 Waited::Lost => return Err("the system under the run is gone".to_owned()),
             }
             let due: Vec<ActId> = holds.iter().filter(|(_, hold)| *hold == Some(end)).map(|(id, _)| *id).collect();
-            let (now, later) = std::mem::take(&mut self.pending).into_iter().partition(|p| due.contains(&p.act.id));
-            self.pending = later;
+            let now = self.pending.iter().filter(|p| due.contains(&p.act.id)).cloned().collect();
             undo::undo(self, now).await;
+            self.pending.retain(|p| !due.contains(&p.act.id));
         }
         Ok(())
     }
 
-    /// Undoes whatever is still in effect, in reverse.
+    /// Undoes whatever is still in effect, in reverse. Acts stay pending until their undo is over, so that one which was interrupted by
+    /// a defect is tried again; those of it that were undone already are not.
     pub(crate) async fn undo_all(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
+        let owed = self.journal.owed();
+        let pending = self.pending.iter().filter(|p| owed.contains(&p.act.id)).cloned().collect();
         undo::undo(self, pending).await;
+        self.pending.clear();
     }
 
     /// A last step without a hold is in effect until the capacity that it took is back by itself, for at most the watch time; what

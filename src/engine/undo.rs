@@ -63,10 +63,9 @@ fn last_batch(acts: &[Prepared]) -> usize {
 
 async fn together(script: &mut Script<'_>, batch: Vec<Prepared>) {
     // From here on the journal may fail without stopping the undo: what is in memory is enough for it.
-    let mut trouble = None;
+    let mut trouble = script.journal.write_all(batch.iter().map(|prepared| (prepared.act.id, ActRecord::Reverting)).collect()).err();
     for prepared in &batch {
         let act = prepared.act.id;
-        trouble = script.journal.write(act, ActRecord::Reverting).err().or(trouble);
         if prepared.undo.restores() {
             script.tell(EventKind::Reverting { act, says: prepared.undo.says().to_owned() });
         }
@@ -80,9 +79,10 @@ async fn together(script: &mut Script<'_>, batch: Vec<Prepared>) {
         }
     }))
     .await;
+    let records = batch.iter().zip(&all).map(|(prepared, undone)| (prepared.act.id, undone.record()));
+    trouble = script.journal.write_all(records.collect()).err().or(trouble);
     for (prepared, undone) in batch.iter().zip(all) {
         let act = prepared.act.id;
-        trouble = script.journal.write(act, undone.record()).err().or(trouble);
         script.tell(match undone {
             Undone::Restored(says) => EventKind::Reverted { act, says },
             Undone::Nothing(why) => EventKind::NothingToUndo { act, why },

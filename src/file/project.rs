@@ -87,7 +87,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// Reads the tree. Each environment is read when it is chosen, and all of them by `check_all`.
+    /// Reads the tree. Each environment is read when it is chosen, and all of them when the file itself is checked.
     pub fn new(source: &Arc<Source>, sink: &mut Sink) -> Option<Self> {
         let root = super::yaml::parse(source, sink)?;
         let fields = Fields::new(&root, &PROJECT, sink)?;

@@ -125,13 +125,30 @@ impl Journal {
     /// # Errors
     /// When the disk is full, broken, or the journal is.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends records with one write and one sync: fifty acts that start together wait for the disk once. When this returns, all are
+    /// on the disk. After an error none of them is in the journal. A crash in the middle leaves the first ones of them, as if they had
+    /// been appended one by one.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
         if let Some(why) = &self.broken {
             return Err(JournalError::Broken { path: self.path.clone(), why: why.clone() });
         }
-        let at = failpoint::visit("journal");
-        failpoint::crash(at, Fail::Before);
-        let frame = frame(self.number, record).map_err(io_error("append to", &self.path))?;
-        if let Err(source) = self.write(&frame, at) {
+        let mut bytes = Vec::new();
+        let mut planned = None;
+        for (number, record) in (self.number..).zip(records) {
+            let fail = failpoint::visit("journal");
+            let frame = frame(number, record).map_err(io_error("append to", &self.path))?;
+            if let Some(fail) = fail {
+                planned.get_or_insert(PlannedFailure { fail, from: bytes.len(), to: bytes.len() + frame.len() });
+            }
+            bytes.extend_from_slice(&frame);
+        }
+        if let Err(source) = self.write(&bytes, planned) {
             // The prefix must stay valid. After a failed fsync the kernel may have dropped the pages, so that is never retried:
             // cutting back restores a state that is known.
             if let Err(again) = self.file.set_len(self.end).and_then(|()| self.file.sync_all()) {
@@ -139,31 +156,53 @@ impl Journal {
             }
             return Err(JournalError::Io { doing: "append to", path: self.path.clone(), source });
         }
-        self.end += frame.len() as u64;
-        self.number += 1;
-        failpoint::crash(at, Fail::After);
+        self.end += bytes.len() as u64;
+        self.number += records.len() as u64;
         Ok(())
     }
 
-    fn write(&mut self, frame: &[u8], at: Option<Fail>) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8], planned: Option<PlannedFailure>) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.end))?;
-        let half = &frame[..frame.len() / 2];
-        match at {
-            Some(Fail::Torn) => {
-                self.file.write_all(half)?;
-                self.file.sync_data()?;
-                failpoint::crash(at, Fail::Torn);
+        if let Some(planned) = planned {
+            self.file.write_all(&bytes[..planned.reaches()])?;
+            if let Some(error) = planned.error() {
+                return Err(io::Error::from(error));
             }
-            Some(Fail::Short) => {
-                self.file.write_all(half)?;
-                return Err(io::Error::from(rustix::io::Errno::NOSPC));
-            }
-            Some(Fail::NoSpace) => return Err(io::Error::from(rustix::io::Errno::NOSPC)),
-            Some(Fail::Io) => return Err(io::Error::from(rustix::io::Errno::IO)),
-            _ => {}
+            self.file.sync_data()?;
+            failpoint::crash(Some(planned.fail), planned.fail);
         }
-        self.file.write_all(frame)?;
+        self.file.write_all(bytes)?;
         self.file.sync_data()
+    }
+}
+
+/// What a test wants to go wrong at one record of those that are appended together.
+#[derive(Debug, Clone, Copy)]
+struct PlannedFailure {
+    fail: Fail,
+    /// Where the record's frame begins in what is written, bytes.
+    from: usize,
+    /// Where it ends.
+    to: usize,
+}
+
+impl PlannedFailure {
+    /// How much reaches the disk before it happens, bytes.
+    fn reaches(&self) -> usize {
+        match self.fail {
+            Fail::Before | Fail::NoSpace | Fail::Io => self.from,
+            Fail::Torn | Fail::Short => usize::midpoint(self.from, self.to),
+            Fail::After => self.to,
+        }
+    }
+
+    /// The error of a write that fails; none where the process ends instead.
+    fn error(&self) -> Option<rustix::io::Errno> {
+        match self.fail {
+            Fail::NoSpace | Fail::Short => Some(rustix::io::Errno::NOSPC),
+            Fail::Io => Some(rustix::io::Errno::IO),
+            Fail::Before | Fail::After | Fail::Torn => None,
+        }
     }
 }
 

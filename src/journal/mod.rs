@@ -4,6 +4,7 @@
 pub mod log;
 pub mod record;
 pub mod replay;
+pub mod sealed;
 pub mod store;
 
 pub use log::{Journal, JournalError, Read, read};

@@ -66,6 +66,9 @@ pub enum ActRecord {
     Armed {
         /// How it is undone.
         undo: Undo,
+        /// Whether it has a secret part, in a file of its own: see `sealed`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sealed: bool,
     },
     /// It happened, or may have.
     Injected {
@@ -194,7 +197,7 @@ mod tests {
         };
         match state {
             ActState::Planned => ActRecord::Planned { prepared: prepared().expect("a prepared act") },
-            ActState::Armed => ActRecord::Armed { undo: Undo::Nothing { why: String::new() } },
+            ActState::Armed => ActRecord::Armed { undo: Undo::Nothing { why: String::new() }, sealed: false },
             ActState::Injected => ActRecord::Injected { status: EffectStatus::Happened },
             ActState::InjectFailed => ActRecord::InjectFailed { status: EffectStatus::Failed { why: "no".into() } },
             ActState::Reverting => ActRecord::Reverting,

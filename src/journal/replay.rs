@@ -1,6 +1,6 @@
 //! From records to what is owed. Recovery is the same code as a run's own undo, from the middle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::{ActRecord, ActState, Header, Record, next};
 use crate::model::{act::Prepared, ids::ActId};
@@ -27,6 +27,8 @@ pub struct Owed {
     pub prepared: Prepared,
     /// Where it stands.
     pub state: ActState,
+    /// Whether its undo has a secret part, which must be read before it is carried out.
+    pub sealed: bool,
 }
 
 impl Replay {
@@ -42,6 +44,7 @@ pub fn replay(records: &[Record]) -> Option<Replay> {
     let mut states: BTreeMap<ActId, ActState> = BTreeMap::new();
     let mut acts: BTreeMap<ActId, Prepared> = BTreeMap::new();
     let mut armed: Vec<ActId> = Vec::new();
+    let mut with_secret: BTreeSet<ActId> = BTreeSet::new();
     let mut odd = Vec::new();
     let mut closed = false;
     for record in rest {
@@ -64,8 +67,11 @@ pub fn replay(records: &[Record]) -> Option<Replay> {
                         }
                         acts.insert(*act, (**prepared).clone());
                     }
-                    ActRecord::Armed { undo } => {
+                    ActRecord::Armed { undo, sealed } => {
                         armed.push(*act);
+                        if *sealed {
+                            with_secret.insert(*act);
+                        }
                         if let Some(prepared) = acts.get_mut(act) {
                             prepared.undo = undo.clone();
                         }
@@ -81,7 +87,7 @@ pub fn replay(records: &[Record]) -> Option<Replay> {
         .rev()
         .filter_map(|id| {
             let state = *states.get(id)?;
-            state.owes().then(|| acts.get(id).map(|p| Owed { prepared: p.clone(), state })).flatten()
+            state.owes().then(|| acts.get(id).map(|p| Owed { prepared: p.clone(), state, sealed: with_secret.contains(id) })).flatten()
         })
         .collect();
     Some(Replay { header: (**header).clone(), states, owed, closed, odd })

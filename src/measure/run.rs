@@ -60,11 +60,13 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
     let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
         .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut victims, &mut trust))
         .collect();
+    let (capacity_lost, capacity_back_after_s) = victims.capacity(input.first_effect);
     Measurement {
         origin: input.origin,
         phases: input.phases.to_vec(),
         recovered_after_s: recovery::recovered_after_s(input, &phases, &probes, source),
-        capacity_back_after_s: victims.capacity_back_after_s(input.first_effect),
+        capacity_back_after_s,
+        capacity_lost,
         death_spread_s: victims.death_spread_s(),
         victims: victims.times(),
         probes,

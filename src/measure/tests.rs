@@ -290,7 +290,7 @@ fn victims_are_followed_from_the_effect() {
     let victim = &m.victims[0];
     assert!((victim.last_seen_after_s.unwrap() - 0.296).abs() < 1e-6);
     assert_eq!((victim.ejected_after_s, victim.replaced_after_s, victim.in_service_after_s), (Some(0.4), Some(3.0), Some(4.0)));
-    assert_eq!(m.capacity_back_after_s, Some(4.5));
+    assert_eq!((m.capacity_lost, m.capacity_back_after_s), (true, Some(4.5)));
     assert_eq!(judge(&experiment, &m).iter().map(|j| j.result).collect::<Vec<_>>(), [JudgedResult::Held, JudgedResult::Broken]);
 }
 

@@ -119,9 +119,10 @@ impl<'a> Victims<'a> {
         }
     }
 
-    /// From the first effect until every service that was hit and lost capacity had all of it back.
-    pub fn capacity_back_after_s(&self, first_effect: Option<Mono>) -> Option<f64> {
-        let first_effect = first_effect?;
+    /// Whether a service that was hit lost capacity after the first effect; and how long it took from then until all those that
+    /// did had all of it back, if they had.
+    pub fn capacity(&self, first_effect: Option<Mono>) -> (bool, Option<f64>) {
+        let Some(first_effect) = first_effect else { return (false, None) };
         let services: BTreeSet<&Service> =
             self.hits.iter().filter(|hit| hit.act.fault.kind().takes_capacity()).map(|hit| &hit.instance.service).collect();
         let mut words: Vec<(Mono, &Service, bool)> = self
@@ -136,16 +137,16 @@ impl<'a> Victims<'a> {
             .collect();
         words.sort_by_key(|(at, ..)| *at);
         let mut short: BTreeSet<&Service> = BTreeSet::new();
-        let mut back = None;
+        let (mut lost, mut back) = (false, None);
         for (at, service, full) in words {
             if full {
                 back = if short.remove(service) && short.is_empty() { Some(at) } else { back };
             } else {
                 short.insert(service);
-                back = None;
+                (lost, back) = (true, None);
             }
         }
-        back.map(|at| at.seconds_from(first_effect))
+        (lost, back.map(|at| at.seconds_from(first_effect)))
     }
 
     /// The difference between the first and the last death inside each zone with at least two.
@@ -162,7 +163,7 @@ impl<'a> Victims<'a> {
     }
 }
 
-/// Whether an observation says that an instance serves.
+/// Whether an observation says that an instance serves. That one of its balancers sends to it is not enough.
 fn is_back(what: &Observed, id: &InstanceId) -> bool {
-    matches!(what, Observed::InService { instance, .. } | Observed::Admitted { instance, .. } if instance == id)
+    matches!(what, Observed::InService { instance, .. } if instance == id)
 }

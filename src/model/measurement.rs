@@ -29,6 +29,9 @@ pub struct Measurement {
     pub recovered_after_s: Option<f64>,
     /// From the first effect until all capacity that was lost was back; absent when it never was, or was never lost.
     pub capacity_back_after_s: Option<f64>,
+    /// Whether a service that was hit was seen with less than it wants after the first effect.
+    #[serde(default)]
+    pub capacity_lost: bool,
     /// The difference between the first and the last death inside each zone.
     pub death_spread_s: BTreeMap<Zone, f64>,
     /// Whether the numbers are to be trusted, and why not.

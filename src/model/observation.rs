@@ -32,9 +32,9 @@ pub enum Observed {
     Admitted { balancer: String, instance: InstanceId },
     /// A new instance was launched, in place of another if known.
     Launched { instance: InstanceId, service: Service, zone: Zone, replaces: Option<InstanceId> },
-    /// An instance's own health check passes: it serves.
+    /// An instance serves: its own health check passes, and every balancer that it is behind sends to it.
     InService { instance: InstanceId, service: Service, zone: Zone },
-    /// An instance's own health check fails.
+    /// An instance does not serve any more: its own health check fails, or a balancer does not send to it.
     OutOfService { instance: InstanceId, service: Service, zone: Zone, why: String },
     /// How many instances of a service serve, of how many wanted. Sent at each change.
     Capacity { service: Service, serving: u32, desired: u32 },

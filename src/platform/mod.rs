@@ -15,7 +15,7 @@ use crate::model::{
     act::{Act, Effect, Prepared, Target},
     capabilities::Capabilities,
     fault::Fault,
-    ids::{ActId, Scope},
+    ids::{RunId, Scope},
     instance::{Instance, Inventory},
     observation::Observation,
     undo::Undo,
@@ -66,6 +66,11 @@ pub enum Reverted {
 /// * Every call has a deadline of its own inside the platform; no answer is an error, never a hang.
 #[async_trait]
 pub trait Platform: Send + Sync {
+    /// The run that acts from now on belong to. A platform that can marks what it does with it, so that `orphans` finds it again.
+    fn begin(&self, run: &RunId) {
+        let _ = run;
+    }
+
     /// What it can do. Pure.
     fn capabilities(&self) -> Capabilities;
 
@@ -98,7 +103,9 @@ pub trait Platform: Send + Sync {
     /// Observations from now on, until the receiver is dropped. Times are when it happened, not when it was heard.
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError>;
 
-    /// Faults of ours that are still there although no journal knows them (found by their marks).
+    /// Faults of ours that are still there although no journal knows them (found by their marks), the last one first. Asked by who
+    /// holds the scope's lock and has recovered its journals: whatever still carries the mark of another run then is left over. What
+    /// carries the mark of a process that still runs is never among them, nor what the run of `begin` did.
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
         Ok(Vec::new())
     }
@@ -108,11 +115,7 @@ pub trait Platform: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphan {
     /// The run it belonged to, if its mark says.
-    pub run: Option<String>,
-    /// The act, if its mark says.
-    pub act: Option<ActId>,
-    /// What it is.
-    pub says: String,
-    /// How it is undone.
-    pub undo: Undo,
+    pub run: Option<RunId>,
+    /// The act, with the way back.
+    pub prepared: Prepared,
 }

@@ -12,6 +12,8 @@ pub fn resolve(text: &Text, what: &str) -> Result<String, String> {
     match text {
         Text::Plain(text) => Ok(text.clone()),
         Text::Env(name) => match std::env::var(name) {
+            // Sent empty, a token would fail as a wrong one does: the system would be blamed.
+            Ok(value) if value.is_empty() => Err(format!("{what}: the environment variable `{name}` is empty")),
             Ok(value) => Ok(value),
             Err(std::env::VarError::NotPresent) => Err(format!("{what}: the environment variable `{name}` is not set")),
             Err(std::env::VarError::NotUnicode(_)) => Err(format!("{what}: the environment variable `{name}` is not UTF-8")),
@@ -29,7 +31,7 @@ pub fn resolve(text: &Text, what: &str) -> Result<String, String> {
                     value.pop();
                 }
             }
-            Ok(value)
+            if value.is_empty() { Err(format!("{what}: the file `{path}` is empty")) } else { Ok(value) }
         }
     }
 }
@@ -51,6 +53,9 @@ mod tests {
     fn what_is_missing_is_named() {
         let error = resolve(&Text::Env("FIREDRILL_NO_SUCH_VARIABLE".to_owned()), "header `x`").unwrap_err();
         assert_eq!(error, "header `x`: the environment variable `FIREDRILL_NO_SUCH_VARIABLE` is not set");
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let error = resolve(&Text::File(empty.path().display().to_string()), "header `x`").unwrap_err();
+        assert!(error.starts_with("header `x`: the file ") && error.ends_with(" is empty"), "{error}");
         let error = resolve(&Text::File("/no/such/file".to_owned()), "body").unwrap_err();
         assert!(error.starts_with("body: cannot read the file `/no/such/file`: "), "{error}");
     }

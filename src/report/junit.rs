@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
-    gate::Gate,
+    gate::{Gate, plural},
     record::RunRecord,
     words::{self, visible},
 };
@@ -81,9 +81,9 @@ fn happened(record: &RunRecord) -> CaseResult {
         .collect();
     if happened == 0 || happened < planned || !not.is_empty() {
         let list = if not.is_empty() { String::new() } else { format!(": {}", not.join("; ")) };
-        return Err((NonSuccessKind::Error, format!("{happened} of {planned} acts verifiably happened{list}")));
+        return Err((NonSuccessKind::Error, format!("{happened} of {} verifiably happened{list}", plural(planned, "act"))));
     }
-    Ok(format!("{happened} of {planned} acts"))
+    Ok(format!("{happened} of {}", plural(planned, "act")))
 }
 
 fn trusted(record: &RunRecord) -> CaseResult {

@@ -117,6 +117,7 @@ fn faults() -> Vec<Fault> {
         Fault::Kill { signal: None },
         Fault::Stop { grace },
         Fault::Pause,
+        Fault::Remove,
         Fault::Restart { grace },
         Fault::Partition { mode: firedrill::model::fault::PartitionMode::Hang },
         Fault::Slow { latency: grace, jitter: Duration::ZERO },
@@ -244,7 +245,7 @@ async fn an_undo_that_cannot_be_understood_does_nothing() {
     let mut acts = prepared(&platform, 1, &Fault::Pause, &[victim], &Group::default()).await;
     platform.inject(&acts).await;
     let hit = platform.snapshot().expect("it");
-    acts[0].undo = Undo::Restore { says: "x".into(), before: serde_json::json!({ "edited": true }) };
+    acts[0].undo = Undo::restore("x", serde_json::json!({ "edited": true }));
     assert!(matches!(platform.revert(&acts[0]).await, Err(PlatformError::Refused(_))));
     assert_eq!(platform.snapshot().expect("it"), hit);
 }

@@ -10,21 +10,35 @@ use std::{
 use rustix::process::Signal;
 
 use super::support::{
-    engine::{Engine, HAPROXY, SMALL, WHAT_TIME},
+    engine::{ETCD, Engine, HAPROXY, NGINX, POSTGRES, REDIS, SMALL, WHAT_TIME},
     project::Project,
 };
 
 /// The whole answer to one request on a connection of its own; nothing when there is none.
 fn get(address: SocketAddr) -> String {
+    get_path(address, "/")
+}
+
+fn get_path(address: SocketAddr, path: &str) -> String {
     let ask = || {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         std::io::Result::Ok(text)
     };
     ask().unwrap_or_default()
+}
+
+fn soon(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..300 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("not within 30 s: {what}");
 }
 
 /// A health check of the site with what its image has.
@@ -131,4 +145,73 @@ fn an_engine_of_its_own_can_die_come_back_and_leaves_nothing() {
     assert!(!folder.exists());
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(folder.to_str().unwrap()), "{mounts}");
+}
+
+#[test]
+fn the_real_compose_brings_a_project_up_and_takes_it_down() {
+    let engine = Engine::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yaml");
+    let text = r#"
+version: "3"
+services:
+  web:
+    image: ${SITE_IMAGE:-nowhere.example/site}
+    command: [--listen, "0.0.0.0:8080", --instance, composed]
+    labels: { firedrill.zone: a }
+    ports: ["127.0.0.1::8080"]
+"#;
+    std::fs::write(&file, text).unwrap();
+    let composed = engine.compose(&file, &[("SITE_IMAGE", WHAT_TIME)]);
+    let label = format!("label=com.docker.compose.project={}", composed.name());
+    let ids = engine.docker(&["ps", "-q", "--filter", &label, "--filter", "label=com.docker.compose.service=web"]);
+    let www: SocketAddr = engine.docker(&["port", &ids, "8080"]).parse().unwrap();
+    soon("the site answers", || get(www).contains("x-served-by: composed"));
+    drop(composed);
+    assert_eq!(engine.docker(&["ps", "-aq", "--filter", &label]), "");
+    assert_eq!(engine.docker(&["network", "ls", "-q", "--filter", &label]), "");
+}
+
+#[test]
+fn every_stand_in_does_its_work() {
+    let engine = Engine::shared();
+    let project = engine.project("lab");
+    let etcd = ["etcd", "--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", "http://127.0.0.1:2379"];
+    let etcd = project.container("registry").image(ETCD).port(2379).command(&etcd).start();
+    let database = project.container("db").image(POSTGRES).flag("--env=POSTGRES_PASSWORD=secret").flag("--env=POSTGRES_DB=shop").start();
+    let router = project.container("router").image(NGINX).port(80).start();
+    let cache = project.container("cache").image(REDIS).start();
+    // Through their service names, from another container: what listens on its own loopback only is found out.
+    let succeeds = |words: &[&str]| engine.try_docker(&[&["exec", "-e", "PGPASSWORD=secret", &router.id], words].concat()).status.success();
+    soon("redis answers", || succeeds(&["redis-cli", "-h", "cache", "ping"]));
+    let sql = ["psql", "-h", "db", "-U", "postgres", "-d", "shop", "-c", "CREATE TABLE cart (id int)"];
+    soon("postgres answers", || succeeds(&sql));
+    soon("etcd answers", || get_path(etcd.port(2379), "/health").contains("true"));
+    soon("nginx answers", || get(router.port(80)).starts_with("HTTP/1.1 200"));
+    // Told to stop, each ends by itself: nobody waits for the engine's patience.
+    for container in [&etcd, &database, &router, &cache] {
+        engine.docker(&["stop", "--time", "30", &container.id]);
+        assert_ne!(container.inspect("{{.State.ExitCode}}"), "137", "{} had to be killed: {}", container.name, container.logs());
+    }
+}
+
+#[test]
+fn two_engines_live_side_by_side() {
+    let (one, other) = (Engine::start(), Engine::start());
+    let (first, second) = (one.project("lab"), other.project("lab"));
+    let site = |project: &Project<'_>| {
+        let container = project.container("web").image(WHAT_TIME).port(8080).start();
+        soon("it answers", || get(container.port(8080)).starts_with("HTTP/1.1 200"));
+    };
+    site(&first);
+    site(&second);
+    let range = |engine: &Engine, project: &Project<'_>| {
+        let network = format!("{}_default", project.name());
+        engine.docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", &network])
+    };
+    assert_ne!(range(&one, &first), range(&other, &second));
+    // One ends; the other does not notice.
+    drop(first);
+    drop(one);
+    site(&second);
 }

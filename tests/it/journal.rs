@@ -37,13 +37,13 @@ fn act(n: u32, what: ActRecord) -> Record {
 }
 
 fn planned(n: u32) -> Record {
-    let undo = Undo::Restore { says: "x".into(), before: serde_json::json!({ "planned": n, "big": u64::MAX }) };
+    let undo = Undo::restore("x", serde_json::json!({ "planned": n, "big": u64::MAX }));
     let id = ActId { step: 1, act: n };
     act(n, ActRecord::Planned { prepared: Box::new(Prepared { act: Act { id, fault: Fault::Pause, target: Target::Command }, undo }) })
 }
 
 fn armed(n: u32) -> Record {
-    act(n, ActRecord::Armed { undo: Undo::Restore { says: "y".into(), before: serde_json::json!({ "armed": n }) } })
+    act(n, ActRecord::Armed { undo: Undo::restore("y", serde_json::json!({ "armed": n })), sealed: false })
 }
 
 fn story() -> Vec<Record> {
@@ -106,6 +106,26 @@ fn cut_anywhere_the_valid_prefix_is_used() {
         }
     }
     assert_eq!(seen, (1..=records.len()).collect());
+}
+
+#[test]
+fn a_batch_is_the_same_records_or_none_of_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (path, records) = written(dir.path());
+    let one_by_one = fs::read(&path).expect("bytes");
+    let together = dir.path().join("together.journal");
+    let mut journal = Journal::create(&together, &records[0]).expect("created");
+    journal.append_all(&story()).expect("appended");
+    assert_eq!(fs::read(&together).expect("bytes"), one_by_one, "a reader cannot tell");
+
+    // One record that is too large: those beside it are not written either, and the journal goes on.
+    let large = act(5, ActRecord::Reverted { says: "x".repeat(17 << 20) });
+    assert!(matches!(journal.append_all(&[planned(5), large, planned(6)]), Err(JournalError::Io { .. })));
+    assert_eq!(fs::read(&together).expect("bytes"), one_by_one);
+    journal.append_all(&[planned(5), planned(6)]).expect("it goes on");
+    let found = read(&together).expect("readable");
+    assert_eq!((found.records.len(), found.damage), (records.len() + 2, None));
+    journal.append_all(&[]).expect("nothing is nothing");
 }
 
 #[test]

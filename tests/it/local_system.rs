@@ -200,3 +200,40 @@ async fn a_hostile_service_is_killed_alone_and_nothing_of_it_outlives_the_superv
     .await;
     rig.nothing_runs().await;
 }
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_is_told_what_it_missed_and_costs_the_others_nothing() {
+    use firedrill::{
+        model::act::Group,
+        platform::local::{client::Client, control::Request, supervisor::BEHIND_AT_MOST},
+    };
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+    let (rig, platform) = Rig::up("name: one\nservices:\n  web:\n    command: [sleep, '1000']\n").await;
+    let mut idle = tokio::net::UnixStream::connect(rig.place().socket()).await.unwrap();
+    idle.write_all(b"{\"request\":\"watch\"}\n").await.unwrap();
+    let mut idle = BufReader::new(idle);
+    let mut line = String::new();
+    idle.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "\n", "it watches");
+
+    let mut reading = platform.observe().await.unwrap();
+    let client = Client::new(rig.place().socket());
+    let told = BEHIND_AT_MOST + 2000;
+    // Each of these is an observation: a note.
+    for _ in 0..told {
+        let suspend = Request::SuspendReplacement { holder: "x".to_owned(), group: Group::default() };
+        client.ask(&suspend).await.unwrap();
+        reading.recv().await.expect("the one that reads misses nothing");
+    }
+    let mut lines = Vec::new();
+    let whole = async {
+        let mut rest = idle.lines();
+        while let Some(line) = rest.next_line().await.unwrap() {
+            lines.push(line);
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), whole).await.expect("its stream ends");
+    assert!(lines.len() > BEHIND_AT_MOST && lines.len() < told, "{} of {told}", lines.len());
+    assert!(lines.last().unwrap().contains("observations behind"), "{:?}", lines.last());
+}

@@ -5,8 +5,12 @@ mod balancer;
 mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
+mod docker;
+#[cfg(feature = "docker")]
 mod docker_deeds;
 mod docker_lab;
+mod docker_life;
+#[cfg(feature = "docker")]
 mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_wire;
@@ -20,6 +24,7 @@ mod local_faults;
 mod local_meeting;
 mod local_platform;
 mod local_rig;
+mod local_service;
 mod local_system;
 mod planning;
 mod probe_kinds;

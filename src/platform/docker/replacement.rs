@@ -110,7 +110,7 @@ pub(super) async fn prepare(engines: &[Engine], members: &[(Instance, usize)], g
     let listed: Vec<String> = policies.iter().map(|before| format!("{} ({})", before.name, before.policy)).collect();
     let says = format!("put the restart policies back: {}", listed.join(", "));
     match serde_json::to_value(Owed { policies }) {
-        Ok(before) => Ok(Undo::Restore { says, before }),
+        Ok(before) => Ok(Undo::restore(says, before)),
         Err(error) => Ok(Undo::Impossible { why: format!("the restart policies cannot be written down: {error}") }),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         instance::{Instance, InstanceState, Inventory},
         observation::Observation,
         time::{Bracket, Mono},
-        undo::Undo,
+        undo::{Secret, Undo},
     },
     platform::{Platform, PlatformError, Reverted},
 };
@@ -50,6 +50,7 @@ impl Platform for FakePlatform {
                 K::Stop,
                 K::Pause,
                 K::Restart,
+                K::Remove,
                 K::Partition,
                 K::ZoneOutage,
                 K::RegionOutage,
@@ -192,6 +193,7 @@ fn error(trouble: &Trouble) -> PlatformError {
         Trouble::Fails(why) => PlatformError::Failed(why.clone()),
         Trouble::TimesOutAfterActing => PlatformError::Timeout(DEADLINE),
         Trouble::Vanishes | Trouble::IsReplaced | Trouble::BecomesProtected => PlatformError::Refused("the target changed".to_owned()),
+        Trouble::Panics => panic!("a defect, as the script asks"),
         Trouble::SaysUnknown => PlatformError::Failed("the independent source does not answer".to_owned()),
     }
 }
@@ -199,7 +201,7 @@ fn error(trouble: &Trouble) -> PlatformError {
 fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
     let restore = |says: String, before: Before| {
         let before = serde_json::to_value(before).map_err(|e| PlatformError::Failed(e.to_string()))?;
-        Ok(Undo::Restore { says, before })
+        Ok(Undo::restore(says, before))
     };
     match (&act.fault, &act.target) {
         (Fault::SuspendReplacement, Target::Group(group)) => {
@@ -210,6 +212,14 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
             match fault {
                 Fault::Kill { .. } | Fault::Stop { .. } => {
                     restore(format!("start {} again unless it was replaced", i.name), Before::Ran { instance, identity })
+                }
+                Fault::Remove => {
+                    let says = format!("create {} again as it was", i.name);
+                    let mut undo = restore(says, Before::Ran { instance, identity })?;
+                    if let Undo::Restore { secret, .. } = &mut undo {
+                        *secret = Some(environment(&i.name));
+                    }
+                    Ok(undo)
                 }
                 Fault::Pause => restore(format!("let {} go on", i.name), Before::NotPaused { instance, identity }),
                 Fault::Partition { .. } | Fault::Slow { .. } | Fault::Loss { .. } => {
@@ -228,6 +238,11 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
     }
 }
 
+/// What a removed instance must get back, and nobody else may see.
+fn environment(name: &str) -> Secret {
+    Secret(serde_json::json!({ "env": [format!("TOKEN=hunter2-of-{name}")] }))
+}
+
 fn inject_one(world: &mut World, p: &Prepared, trouble: Option<&Trouble>, now: Mono) -> EffectStatus {
     if world.was_done(&p.act).is_some() {
         return EffectStatus::Happened;
@@ -243,6 +258,7 @@ fn inject_one(world: &mut World, p: &Prepared, trouble: Option<&Trouble>, now: M
     match trouble {
         Some(Trouble::Fails(why)) => return EffectStatus::Failed { why: why.clone() },
         Some(Trouble::SaysUnknown) => return EffectStatus::Unknown { why: "no answer, and it did not act".to_owned() },
+        Some(Trouble::Panics) => panic!("a defect, as the script asks"),
         _ => {}
     }
     let status = act_on(world, &p.act, now);
@@ -279,6 +295,7 @@ fn act_on(world: &mut World, act: &Act, now: Mono) -> EffectStatus {
     match &act.fault {
         Fault::Kill { .. } => world.end(&chosen.id, "killed", now),
         Fault::Stop { .. } => world.end(&chosen.id, "stopped", now),
+        Fault::Remove => world.end(&chosen.id, "removed", now),
         Fault::Pause => found.state = InstanceState::Paused,
         Fault::Restart { .. } => {
             world.end(&chosen.id, "restarted", now);
@@ -301,6 +318,11 @@ fn revert_one(world: &mut World, p: &Prepared, now: Mono) -> Result<Reverted, Pl
     let nothing = |why: String| Ok(Reverted::NothingToUndo { why });
     if world.was_done(&p.act).is_none() {
         return nothing("the act never happened".to_owned());
+    }
+    if let (Fault::Remove, Target::Instance(i)) = (&p.act.fault, &p.act.target)
+        && p.undo.secret() != Some(&environment(&i.name))
+    {
+        return Err(PlatformError::Refused(format!("{} cannot be created again without its environment", i.name)));
     }
     world.forget(&p.act);
     match before {

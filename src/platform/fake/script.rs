@@ -28,6 +28,8 @@ pub enum Trouble {
     IsReplaced,
     /// The target becomes protected just before the call.
     BecomesProtected,
+    /// The platform's own code fails by a defect.
+    Panics,
     /// The independent source does not answer.
     SaysUnknown,
 }

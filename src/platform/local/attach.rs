@@ -1,10 +1,22 @@
 //! Attaching to a system that runs, or starting one for as long as a run needs it.
 
-use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::process::Child;
 
-use super::{client::Client, output::Output, platform::LocalPlatform, process, rendezvous::Rendezvous, spec_file};
+use super::{
+    client::Client,
+    output::Output,
+    platform::LocalPlatform,
+    process,
+    rendezvous::{self, Rendezvous},
+    spec_file,
+};
 use crate::{clock, model::selector::ProcessMatch, platform::PlatformError, state_dir};
 
 /// Between two looks at a system that is starting.
@@ -41,28 +53,31 @@ impl LocalPlatform {
     /// is not started is no error here: its processes are gone, so that undoing finds nothing to do.
     pub async fn attach_or_start(options: LocalOptions) -> Result<Self, PlatformError> {
         let Some(system) = &options.system else { return Ok(Self::new(None, None, options.foreign, None)) };
-        let failed = |e: std::io::Error| PlatformError::Unavailable(format!("{}: {e}", system.display()));
+        // Each of these says itself what it is about: the file, the state directory, the binary.
+        let failed = |e: std::io::Error| PlatformError::Unavailable(e.to_string());
         let state = options.state.clone().unwrap_or_else(state_dir::path);
         let place = Rendezvous::within(&state, system, &options.vars).map_err(failed)?;
         let client = Client::new(place.socket());
-        let system = std::fs::canonicalize(system).map_err(failed)?;
-        let made = |started| Self::new(Some(client.clone()), Some(system.clone()), options.foreign.clone(), started);
+        let made = |started| Self::new(Some(client.clone()), Some(place.system.clone()), options.foreign.clone(), started);
         match client.status().await {
             Ok(_) => wait_until_up(&client, None).await.map(|()| made(None)),
             Err(PlatformError::Unavailable(_)) if options.start => {
-                spec_file::load(&system, &options.vars).map_err(|d| PlatformError::Unavailable(d.text(false)))?;
+                spec_file::load(system, &options.vars).map_err(|d| PlatformError::Unavailable(bare(&d.text(false))))?;
                 let program = match &options.program {
                     Some(program) => program.clone(),
-                    None => std::env::current_exe().map_err(failed)?,
+                    None => std::env::current_exe()
+                        .map_err(|e| PlatformError::Unavailable(format!("the path of this binary cannot be found: {e}")))?,
                 };
-                let mut command = tokio::process::Command::new(program);
-                command.arg("up").arg(&system).arg("--for-run").env("FIREDRILL_STATE_DIR", &state);
+                let mut command = tokio::process::Command::new(&program);
+                command.arg("up").arg(system).arg("--for-run").env("FIREDRILL_STATE_DIR", &state);
                 for (name, value) in &options.vars {
                     command.arg("--var").arg(format!("{name}={value}"));
                 }
                 // Its stdin is a pipe that only this process holds: when this process is gone, however, the system ends.
                 command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-                let mut child = command.spawn().map_err(failed)?;
+                let mut child = command
+                    .spawn()
+                    .map_err(|e| PlatformError::Unavailable(format!("the supervisor `{}` cannot be started: {e}", program.display())))?;
                 let mark = place.mark(child.id().unwrap_or_default());
                 wait_until_up(&client, Some(&mut child)).await?;
                 Ok(made(Some(Started { child, mark })))
@@ -70,6 +85,19 @@ impl LocalPlatform {
             Err(PlatformError::Unavailable(_)) => Ok(made(None)),
             Err(other) => Err(other),
         }
+    }
+
+    /// Every system that runs under a supervisor of this state directory.
+    pub async fn running(state: &Path) -> Vec<Self> {
+        let mut found = Vec::new();
+        for socket in rendezvous::sockets(state) {
+            let client = Client::new(socket);
+            // A socket without a supervisor was left by one that was killed: its processes are gone with it.
+            if let Ok(status) = client.status().await {
+                found.push(Self::new(Some(client), Some(status.scope), Vec::new(), None));
+            }
+        }
+        found
     }
 
     /// Whether this platform started the system, so that `shutdown` ends it.
@@ -108,6 +136,11 @@ impl LocalPlatform {
     }
 }
 
+/// What was said, without who says it and that it is an error: whoever shows this says so.
+fn bare(said: &str) -> String {
+    said.trim_start_matches("firedrill: ").trim_start_matches("error: ").trim_end().to_owned()
+}
+
 /// A system has limits of its own for coming up, after which its supervisor ends with the reason on stderr.
 async fn wait_until_up(client: &Client, mut child: Option<&mut Child>) -> Result<(), PlatformError> {
     let words = Output::in_memory();
@@ -126,9 +159,7 @@ async fn wait_until_up(client: &Client, mut child: Option<&mut Child>) -> Result
                 if let Ok(Some(_)) = child.try_wait() {
                     let _ = tokio::time::timeout(Duration::from_millis(200), reader.join_next()).await;
                     let said = words.last().join("\n");
-                    return Err(PlatformError::Unavailable(
-                        said.trim_start_matches("firedrill: ").trim_start_matches("error: ").to_owned(),
-                    ));
+                    return Err(PlatformError::Unavailable(bare(&said)));
                 }
             }
             None => drop(status?),

@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::control::{Answer, Request, Status};
+use super::control::{Answer, Mark, Request, Status};
 use crate::{model::observation::Observation, platform::PlatformError};
 
 /// The limit of one request.
@@ -39,7 +39,16 @@ impl Client {
         }
     }
 
-    /// Observations from now on, until the receiver is dropped.
+    /// The acts that are done and not undone.
+    pub async fn marks(&self) -> Result<Vec<Mark>, PlatformError> {
+        match self.ask(&Request::Marks).await? {
+            Answer::Marks { marks } => Ok(marks),
+            other => Err(PlatformError::Failed(format!("the supervisor gave another answer than its marks: {other:?}"))),
+        }
+    }
+
+    /// Observations from now on, until the receiver is dropped. The stream ends when the system ends, and when this end reads too slowly
+    /// for the supervisor: its last word says so. It never goes on after a hole.
     pub async fn watch(&self) -> Result<(mpsc::Receiver<Observation>, tokio::task::JoinSet<()>), PlatformError> {
         let mut lines = tokio::time::timeout(LIMIT, async {
             let mut lines = self.send(&Request::Watch).await?;
@@ -62,9 +71,9 @@ impl Client {
                 if !matches!(read, Ok(1..)) {
                     return;
                 }
-                if let Ok(observation) = serde_json::from_str(&line)
-                    && sender.send(observation).await.is_err()
-                {
+                // A line that is not understood is an observation that is lost: the stream ends, which is how a loss is told.
+                let Ok(observation) = serde_json::from_str(&line) else { return };
+                if sender.send(observation).await.is_err() {
                     return;
                 }
             }

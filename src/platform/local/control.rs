@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    act::Group,
+    act::{Group, Prepared},
     fault::PartitionMode,
-    ids::{InstanceId, Service},
+    ids::{InstanceId, RunId, Service},
     instance::Instance,
     quantity::Share,
+    undo::Undo,
 };
 
 /// What a client asks for.
@@ -50,10 +51,33 @@ pub enum Request {
         /// What is changed.
         change: TrafficChange,
     },
+    /// This act is done next. Kept until it is undone, so that what a run leaves behind is known even when its journal is lost.
+    Mark {
+        /// It, and whose it is.
+        mark: Box<Mark>,
+    },
+    /// What is undone in this way is undone. One that has no mark is no error.
+    Unmark {
+        /// The way back of the act.
+        undo: Undo,
+    },
+    /// The acts that are done and not undone.
+    Marks,
     /// Observations from now on.
     Watch,
     /// The system ends.
     Shutdown,
+}
+
+/// An act that is done, or may be, and not undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The run, if it said which.
+    pub run: Option<RunId>,
+    /// The process that did it: number and start time.
+    pub process: (u32, u64),
+    /// The act, with the way back.
+    pub prepared: Prepared,
 }
 
 /// One disturbance set or, with `None`, ended.
@@ -120,6 +144,8 @@ impl Traffic {
 pub struct Status {
     /// Its name.
     pub name: String,
+    /// Its part of the scope that runs on it lock.
+    pub scope: String,
     /// The supervisor's process.
     pub supervisor: i32,
     /// The mark in its processes' environment: `FIREDRILL_SYSTEM=` this.
@@ -143,6 +169,10 @@ pub struct Known {
     pub instance: Instance,
     /// Its first process: number and start time. Also of one that has ended.
     pub process: Option<(i32, u64)>,
+    /// What its own health check says, `None` without one; of a balancer, whether it listens. The instance's `healthy` says more:
+    /// whether it is in service.
+    #[serde(default)]
+    pub passes: Option<bool>,
     /// The balancers that it is behind.
     pub behind: Vec<String>,
     /// What disturbs its traffic.
@@ -162,6 +192,11 @@ pub struct Known {
 pub enum Answer {
     /// To `Status`.
     Status(Box<Status>),
+    /// To `Marks`, in the order in which they were made.
+    Marks {
+        /// They.
+        marks: Vec<Mark>,
+    },
     /// It was done.
     Done {
         /// What was found or done.

@@ -39,6 +39,10 @@ impl LocalPlatform {
                 return acts.iter().map(|a| effect(a, requested, failed.clone())).collect();
             }
         };
+        if let Err(why) = self.mark(acts).await {
+            let failed = EffectStatus::Failed { why };
+            return acts.iter().map(|a| effect(a, requested, failed.clone())).collect();
+        }
         let status = status.as_ref();
         // All kills of the call are one deed: nobody dies before everybody was stopped.
         let mut doomed: Vec<(usize, Tree)> = Vec::new();
@@ -285,7 +289,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Vec<T> + 
     tokio::task::spawn_blocking(work).await.unwrap_or_default()
 }
 
-fn effect(act: &Prepared, requested: Mono, status: EffectStatus) -> Effect {
+pub(super) fn effect(act: &Prepared, requested: Mono, status: EffectStatus) -> Effect {
     let instance = act.act.target.instance().map(|i| i.id.clone());
     let source = "firedrill".to_owned();
     Effect { act: act.act.id, instance, status, requested, answered: Some(clock::now()), took_effect: None, source }

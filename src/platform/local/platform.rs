@@ -1,9 +1,6 @@
 //! The platform that runs act through: reads and promises here, deeds in `deed`, the way back in `revert`.
 
-use std::{
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -12,6 +9,7 @@ use super::{
     attach::Started,
     client::Client,
     control::{Known, Lateness, Status, TrafficChange},
+    deadline::Deadlines,
     foreign, process,
     tree_signal::Tree,
     undo::Before,
@@ -22,29 +20,41 @@ use crate::{
         act::{Act, Effect, Group, Prepared, Target},
         capabilities::Capabilities,
         fault::{Fault, FaultKind},
-        ids::Scope,
+        ids::{RunId, Scope},
         instance::{Instance, InstanceState, Inventory},
         observation::Observation,
         selector::ProcessMatch,
         time::nanos,
         undo::Undo,
     },
-    platform::{Platform, PlatformError, Reverted},
+    platform::{Orphan, Platform, PlatformError, Reverted},
 };
 
 /// Local processes.
 #[derive(Debug)]
 pub struct LocalPlatform {
     pub(super) client: Option<Client>,
-    system: Option<PathBuf>,
+    /// The system's part of the scope.
+    system: Option<String>,
+    /// The run that acts belong to.
+    pub(super) run: Mutex<Option<RunId>>,
+    pub(super) deadlines: Deadlines,
     matches: Vec<ProcessMatch>,
     started: Mutex<Option<Started>>,
     watches: Mutex<tokio::task::JoinSet<()>>,
 }
 
 impl LocalPlatform {
-    pub(super) fn new(client: Option<Client>, system: Option<PathBuf>, matches: Vec<ProcessMatch>, started: Option<Started>) -> Self {
-        Self { client, system, matches, started: Mutex::new(started), watches: Mutex::new(tokio::task::JoinSet::new()) }
+    pub(super) fn new(client: Option<Client>, system: Option<String>, matches: Vec<ProcessMatch>, started: Option<Started>) -> Self {
+        Self {
+            client,
+            system,
+            run: Mutex::new(None),
+            deadlines: Deadlines::default(),
+            matches,
+            started: Mutex::new(started),
+            watches: Mutex::new(tokio::task::JoinSet::new()),
+        }
     }
 
     pub(super) fn started_slot(&self) -> MutexGuard<'_, Option<Started>> {
@@ -130,6 +140,10 @@ pub fn capabilities() -> Capabilities {
 
 #[async_trait]
 impl Platform for LocalPlatform {
+    fn begin(&self, run: &RunId) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+    }
+
     fn capabilities(&self) -> Capabilities {
         capabilities()
     }
@@ -141,7 +155,7 @@ impl Platform for LocalPlatform {
             id => id,
         };
         let boot = read("/proc/sys/kernel/random/boot_id");
-        let system = self.system.as_ref().map_or_else(|| "processes".to_owned(), |path| path.display().to_string());
+        let system = self.system.as_deref().unwrap_or("processes");
         Ok(Scope(format!("local/{machine}/{boot}/{system}")))
     }
 
@@ -245,16 +259,22 @@ impl Platform for LocalPlatform {
     }
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
-        self.do_all(acts).await
+        self.deadlines.inject(acts, self.do_all(acts)).await
     }
 
     async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect> {
-        self.look(acts, effects).await
+        self.deadlines.verify(effects.clone(), self.look(acts, effects)).await
     }
 
     async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
         // Each way back has a limit of its own: the experimenter's command the one it was given, a start that of its health check.
-        self.bring_back(act).await
+        let reverted = self.bring_back(act).await?;
+        self.unmark(act).await?;
+        Ok(reverted)
+    }
+
+    async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
+        self.left_over().await
     }
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
@@ -270,7 +290,8 @@ impl Platform for LocalPlatform {
     }
 }
 
-/// Whether an instance runs and is not known to be unhealthy.
-pub(super) fn is_back(instance: &Instance) -> bool {
-    matches!(instance.state, InstanceState::Running) && instance.healthy != Some(false)
+/// Whether an instance is as it was before it was ended: it runs and passes its own health check. Whether balancers send to it is
+/// not asked: they may be kept from it by a fault that is undone after this one.
+pub(super) fn is_back(known: &Known) -> bool {
+    matches!(known.instance.state, InstanceState::Running) && known.passes != Some(false)
 }

@@ -3,26 +3,37 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::launch::hex;
-use crate::state_dir;
+use super::{launch::hex, leavings, system_lock::SystemLock, system_vars};
+use crate::{clock, state_dir};
 
 /// The longest path that a unix socket can have.
 const LONGEST: usize = 107;
+
+/// The folder of the state directory where systems meet.
+const FOLDER: &str = "local";
+
+/// How long whoever tidies up may hold a lock.
+const TIDY_WITHIN: Duration = Duration::from_secs(2);
+/// Between two tries to take it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The meeting place of one system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendezvous {
     /// What its parts are named after.
     pub key: String,
+    /// What tells it apart on this machine, and so its part of the scope that runs on it lock: the path of its file and, where its
+    /// variables are others than the file's own, its key. On other ports it is another system. The values are not in it: they may be
+    /// secret, and a scope is shown.
+    pub system: String,
     folder: PathBuf,
 }
 
@@ -35,16 +46,24 @@ impl Rendezvous {
 
     /// As [`Self::of`], in another state directory.
     pub fn within(state: &Path, system: &Path, vars: &BTreeMap<String, String>) -> io::Result<Self> {
-        let path = fs::canonicalize(system)?;
+        let path = fs::canonicalize(system).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", system.display())))?;
         let mut hash = Sha256::new();
         hash.update(path.as_os_str().as_bytes());
-        for (name, value) in &super::system_vars::effective(&path, vars) {
+        let effective = system_vars::effective(&path, vars);
+        for (name, value) in &effective {
             hash.update([0]);
             hash.update(name.as_bytes());
             hash.update([b'=']);
             hash.update(value.as_bytes());
         }
-        let place = Self { key: hex(&hash.finalize()[..8]), folder: state_dir::folder_of(state, "local")? };
+        let key = hex(&hash.finalize()[..8]);
+        let own = system_vars::effective(&path, &BTreeMap::new());
+        let system = if effective == own { path.display().to_string() } else { format!("{} (variables {key})", path.display()) };
+        let folder = state_dir::folder_of(state, FOLDER).map_err(|e| {
+            let text = format!("the state directory {} cannot be used (FIREDRILL_STATE_DIR sets it): {e}", state.display());
+            io::Error::new(e.kind(), text)
+        })?;
+        let place = Self { key, system, folder };
         let socket = place.socket();
         if socket.as_os_str().len() > LONGEST {
             let text = format!("{} is too long for a socket: set FIREDRILL_STATE_DIR to a shorter path", socket.display());
@@ -72,38 +91,51 @@ impl Rendezvous {
     /// Becomes the one supervisor of this system. The inner error is the number of the process that already is. The lock goes with
     /// the process that holds it, however that ends; a socket that a dead one left is removed.
     pub fn take(&self) -> io::Result<Result<Taken, String>> {
-        let path = self.folder.join(format!("{}.lock", self.key));
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                return Ok(Err(holder.trim().to_owned()));
+        let begun = clock::now();
+        let mut lock = loop {
+            match SystemLock::take(&self.folder, &self.key)? {
+                Ok(lock) => break lock,
+                // Held by one that has not written who it is: it has just taken it, or is tidying up what this system left.
+                Err(holder) if !holder.lives() && clock::now().since(begun) < TIDY_WITHIN => std::thread::sleep(LOOK_EVERY),
+                Err(holder) => return Ok(Err(holder.to_string())),
             }
-            Err(other) => return Err(other.into()),
-        }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
+        };
+        lock.sign()?;
         match fs::remove_file(self.socket()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
-        Ok(Ok(Taken { socket: self.socket(), _lock: file }))
+        Ok(Ok(Taken { socket: self.socket(), lock: Some(lock) }))
+    }
+
+    /// Removes what ended systems left beside this one.
+    pub fn tidy(&self) {
+        leavings::tidy(&self.folder, &self.key);
     }
 }
 
-/// Held while this process is the supervisor; the socket goes when it is dropped.
+/// The control sockets in a state directory, whether or not somebody answers there.
+pub fn sockets(state: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(state.join(FOLDER)) else { return Vec::new() };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut sockets: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "sock")).collect();
+    sockets.sort();
+    sockets
+}
+
+/// Held while this process is the supervisor; socket and lock go when it is dropped.
 #[derive(Debug)]
 pub struct Taken {
     socket: PathBuf,
-    _lock: File,
+    lock: Option<SystemLock>,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.socket);
+        if let Some(lock) = self.lock.take() {
+            lock.remove();
+        }
     }
 }
 
@@ -126,5 +158,14 @@ mod tests {
         assert_eq!(plain, key(&[("port", "8080")]), "what the file says anyway");
         assert_ne!(plain, key(&[("port", "8081")]));
         assert_ne!(key(&[("program", "a")]), key(&[("program", "b")]), "mentioned, though not declared");
+
+        // The scope that runs lock is told apart by the same.
+        let scope = |pairs: &[(&str, &str)]| Rendezvous::of(&file, &vars(pairs)).unwrap().system;
+        let path = file.canonicalize().unwrap().display().to_string();
+        assert_eq!(scope(&[]), path);
+        assert_eq!(scope(&[("port", "8080"), ("url", "x")]), path);
+        let other = scope(&[("port", "8081")]);
+        assert_eq!(other, format!("{path} (variables {})", key(&[("port", "8081")])), "without the values");
+        assert_ne!(other, scope(&[("port", "8082")]));
     }
 }

@@ -115,8 +115,8 @@ impl LocalPlatform {
             let known = status.iter().flat_map(|s| &s.instances).find(|k| k.instance.id == *id);
             let limit = BACK_WITHIN + Duration::from_nanos(known.map_or(0, |k| k.starts_within_ns));
             match known {
-                Some(k) if is_back(&k.instance) && started => return Ok(Reverted::Restored { says: format!("started {id} again") }),
-                Some(k) if is_back(&k.instance) => return nothing(format!("{id} runs")),
+                Some(k) if is_back(k) && started => return Ok(Reverted::Restored { says: format!("started {id} again") }),
+                Some(k) if is_back(k) => return nothing(format!("{id} runs")),
                 Some(k) if k.instance.state == InstanceState::Stopped && started => {
                     let output = k.last_output.join("\n    ");
                     return Err(PlatformError::Failed(format!("{id} was started again and ended; its last output:\n    {output}")));

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     control::{Answer, Request},
-    supervisor::Message,
+    supervisor::{self, Message},
 };
 
 /// The longest request.
@@ -64,8 +64,9 @@ async fn client(stream: UnixStream, outbox: mpsc::UnboundedSender<Message>) {
     let _ = output.write_all(&text).await;
 }
 
+/// Until the watcher hangs up, falls behind, or the system ends.
 async fn watch(mut output: tokio::net::unix::OwnedWriteHalf, outbox: &mpsc::UnboundedSender<Message>) {
-    let (sender, mut observations) = mpsc::unbounded_channel();
+    let (sender, mut observations) = supervisor::watch();
     let _ = outbox.send(Message::Watch { sender });
     // An empty line: from here on nothing is missed.
     let mut line = Vec::new();

@@ -57,7 +57,7 @@ impl Before {
     /// As undo data.
     pub fn into_undo(self, says: String) -> Undo {
         match serde_json::to_value(self) {
-            Ok(before) => Undo::Restore { says, before },
+            Ok(before) => Undo::restore(says, before),
             Err(e) => Undo::Impossible { why: format!("the state before cannot be written down: {e}") },
         }
     }

@@ -19,7 +19,7 @@ use super::{
     containment::{Containment, contain},
     rendezvous::Rendezvous,
     server, spec_file,
-    supervisor::{Message, Setup, Supervisor},
+    supervisor::{self, Message, Setup, Supervisor},
     system_vars,
 };
 use crate::{
@@ -89,11 +89,20 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
         Some(program) => program.clone(),
         None => std::env::current_exe().map_err(machine("cannot find the path of this binary"))?,
     };
+    place.tidy();
     let mark = place.mark(std::process::id());
     let logs = place.logs();
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(machine("cannot make a folder for the output"))?;
     let contained = contain(arguments.containment, &program, &mark).map_err(machine("cannot contain the system's processes"))?;
-    let setup = Setup { spec, program, mark: mark.clone(), logs, containment: contained.how, warden: contained.warden.cast_signed() };
+    let setup = Setup {
+        spec,
+        program,
+        scope: place.system.clone(),
+        mark: mark.clone(),
+        logs,
+        containment: contained.how,
+        warden: contained.warden.cast_signed(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine("cannot start"))?;
     let ended = runtime.block_on(foreground(setup, &place, arguments.for_run));
     drop(taken);
@@ -116,17 +125,24 @@ async fn foreground(setup: Setup, place: &Rendezvous, for_run: bool) -> Result<(
         };
         let _ = stopper.send(Message::Stop { why: why.to_owned() });
     });
-    let (sender, mut observations) = mpsc::unbounded_channel();
-    let _ = outbox.send(Message::Watch { sender });
     if !for_run {
-        tasks.spawn(async move {
-            while let Some(observation) = observations.recv().await {
-                // The terminal may be gone; the system goes on.
-                let _ = writeln!(io::stdout(), "{}", line(&observation));
-            }
-        });
+        tasks.spawn(print(outbox.clone()));
     }
     supervisor.run().await.map(|_| ()).map_err(UpError::Failed)
+}
+
+/// Prints what happens, until the system ends. After a terminal that stood still, what it missed is told as missed, and it goes on.
+async fn print(outbox: mpsc::UnboundedSender<Message>) {
+    loop {
+        let (sender, mut observations) = supervisor::watch();
+        if outbox.send(Message::Watch { sender }).is_err() {
+            return;
+        }
+        while let Some(observation) = observations.recv().await {
+            // The terminal may be gone; the system goes on.
+            let _ = writeln!(io::stdout(), "{}", line(&observation));
+        }
+    }
 }
 
 /// Returns when stdin, a pipe, has ended. Without a thread: this process may have none.

@@ -10,8 +10,9 @@ use crate::{
 /// The line of an event, `None` for those that are not shown one by one.
 pub fn of(event: &Event, record: &RunRecord, style: Style) -> Option<String> {
     let (tone, text) = says(event, record)?;
-    let since = record.started.map_or(0.0, |(at, _)| event.at.seconds_from(at));
-    Some(style.line(&[(Tone::Dim, format!("{since:8.2} s  ")), (tone, text)]))
+    // The same zero as in the tables: the probes' start. What comes before it, the planning, has no time on that clock.
+    let since = record.phases.first().map_or_else(|| " ".repeat(10), |(_, at)| format!("{:8.2} s", event.at.seconds_from(*at)));
+    Some(style.line(&[(Tone::Dim, format!("{since}  ")), (tone, text)]))
 }
 
 /// What an event says, with its tone.

@@ -6,6 +6,7 @@ use crate::{
     model::{measurement::Measurement, steady_state::Phase},
     report::{
         console::style::cut,
+        gate::plural,
         record::RunRecord,
         words::{interval, maybe_seconds, percent, seconds, visible},
     },
@@ -76,14 +77,15 @@ fn cards(m: &Measurement) -> Vec<Card> {
         note: match (ejected.len(), m.victims.len()) {
             (_, 0) => "no victims".to_owned(),
             (n, all) if n == all => "until no victim was sent to".to_owned(),
-            (n, all) => format!("seen for {n} of {all} victims"),
+            (n, all) => format!("seen for {n} of {}", plural(all, "victim")),
         },
     });
-    cards.push(Card {
-        label: "Capacity back after",
-        value: maybe_seconds(m.capacity_back_after_s),
-        note: if m.capacity_back_after_s.is_some() { "from the first effect".to_owned() } else { "not lost, or never back".to_owned() },
-    });
+    let (value, note) = match (m.capacity_lost, m.capacity_back_after_s) {
+        (_, Some(after)) => (seconds(after), "from the first effect, over all steps"),
+        (true, None) => ("not back".to_owned(), "until the end of the run"),
+        (false, None) => ("not lost".to_owned(), "no service was seen with less than it wants"),
+    };
+    cards.push(Card { label: "Capacity back after", value, note: note.to_owned() });
     cards.push(Card {
         label: "Recovered after",
         value: maybe_seconds(m.recovered_after_s),

@@ -39,6 +39,22 @@ fn check_tells_good_from_bad() {
 }
 
 #[test]
+fn check_knows_project_and_system_files() {
+    let rig = Rig::new();
+    rig.firedrill(["check", "firedrill.yaml", "system.yaml", "experiment.yaml"]).code(0).says("3 files checked: fine");
+    // Every environment, not only the one that would be chosen; and a system that one of them names.
+    std::fs::create_dir(rig.path("other")).unwrap();
+    rig.write(
+        "other/firedrill.yaml",
+        "environments:\n  a: { platform: { local: s.yaml } }\n  b: { platfrom: {} }\n  c: { platform: { local: t.yaml } }\n",
+    );
+    rig.write("other/s.yaml", "name: s\nservices:\n  web: { comand: [x], replicas: 1 }\n");
+    let all = rig.firedrill(["check", "other/firedrill.yaml"]).code(2);
+    all.says("platfrom").says("did you mean `platform`?").says("s.yaml:3").says("did you mean `command`?").says("t.yaml");
+    rig.firedrill(["check", "other/s.yaml"]).code(2).says("did you mean `command`?");
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let rig = Rig::new();
     rig.write("empty.yaml", "");

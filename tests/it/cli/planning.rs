@@ -48,10 +48,11 @@ fn a_kept_plan_is_what_runs() {
     let other = (2..40)
         .find(|seed| victims(&rig.firedrill(["plan", "experiment.yaml", "--seed", &seed.to_string()]).code(0).out)[0] != victim)
         .unwrap();
-    // Whether the numbers of so short a run can be trusted on a busy machine is another matter.
-    rig.firedrill(["run", "experiment.yaml", "--plan", "plan.json", "--seed", &other.to_string()])
-        .says(&format!("kill {victim}: happened"))
-        .says("run ended (completed)");
+    let ran = rig.firedrill(["run", "experiment.yaml", "--plan", "plan.json", "--seed", &other.to_string()]);
+    // On a busy machine the tool may rightly say that it was itself too late; the plan is spent then, so the run is not made again.
+    let untrusted = ran.status.code() == Some(5) && ran.out.contains("more than 10 ms late");
+    let ran = if untrusted { ran } else { ran.code(0).says("PASSED") };
+    ran.says(&format!("kill {victim}: happened")).says("run ended (completed)");
     let left = rig.serving();
     assert!(left.iter().all(|(id, _)| *id != victim), "{victim} was replaced: {left:?}");
     let untouched = left.iter().filter(|instance| before.contains(instance)).count();

@@ -49,6 +49,27 @@ fn halt_from_another_process_undoes_and_is_aborted() {
 }
 
 #[test]
+fn one_system_file_on_two_ports_is_two_systems_and_on_one_port_one() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = Rig::with(&without_replacement(), &long());
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let there =
+        format!("  there:\n    platform: {{ local: system.yaml }}\n    vars: {{ port: {other}, url: \"http://127.0.0.1:{other}\" }}\n");
+    let file = std::fs::read_to_string(rig.path("firedrill.yaml")).unwrap() + &there;
+    rig.write("firedrill.yaml", &file);
+    let first = rig.start(["run", "experiment.yaml", "--env", "here"]);
+    first.wait_for("happened");
+    rig.firedrill(["run", "experiment.yaml", "--env", "here"]).code(3).says("another drill is at work there");
+    let second = rig.start(["run", "experiment.yaml", "--env", "there"]);
+    second.wait_for("happened");
+    for run in [first, second] {
+        run.signal(Signal::INT);
+        run.end().code(4).says("ABORTED");
+    }
+    rig.nothing_runs();
+}
+
+#[test]
 fn ctrl_c_before_the_fault_touches_nothing() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(SYSTEM, &EXPERIMENT.replace("baseline: 1s", "baseline: 60s"));
@@ -120,4 +141,22 @@ fn the_next_run_finishes_the_undo_of_the_last() {
     rig.firedrill(["recover"]).code(0);
     up.signal(Signal::TERM);
     up.end().code(0);
+}
+
+#[test]
+fn a_system_that_is_lost_under_the_run_ends_it_with_an_error() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = Rig::with(&without_replacement(), &long());
+    let up = rig.up();
+    let run = rig.start(["run", "experiment.yaml"]);
+    run.wait_for("happened");
+    up.signal(Signal::KILL);
+    // At once, not when the hold of a minute ends; and it is no verdict about the system.
+    run.end().code(5).says("ERROR").says("the system under the run is gone").says("nothing to undo for 1.1");
+    let fault: Vec<_> = rig.result()["measurement"]["phases"].as_array().unwrap().clone();
+    let last = fault.last().unwrap();
+    assert!(last["phase"] == "fault" && last["to_s"].as_f64().unwrap() - last["from_s"].as_f64().unwrap() < 30.0, "{last}");
+    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    drop(up);
+    rig.nothing_runs();
 }

@@ -245,7 +245,7 @@ async fn the_way_back() {
     assert!(matches!(reverted().await, Reverted::NothingToUndo { .. }), "twice does no harm");
     assert_eq!(engine.asked().iter().filter(|line| line.contains("/start")).count(), 1);
 
-    let other = Undo::Restore { says: "x".to_owned(), before: json!({ "edited": true }) };
+    let other = Undo::restore("x", json!({ "edited": true }));
     let edited = Prepared { undo: other, ..drill.prepared.clone() };
     assert!(matches!(drill.platform.revert(&edited).await, Err(PlatformError::Refused(_))));
 }

@@ -4,5 +4,6 @@
 mod crashes;
 mod halts;
 mod order;
+mod sight;
 mod troubles;
 mod verdicts;

@@ -104,3 +104,29 @@ async fn what_cannot_be_undone_is_residue_and_the_next_run_undoes_it_first() {
     let again = Drill::on(six()).file(TWO).after(done).run().await.expect(Verdict::NotStarted);
     assert!(matches!(&again.outcome.ended, Ended::NotStarted { why } if why.contains("run-1")), "{:?}", again.outcome);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_in_the_middle_of_the_script_ends_in_an_undo() {
+    // The second act of the step, and the look at the second step's effect.
+    for (call, n) in [(Call::Inject, 2), (Call::Verify, 3), (Call::Prepare, 6), (Call::Revert, 1)] {
+        let drill = Drill::on(six()).file(TWO).trouble(|script| {
+            script.nth(call, n, Trouble::Panics);
+        });
+        let done = drill.run().await.expect(Verdict::Error).restored();
+        assert!(matches!(&done.outcome.ended, Ended::Broke { why } if why.contains("defect")), "{call:?}: {:?}", done.outcome);
+        assert_eq!(done.open_journals(), 0, "{call:?}: nothing is owed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_in_the_middle_of_an_undo_is_residue_and_recovery_undoes_it() {
+    let drill = Drill::on(six()).file(TWO).trouble(|script| {
+        // The first undo, and again when everything that is owed is undone.
+        script.nth(Call::Revert, 1, Trouble::Panics).nth(Call::Revert, 3, Trouble::Panics);
+    });
+    let done = drill.run().await.expect(Verdict::Residue);
+    assert!(done.outcome.residue.iter().any(|r| r.command == "firedrill recover run-1"), "{:?}", done.outcome);
+    assert_eq!(done.open_journals(), 1, "what is owed is not forgotten");
+    // The next run on the scope undoes it first.
+    Drill::on(six()).file(TWO).after(done).run().await.expect(Verdict::Passed).restored();
+}

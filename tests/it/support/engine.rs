@@ -6,6 +6,9 @@
 //! - [`Engine::start`]: one for this test alone, with the small images. For tests that kill in bulk, or end the engine itself.
 
 use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read, Seek},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -13,7 +16,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::project::Project;
+use super::{composed::Composed, project::Project};
 
 /// Where `scripts/test` says which engine all tests share.
 pub const SHARED: &str = "FIREDRILL_TEST_DOCKER";
@@ -22,8 +25,12 @@ pub const SHARED: &str = "FIREDRILL_TEST_DOCKER";
 pub const WHAT_TIME: &str = "firedrill-lab/what-time";
 /// A shell and the basic programs; does nothing until it is ended, and not even then when asked politely.
 pub const SMALL: &str = "firedrill-lab/small";
-/// Only on an engine with every image; reads `/usr/local/etc/haproxy/haproxy.cfg`.
+// Only on the shared engine. Each stands in for the public image of its name, and reads its settings from the same place.
 pub const HAPROXY: &str = "firedrill-lab/haproxy";
+pub const NGINX: &str = "firedrill-lab/nginx";
+pub const REDIS: &str = "firedrill-lab/redis";
+pub const POSTGRES: &str = "firedrill-lab/postgres";
+pub const ETCD: &str = "firedrill-lab/etcd";
 
 /// An engine; the one of [`Engine::start`] ends with this, and everything that ran on it.
 pub struct Engine {
@@ -50,24 +57,15 @@ impl Engine {
 
     /// An engine for this test alone, with [`WHAT_TIME`] and [`SMALL`].
     pub fn start() -> Self {
-        Self::with(&[], "some")
-    }
-
-    /// One with every image.
-    pub fn start_full() -> Self {
-        Self::with(&[], "all")
+        Self::start_with(&[])
     }
 
     /// One with flags of `dockerd` (as `--live-restore`), and the small images.
     pub fn start_with(flags: &[&str]) -> Self {
-        Self::with(flags, "some")
-    }
-
-    fn with(flags: &[&str], images: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("firedrill-lab.").tempdir().unwrap().keep();
+        let folder = PathBuf::from(lab(&[OsStr::new("folder")]).trim_end());
         let engine = Self { folder, flags: flags.iter().map(ToString::to_string).collect(), owned: true };
         engine.start_daemon();
-        engine.lab("load", &[images]);
+        engine.lab("load", &[]);
         engine
     }
 
@@ -140,20 +138,41 @@ impl Engine {
     }
 
     fn lab(&self, verb: &str, more: &[&str]) {
-        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lab"));
-        command.arg(verb).arg(&self.folder).args(more).env("FIREDRILL_LAB_BINARY", env!("CARGO_BIN_EXE_firedrill"));
-        // Files, not pipes: what `up` starts outlives it and would hold them open.
-        let said = tempfile::tempfile().unwrap();
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().unwrap()).status().unwrap();
-        if !status.success() {
-            let mut text = String::new();
-            let _ = std::io::Seek::rewind(&mut &said);
-            let _ = std::io::Read::read_to_string(&mut &said, &mut text);
-            let words = format!("scripts/lab {verb}: {text}");
-            assert!(std::thread::panicking(), "{words}");
-            eprintln!("{words}");
-        }
+        lab(&[&[OsStr::new(verb), self.folder.as_os_str()][..], &more.iter().map(OsStr::new).collect::<Vec<_>>()].concat());
     }
+
+    /// The project that a file describes, brought up by the real Compose.
+    pub fn compose(&self, file: &Path, variables: &[(&str, &str)]) -> Composed<'_> {
+        self.compose_all(&[file.to_owned()], variables)
+    }
+
+    /// The same of several files, each put over those before it.
+    pub fn compose_all(&self, files: &[PathBuf], variables: &[(&str, &str)]) -> Composed<'_> {
+        Composed::up(self, files, variables)
+    }
+}
+
+/// `scripts/lab ARGUMENTS`, which must succeed: what it printed.
+pub(super) fn lab(arguments: &[&OsStr]) -> String {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lab"));
+    command.args(arguments).env("FIREDRILL_LAB_BINARY", env!("CARGO_BIN_EXE_firedrill"));
+    // Files, not pipes: what `up` starts outlives it and would hold them open.
+    let (printed, said) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    command.stdin(Stdio::null()).stdout(printed.try_clone().unwrap()).stderr(said.try_clone().unwrap());
+    if !command.status().unwrap().success() {
+        let words = format!("scripts/lab {arguments:?}: {}", whole(said));
+        // A second panic would hide the first.
+        assert!(std::thread::panicking(), "{words}");
+        eprintln!("{words}");
+    }
+    whole(printed)
+}
+
+fn whole(mut file: File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
 }
 
 impl Drop for Engine {

@@ -49,14 +49,14 @@ impl<'e> Project<'e> {
         project
     }
 
-    /// Its name: the value of the label.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The engine it is on.
     pub fn engine(&self) -> &'e Engine {
         self.engine
+    }
+
+    /// Its name: the value of the label.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Makes another network of the project; every project has `default`. Returns its full name.
@@ -103,9 +103,9 @@ impl<'e> Project<'e> {
         if !ids.is_empty() {
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             let output = self.engine.try_docker(&[what, &ids].concat());
-            if !output.status.success() && !std::thread::panicking() {
-                panic!("docker {what:?} of the project {}: {}", self.name, String::from_utf8_lossy(&output.stderr));
-            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            // A second panic would hide the first.
+            assert!(output.status.success() || std::thread::panicking(), "docker {what:?} of the project {}: {said}", self.name);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Recorded {
     }
 
     fn acts(&self) -> Vec<Prepared> {
-        let restore = |says: &str| Undo::Restore { says: self.name(says), before: serde_json::json!({ "wanted": 2 }) };
+        let restore = |says: &str| Undo::restore(self.name(says), serde_json::json!({ "wanted": 2 }));
         let group = Group { services: vec![self.name("web").into()], zone: Some(self.name("a").into()), region: None };
         let mut acts = vec![Prepared {
             act: Act { id: ActId { step: 1, act: 1 }, fault: Fault::SuspendReplacement, target: Target::Group(group) },
@@ -326,6 +326,7 @@ impl Recorded {
             victims: vec![victim(1), victim(2)],
             recovered_after_s: Some(5.0),
             capacity_back_after_s: Some(17.1),
+            capacity_lost: true,
             death_spread_s: BTreeMap::from([(self.name("a").into(), 0.0001)]),
             trust: if self.untrusted {
                 Trust {

@@ -1,6 +1,6 @@
 //! The supervisor's balancers: started with the instances there are, told of those that come and go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -81,6 +81,7 @@ impl Supervisor {
             generation,
             process: Some((pid, process::stat(pid).map_or(0, |s| s.start_time))),
             running: true,
+            healthy: None,
             serving: false,
             has_served: false,
             ended: None,
@@ -91,7 +92,7 @@ impl Supervisor {
             traffic: Traffic::default(),
             pending: None,
             health: None,
-            balancer: Some(Link { index, commands, listening: false, admitted: BTreeSet::new() }),
+            balancer: Some(Link { index, commands, since: clock::now(), words: BTreeMap::new() }),
         };
         self.lives.insert(id.clone(), live);
         self.await_end(child, id, generation);
@@ -117,9 +118,14 @@ impl Supervisor {
         }
     }
 
-    fn behind(&self, index: usize) -> impl Iterator<Item = &Live> {
+    pub(super) fn behind(&self, index: usize) -> impl Iterator<Item = &Live> {
         let spec = &self.setup.spec.balancers[index];
         self.lives.values().filter(move |l| is_behind(spec, l))
+    }
+
+    fn balancer_mut(&mut self, index: usize) -> Option<&mut Link> {
+        let id = InstanceId(self.setup.spec.balancers[index].name.clone());
+        self.lives.get_mut(&id)?.balancer.as_mut()
     }
 
     /// The balancers that an instance is behind, by their place in the spec.
@@ -132,10 +138,10 @@ impl Supervisor {
     pub(super) fn balancer_not_ready(&self) -> Option<(String, String)> {
         self.lives.values().find_map(|live| {
             let link = live.balancer.as_ref()?;
-            if !link.listening {
+            if live.healthy.is_none() {
                 return Some((live.id.to_string(), "anybody: it does not listen".to_owned()));
             }
-            let missing: Vec<&str> = self.behind(link.index).filter(|l| !link.admitted.contains(&l.id)).map(|l| l.id.as_str()).collect();
+            let missing: Vec<&str> = self.behind(link.index).filter(|l| !live.admits(&l.id)).map(|l| l.id.as_str()).collect();
             (!missing.is_empty()).then(|| (live.id.to_string(), missing.join(", ")))
         })
     }
@@ -155,6 +161,9 @@ impl Supervisor {
         let balancers = self.lives.get(id).map(|live| self.balancers_of(live)).unwrap_or_default();
         for index in balancers {
             drop(self.command(index, Action::Remove { id: id.clone() }));
+            if let Some(link) = self.balancer_mut(index) {
+                link.words.remove(id);
+            }
         }
     }
 
@@ -170,21 +179,22 @@ impl Supervisor {
         let source = format!("balancer {id}");
         let balancer = id.to_string();
         let Some(live) = self.lives.get_mut(id) else { return };
-        let (service, zone) = (live.service.clone(), live.zone.clone());
         let Some(link) = &mut live.balancer else { return };
         match report {
             Report::Listening { .. } => {
-                link.listening = true;
-                (live.serving, live.has_served) = (true, true);
-                self.observe(clock::now(), "supervisor", Observed::InService { instance: id.clone(), service, zone });
+                let at = clock::now();
+                (live.healthy, live.has_served) = (Some(at), true);
+                self.settle(at);
             }
             Report::Admitted { id: instance, at } => {
-                link.admitted.insert(instance.clone());
+                link.words.insert(instance.clone(), Ok(at));
                 self.observe(at, &source, Observed::Admitted { balancer, instance });
+                self.settle(at);
             }
             Report::Ejected { id: instance, at, why } => {
-                link.admitted.remove(&instance);
+                link.words.insert(instance.clone(), Err(why.clone()));
                 self.observe(at, &source, Observed::Ejected { balancer, instance, why });
+                self.settle(at);
             }
             Report::Done { seq } => self.acknowledge(seq, Ok(())),
             Report::Refused { seq, why } => self.acknowledge(seq, Err(why)),

@@ -39,6 +39,7 @@ impl Supervisor {
             generation: 0,
             process: None,
             running: false,
+            healthy: None,
             serving: false,
             has_served: false,
             ended: None,
@@ -79,7 +80,7 @@ impl Supervisor {
         live.generation = generation;
         live.process = Some((pid, process::stat(pid).map_or(0, |s| s.start_time)));
         live.fingerprint = launch::fingerprint(pid, &service.command);
-        (live.running, live.serving, live.has_served, live.held) = (true, false, false, false);
+        (live.running, live.healthy, live.serving, live.has_served, live.held) = (true, None, false, false, false);
         live.ended = None;
         live.pending = None;
         if let Some(out) = child.stdout.take() {
@@ -117,20 +118,17 @@ impl Supervisor {
 
     pub(super) fn health(&mut self, id: &InstanceId, state: Result<(), String>, at: Mono) {
         let Some(live) = self.lives.get_mut(id).filter(|l| l.running) else { return };
-        let (instance, service, zone) = (id.clone(), live.service.clone(), live.zone.clone());
-        live.serving = state.is_ok();
-        live.has_served |= live.serving;
-        let what = match state {
-            Ok(()) => Observed::InService { instance, service: service.clone(), zone },
-            Err(why) => Observed::OutOfService { instance, service: service.clone(), zone, why },
-        };
-        self.observe(at, "supervisor", what);
-        self.count(&service, at);
+        live.healthy = state.is_ok().then_some(at);
+        live.has_served |= state.is_ok();
+        if let Err(why) = state {
+            self.out_of_service(id, at, why);
+        }
+        self.settle(at);
     }
 
     pub(super) fn ended(&mut self, id: &InstanceId, how: String, well: bool, at: Mono) {
         let Some(live) = self.lives.get_mut(id) else { return };
-        (live.running, live.serving) = (false, false);
+        (live.running, live.healthy, live.serving) = (false, None, false);
         (live.ended, live.ended_well) = (Some(how.clone()), well);
         if let Some(health) = live.health.take() {
             health.abort();
@@ -141,6 +139,7 @@ impl Supervisor {
         }
         self.observe(at, "supervisor", Observed::Died { instance: id.clone(), service: service.clone(), zone, how });
         self.count(&service, at);
+        self.settle(at);
         self.follow(id);
     }
 

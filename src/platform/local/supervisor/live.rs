@@ -1,12 +1,15 @@
 //! What the supervisor knows of one instance.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use crate::{
     balancer::protocol::Command,
-    model::ids::{InstanceId, Region, Service, Zone},
+    model::{
+        ids::{InstanceId, Region, Service, Zone},
+        time::Mono,
+    },
     platform::local::{control::Traffic, output::Output},
 };
 
@@ -31,9 +34,11 @@ pub(super) struct Live {
     pub process: Option<(i32, u64)>,
     /// The process runs.
     pub running: bool,
-    /// Its own health check passes.
+    /// Since when its own health check passes; of a balancer, since when it listens.
+    pub healthy: Option<Mono>,
+    /// It is in service: see `service`.
     pub serving: bool,
-    /// It served at least once since its launch.
+    /// Its own health check passed at least once since its launch.
     pub has_served: bool,
     /// How it ended, if it did.
     pub ended: Option<String>,
@@ -56,6 +61,11 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Whether it is a balancer that sends to this instance.
+    pub(super) fn admits(&self, id: &InstanceId) -> bool {
+        self.balancer.as_ref().is_some_and(|link| matches!(link.words.get(id), Some(Ok(_))))
+    }
+
     pub(super) fn identity(&self) -> String {
         self.process.map_or_else(|| "never ran".to_owned(), |(pid, start)| format!("pid:{pid}@{start}"))
     }
@@ -68,8 +78,8 @@ pub(super) struct Link {
     pub index: usize,
     /// Its stdin.
     pub commands: mpsc::UnboundedSender<Command>,
-    /// It accepts connections.
-    pub listening: bool,
-    /// Whom it sends to.
-    pub admitted: BTreeSet<InstanceId>,
+    /// When it was started.
+    pub since: Mono,
+    /// What it said last of each backend: since when it sends to it, or why it does not any more.
+    pub words: BTreeMap<InstanceId, Result<Mono, String>>,
 }

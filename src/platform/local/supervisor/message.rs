@@ -25,7 +25,7 @@ pub enum Message {
     /// A client asks.
     Asked { request: Request, reply: oneshot::Sender<Answer> },
     /// A client watches.
-    Watch { sender: mpsc::UnboundedSender<Observation> },
+    Watch { sender: mpsc::Sender<Observation> },
     /// The system is to end.
     Stop { why: String },
 }

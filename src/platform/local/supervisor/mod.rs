@@ -7,6 +7,8 @@ mod life;
 mod live;
 mod message;
 mod requests;
+mod service;
+mod watchers;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -16,9 +18,10 @@ use tokio::{
 };
 
 pub use message::Message;
+pub use watchers::{BEHIND_AT_MOST, watch};
 
-use self::live::Live;
-use super::spec::SystemSpec;
+use self::{live::Live, watchers::Watchers};
+use super::{control::Mark, spec::SystemSpec};
 use crate::{
     clock,
     model::{
@@ -39,6 +42,8 @@ pub struct Setup {
     pub spec: SystemSpec,
     /// The binary that runs balancers.
     pub program: PathBuf,
+    /// Its part of the scope that runs on it lock.
+    pub scope: String,
     /// The mark in the environment of its processes.
     pub mark: String,
     /// Where output is kept.
@@ -57,9 +62,10 @@ pub struct Supervisor {
     replaced: BTreeMap<InstanceId, InstanceId>,
     numbers: BTreeMap<String, u32>,
     suspended: BTreeMap<String, Group>,
+    marks: Vec<Mark>,
     capacity: BTreeMap<Service, u32>,
     acks: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
-    watchers: Vec<mpsc::UnboundedSender<Observation>>,
+    watchers: Watchers,
     counter: u64,
     ready: bool,
     failed: Option<String>,
@@ -80,9 +86,10 @@ impl Supervisor {
             replaced: BTreeMap::new(),
             numbers: BTreeMap::new(),
             suspended: BTreeMap::new(),
+            marks: Vec::new(),
             capacity: BTreeMap::new(),
             acks: BTreeMap::new(),
-            watchers: Vec::new(),
+            watchers: Watchers::default(),
             counter: 0,
             ready: false,
             failed: None,
@@ -136,9 +143,10 @@ impl Supervisor {
                 let health = self.setup.spec.service(&live.service).and_then(|s| s.health.clone());
                 if let Some(health) = health.filter(|h| clock::now().since(begun) > h.starts_within) {
                     let output = said(&live.output.last());
+                    let in_a_row = if health.rise > 1 { format!(" {} times in a row", health.rise) } else { String::new() };
                     return Err(format!(
-                        "{id} did not become healthy within {:?} (its health check on {} did not pass {} times in a row){output}",
-                        health.starts_within, live.address, health.rise
+                        "{id} did not become healthy within {:?} (its health check on {} did not pass{in_a_row}){output}",
+                        health.starts_within, live.address
                     ));
                 }
             }
@@ -176,6 +184,8 @@ impl Supervisor {
             self.handle(message);
         }
         while self.tasks.try_join_next().is_some() {}
+        // What changes without a message: a balancer that is stopped, and one that stays silent.
+        self.settle(clock::now());
         self.reap_orphans();
     }
 
@@ -187,7 +197,7 @@ impl Supervisor {
             Message::Relaunch { id, generation } if self.is_current(&id, generation) => self.relaunch(&id),
             Message::Replace { id, generation } if self.is_current(&id, generation) => self.replace(&id),
             Message::Asked { request, reply } => self.asked(request, reply),
-            Message::Watch { sender } => self.watchers.push(sender),
+            Message::Watch { sender } => self.watchers.add(sender),
             Message::Stop { why } => self.stop = self.stop.take().or(Some(why)),
             // From a process that has been followed by another.
             _ => {}
@@ -199,21 +209,11 @@ impl Supervisor {
     }
 
     fn observe(&mut self, at: Mono, source: &str, what: Observed) {
-        let observation = Observation { at, source: source.to_owned(), what };
-        self.watchers.retain(|watcher| watcher.send(observation.clone()).is_ok());
+        self.watchers.tell(&Observation { at, source: source.to_owned(), what });
     }
 
     fn note(&mut self, text: String) {
         self.observe(clock::now(), "supervisor", Observed::Note { text });
-    }
-
-    /// Tells how many instances of a service serve, if that changed.
-    fn count(&mut self, service: &Service, at: Mono) {
-        let Some(desired) = self.setup.spec.service(service).map(super::spec::ServiceSpec::desired) else { return };
-        let serving = self.lives.values().filter(|l| l.service == *service && l.serving).count() as u32;
-        if self.capacity.insert(service.clone(), serving) != Some(serving) {
-            self.observe(at, "supervisor", Observed::Capacity { service: service.clone(), serving, desired });
-        }
     }
 }
 

@@ -54,6 +54,18 @@ impl Supervisor {
             },
             Request::StartAgain { id } => self.start_again(&id),
             Request::SetTraffic { id, change } => return self.set_traffic(&id, &change, reply),
+            Request::Mark { mark } => {
+                let says = format!("{} is noted", mark.prepared.act.id);
+                // Done again, it is still one act.
+                self.marks.retain(|known| known.prepared.undo != mark.prepared.undo);
+                self.marks.push(*mark);
+                Answer::Done { says }
+            }
+            Request::Unmark { undo } => {
+                self.marks.retain(|known| known.prepared.undo != undo);
+                Answer::Done { says: "noted as undone".to_owned() }
+            }
+            Request::Marks => Answer::Marks { marks: self.marks.clone() },
             Request::Watch => Answer::Refused { why: "a watch is no single question".to_owned() },
             Request::Shutdown => {
                 self.stop = Some("a client asked for it".to_owned());
@@ -130,6 +142,7 @@ impl Supervisor {
         let balancers = self.setup.spec.balancers.iter().map(|b| (b.name.as_str().into(), 1));
         Status {
             name: self.setup.spec.name.clone(),
+            scope: self.setup.scope.clone(),
             supervisor: std::process::id().cast_signed(),
             mark: self.setup.mark.clone(),
             ready: self.ready,
@@ -155,6 +168,7 @@ impl Supervisor {
             labels.insert("firedrill.role".to_owned(), "balancer".to_owned());
         }
         let checked = live.balancer.is_some() || service.is_some_and(|s| s.health.is_some());
+        let behind: Vec<String> = self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect();
         Known {
             instance: Instance {
                 id: live.id.clone(),
@@ -163,7 +177,7 @@ impl Supervisor {
                 zone: live.zone.clone(),
                 region: live.region.clone(),
                 state,
-                healthy: checked.then_some(live.serving),
+                healthy: (checked || !behind.is_empty()).then_some(live.serving),
                 labels,
                 address: Some(live.address.to_string()),
                 identity: live.identity(),
@@ -172,7 +186,8 @@ impl Supervisor {
                 kept_out: None,
             },
             process: live.process,
-            behind: self.balancers_of(live).iter().map(|i| self.setup.spec.balancers[*i].name.clone()).collect(),
+            passes: checked.then_some(live.healthy.is_some()),
+            behind,
             traffic: live.traffic,
             replaced: service.is_some_and(|s| s.replace_after.is_some()),
             starts_within_ns: service.and_then(|s| s.health.as_ref()).map_or(0, |h| nanos(h.starts_within)),
