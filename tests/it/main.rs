@@ -9,7 +9,6 @@ mod docker;
 #[cfg(feature = "docker")]
 mod docker_deeds;
 mod docker_lab;
-mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_life;
 #[cfg(feature = "docker")]
