@@ -6,7 +6,10 @@ mod cli;
 mod conformance;
 #[cfg(feature = "docker")]
 mod docker;
+#[cfg(feature = "docker")]
+mod docker_deeds;
 mod docker_lab;
+mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;

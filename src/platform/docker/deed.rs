@@ -42,8 +42,6 @@ pub const CAN: &[(FaultKind, Reach)] = &[
     (FaultKind::Stop, Reach::Anywhere),
     (FaultKind::Pause, Reach::Anywhere),
     (FaultKind::Restart, Reach::Anywhere),
-    (FaultKind::Remove, Reach::Anywhere),
-    (FaultKind::SuspendReplacement, Reach::Anywhere),
     (FaultKind::Crash, Reach::ThisMachine),
     (FaultKind::Partition, Reach::Anywhere),
     (FaultKind::Limit, Reach::ThisMachine),
@@ -51,6 +49,8 @@ pub const CAN: &[(FaultKind, Reach)] = &[
     (FaultKind::Loss, Reach::ThisMachine),
     (FaultKind::Run, Reach::Anywhere),
     (FaultKind::Stress, Reach::Anywhere),
+    (FaultKind::Remove, Reach::Anywhere),
+    (FaultKind::SuspendReplacement, Reach::Anywhere),
     (FaultKind::ZoneOutage, Reach::Anywhere),
     (FaultKind::RegionOutage, Reach::Anywhere),
 ];
@@ -62,7 +62,6 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stop { grace } => Box::new(Stop { grace: *grace }),
         Fault::Restart { grace } => Box::new(Restart { grace: *grace }),
         Fault::Pause => Box::new(Pause),
-        Fault::Remove => Box::new(Remove),
         Fault::Crash => Box::new(Crash),
         Fault::Partition { mode } => Box::new(Partition { mode: *mode }),
         Fault::Limit { .. } | Fault::Slow { .. } | Fault::Loss { .. } => Box::new(Shape { fault: fault.clone() }),
@@ -70,6 +69,7 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stress { cpu, memory, disk } => {
             Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
         }
+        Fault::Remove => Box::new(Remove),
         _ => return None,
     })
 }

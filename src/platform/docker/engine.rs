@@ -92,9 +92,9 @@ pub struct Engine {
     pub endpoint: Endpoint,
     /// Its clock.
     pub clock: EngineClock,
-    wire: Wire,
     /// The commands that were run in its containers from here.
     pub commands: Memory,
+    wire: Wire,
     turns: Semaphore,
 }
 
@@ -132,8 +132,8 @@ impl Engine {
             zone: endpoint.zone.clone(),
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
-            wire,
             commands: Memory::default(),
+            wire,
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };

@@ -7,9 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{container::definition::Definition, engine::Engine};
 use crate::{
-    model::{fault::PartitionMode, ids::InstanceId, undo::Undo},
+    model::{
+        fault::PartitionMode,
+        ids::InstanceId,
+        undo::{Secret, Undo},
+    },
     platform::PlatformError,
 };
+
+/// The part of the undo data that is kept as a secret: the field of [`Before::Defined`].
+const DEFINITION: &str = "definition";
 
 /// What an act owes, and where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,7 +147,11 @@ impl Before {
     pub fn into_undo(self, engine: &Engine, container: &InstanceId, says: String) -> Undo {
         let owed = Owed { engine: engine.id.clone(), container: container.clone(), before: self };
         match serde_json::to_value(owed) {
-            Ok(before) => Undo::restore(says, before),
+            Ok(mut before) => {
+                // An environment may hold secrets: the definition never lies where the rest of the undo data is shown.
+                let secret = before.as_object_mut().and_then(|parts| parts.remove(DEFINITION)).map(Secret);
+                Undo::Restore { says, before, secret }
+            }
             Err(e) => Undo::Impossible { why: format!("the state before cannot be written down: {e}") },
         }
     }
@@ -152,9 +163,13 @@ impl Owed {
     /// # Errors
     /// When it is not this platform's: nothing is done then, now or at a second try.
     pub fn read(undo: &Undo) -> Result<Self, PlatformError> {
-        let Undo::Restore { before, .. } = undo else {
+        let Undo::Restore { before, secret, .. } = undo else {
             return Err(PlatformError::Refused("the act was prepared without a way back".to_owned()));
         };
-        serde_json::from_value(before.clone()).map_err(|e| PlatformError::Refused(format!("the undo data is not this platform's: {e}")))
+        let mut before = before.clone();
+        if let (Some(parts), Some(Secret(definition))) = (before.as_object_mut(), secret) {
+            parts.insert(DEFINITION.to_owned(), definition.clone());
+        }
+        serde_json::from_value(before).map_err(|e| PlatformError::Refused(format!("the undo data is not this platform's: {e}")))
     }
 }

@@ -1,0 +1,198 @@
+//! The platform on a project, and the project's containers as `docker inspect` tells them.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use firedrill::{
+    model::{
+        act::{Act, Group, Prepared},
+        environment::{DockerHost, DockerSpec},
+        fault::Fault,
+        ids::ActId,
+        instance::Instance,
+    },
+    platform::{Platform, docker::DockerPlatform},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    engine::Engine,
+    project::{Container, Project},
+};
+
+/// The platform, as an environment with this project would connect to it.
+pub async fn platform(project: &Project<'_>) -> DockerPlatform {
+    let host = DockerHost { host: Some(project.engine().address()), ..DockerHost::default() };
+    let spec = DockerSpec { project: Some(project.name().to_owned()), hosts: vec![host], ..DockerSpec::default() };
+    DockerPlatform::connect(spec).await.expect("connected")
+}
+
+/// The instances of a project, by name.
+pub async fn instance(platform: &DockerPlatform, name: &str) -> Instance {
+    let all = platform.inventory().await.expect("an inventory").instances;
+    all.iter().find(|i| i.name == name).unwrap_or_else(|| panic!("{name} is not among {all:?}")).clone()
+}
+
+/// Prepares a fault on instances.
+pub async fn prepared(platform: &DockerPlatform, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<Prepared> {
+    let mut acts = Vec::new();
+    for (n, (fault, target)) in (1..).zip(platform.acts(fault, victims, group)) {
+        let act = Act { id: ActId { step: 1, act: n }, fault, target };
+        let undo = platform.prepare(&act).await.expect("it can be prepared");
+        acts.push(Prepared { act, undo });
+    }
+    acts
+}
+
+/// Does acts and looks at them; all must have happened.
+pub async fn done(platform: &DockerPlatform, acts: &[Prepared]) {
+    let effects = platform.inject(acts).await;
+    let effects = platform.verify(acts, effects).await;
+    assert!(effects.iter().all(|effect| effect.status.happened()), "{effects:?}");
+}
+
+/// Undoes acts, the last first; gives what each came to.
+pub async fn undone(platform: &DockerPlatform, acts: &[Prepared]) -> Vec<String> {
+    let mut all = Vec::new();
+    for act in acts.iter().rev() {
+        all.push(format!("{:?}", platform.revert(act).await.expect("it is undone")));
+    }
+    all
+}
+
+/// Every container of a project as the engine tells it, without what another id brings with it (the id itself, its moments, its pid, the
+/// numbers of its endpoints) and without addresses that the engine draws anew at each start.
+pub fn world(project: &Project<'_>) -> World {
+    let ids = project.ids();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let told: Vec<Value> = serde_json::from_str(&project.engine().docker(&[&["inspect"], &ids[..]].concat())).expect("JSON");
+    let mut all: Vec<Value> = told.iter().map(comparable).collect();
+    all.sort_by_key(|one| one["name"].to_string());
+    let lines = all.iter().flat_map(|one| {
+        let name = one["name"].as_str().unwrap_or_default().to_owned();
+        one.as_object().into_iter().flatten().map(move |(key, value)| format!("{name} {key}: {value}")).collect::<Vec<_>>()
+    });
+    World(lines.collect())
+}
+
+/// A world, line by line.
+#[derive(PartialEq)]
+pub struct World(Vec<String>);
+
+impl World {
+    /// Asserts that it is what it was, and names only what is not.
+    #[track_caller]
+    pub fn is(&self, before: &Self, when: &str) {
+        let only = |these: &[String], those: &[String]| these.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>();
+        let (was, now) = (only(&before.0, &self.0), only(&self.0, &before.0));
+        assert!(was.is_empty() && now.is_empty(), "{when}\n\nwas: {was:#?}\n\nis: {now:#?}");
+    }
+}
+
+/// The address that somebody chose for it, or nothing.
+fn chosen(at: &Value) -> Value {
+    let pinned = at["IPAMConfig"]["IPv4Address"].as_str();
+    // One that was made again asks for the address that it had.
+    pinned.filter(|pinned| pinned.ends_with(".77")).map_or(Value::Null, |_| at["IPAddress"].clone())
+}
+
+fn comparable(told: &Value) -> Value {
+    let id = told["Id"].as_str().expect("an id");
+    let networks: serde_json::Map<String, Value> = told["NetworkSettings"]["Networks"]
+        .as_object()
+        .expect("networks")
+        .iter()
+        .map(|(name, at)| {
+            let mut aliases: Vec<&str> = at["Aliases"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            // Its own short id, and (when it was made again) the host name that it kept.
+            aliases.retain(|alias| !id.starts_with(alias) && Some(*alias) != told["Config"]["Hostname"].as_str());
+            (name.clone(), json!({ "aliases": aliases, "address": chosen(at), "links": at["Links"] }))
+        })
+        .collect();
+    let mut mounts: Vec<Value> = told["Mounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|m| json!([m["Type"], m["Name"], m["Source"], m["Destination"], m["RW"]]))
+        .collect();
+    mounts.sort_by_key(Value::to_string);
+    let mut host = told["HostConfig"].clone();
+    // Anonymous volumes and ports of the engine's choosing are asked for by name once it is made again; what comes of it is compared.
+    for key in ["Binds", "Mounts", "PortBindings"] {
+        host.as_object_mut().expect("an object").remove(key);
+    }
+    let state = &told["State"];
+    json!({
+        "name": told["Name"], "image": told["Image"], "config": told["Config"], "host": host, "networks": networks, "mounts": mounts,
+        "ports": told["NetworkSettings"]["Ports"],
+        "state": [state["Status"], state["Running"], state["Paused"], state["Health"]["Status"]],
+    })
+}
+
+/// Waits until something holds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+/// A container's id by its name now.
+pub fn id_of(engine: &Engine, name: &str) -> String {
+    engine.docker(&["inspect", "--type", "container", "--format", "{{.Id}}", name])
+}
+
+/// A service of two in each of two zones with volumes and policies, and one of another service with a health check.
+pub fn four<'p>(project: &'p Project<'_>) -> Vec<Container<'p>> {
+    let mut all = Vec::new();
+    for zone in ["a", "a", "b", "b"] {
+        let web = project.container("web").zone(zone).restart("on-failure:3").flag("--env").flag("TOKEN=s3cret");
+        all.push(web.flag("--volume").flag("/data").start());
+    }
+    // One health check a second and no more: this engine can dead-lock when an end meets the start of a check.
+    let db = project.container("db").zone("a").restart("always").health("true").flag("--health-interval=1s").start();
+    db.healthy();
+    all.push(db);
+    all
+}
+
+/// A user's folder with an experiment on a project, and the binary as that user runs it.
+pub struct User<'p> {
+    folder: tempfile::TempDir,
+    project: &'p Project<'p>,
+}
+
+impl<'p> User<'p> {
+    pub fn new(project: &'p Project<'p>, method: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let environments = format!("environments:\n  staging:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
+        std::fs::write(folder.path().join("firedrill.yaml"), environments).expect("written");
+        // A command is a probe that needs no port.
+        let experiment = format!(
+            "title: lives\nprobes:\n  always: {{ command: [\"true\"], rate: 10/s }}\n\
+             steady-state: [{{ probe: always, availability: '>= 10%' }}]\nguardrails: {{ max-affected: {{ service: 100% }} }}\n\
+             warm-up: 0s\nbaseline: 500ms\nrecovery: {{ hold: 500ms, limit: 20s }}\nmethod:\n{method}"
+        );
+        std::fs::write(folder.path().join("experiment.yaml"), experiment).expect("written");
+        Self { folder, project }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `firedrill ARGUMENTS` in this folder, with a state of its own.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.project.engine().command(env!("CARGO_BIN_EXE_firedrill"));
+        command.args(arguments).current_dir(self.folder()).env("FIREDRILL_STATE_DIR", self.folder().join("state"));
+        command
+    }
+
+    /// Runs it to its end: the exit code, and all that it said.
+    pub fn says(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+}
