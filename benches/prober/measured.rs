@@ -76,6 +76,7 @@ pub fn spec(address: &str, rate: f64, connections: &str) -> ProbeSpec {
         served_by: Some(ServedBy { header: Some("x-served-by".to_owned()), zone_header: None }),
         tls: TlsSettings::default(),
         proxy: None,
+        number_header: None,
     };
     ProbeSpec {
         name: ProbeName::from("bench"),

@@ -18,7 +18,11 @@ use crate::{
 };
 #[cfg(feature = "docker")]
 use crate::{
-    model::environment::DockerSpec,
+    model::{
+        capabilities::Capabilities,
+        environment::DockerSpec,
+        fault::{Fault, FaultKind, PartitionMode},
+    },
     platform::docker::{
         self, DockerPlatform,
         endpoint::{Endpoint, Surroundings, endpoints},
@@ -74,7 +78,11 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
         // Which services and zones there are, only the engines know: the planner asks them.
         #[cfg(feature = "docker")]
         PlatformSpec::Docker(spec) => match engines(spec) {
-            Ok(endpoints) => file::check(loaded, &docker::capabilities(&endpoints), None),
+            Ok(endpoints) => {
+                let mut capabilities = docker::capabilities(&endpoints);
+                ask_this_machine(&mut capabilities, &loaded.experiment);
+                file::check(loaded, &capabilities, None)
+            }
             Err(diagnostics) => diagnostics,
         },
         other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
@@ -85,6 +93,26 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
 #[cfg(feature = "docker")]
 fn engines(spec: &DockerSpec) -> Result<Vec<Endpoint>, Diagnostics> {
     endpoints(spec, &Surroundings::real()).map_err(|why| Diagnostics::from(vec![Diagnostic::error(why)]))
+}
+
+/// Tries out what the experiment needs of this machine. On a thread of its own: files are checked inside and outside of a runtime.
+#[cfg(feature = "docker")]
+fn ask_this_machine(capabilities: &mut Capabilities, experiment: &Experiment) {
+    let steps = experiment.method.iter().filter_map(|step| match step {
+        Step::Faults(faults) => Some(faults),
+        _ => None,
+    });
+    let asked: Vec<Fault> = steps.flatten().map(|step| step.fault.clone()).collect();
+    let asked = asked.iter().filter(|fault| !matches!(fault, Fault::Partition { mode: PartitionMode::Refuse })).map(Fault::kind);
+    let asked: BTreeSet<FaultKind> = asked.collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Without a runtime nothing can be tried; then each act is refused when it is prepared, with the same words.
+            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                runtime.block_on(docker::as_this_machine_can(capabilities, asked));
+            }
+        });
+    });
 }
 
 /// Checks the system file of an environment, for the verbs that have no experiment.

@@ -172,6 +172,7 @@ fn probe(text: &str, errors: &mut Vec<String>) -> Option<ProbeKind> {
             expect: HttpExpect::default(),
             body_limit: BODY_LIMIT,
             served_by: Some(ServedBy { header: Some("x-served-by".to_owned()), zone_header: Some("x-zone".to_owned()) }),
+            number_header: None,
             tls: TlsSettings::default(),
             proxy: None,
         })));

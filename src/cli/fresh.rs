@@ -1,4 +1,4 @@
-//! What is new for each run: its id and, when none was given, its seed. The one home of unseeded randomness.
+//! What is new for each run: its id and, when none was given, its seed. The one home of a run's unseeded randomness.
 
 use rand::{TryRng, rngs::SysRng};
 

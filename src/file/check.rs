@@ -9,6 +9,7 @@ use super::{
 use crate::model::{
     capabilities::Capabilities,
     experiment::{FaultStep, Step},
+    fault::{Fault, FaultKind, LONGEST_STRESS, PartitionMode},
     quantity::show_duration,
     selector::{Pick, Take},
     steady_state::Expect,
@@ -92,6 +93,15 @@ impl Checker<'_> {
                 error.note(why);
             }
         }
+        self.partition_mode(&here, &step.fault);
+        if kind == FaultKind::Stress
+            && let Some(hold) = step.hold
+            && hold > LONGEST_STRESS
+        {
+            let longest = show_duration(LONGEST_STRESS);
+            self.error(&format!("{path}.hold"), format!("a stress ends by itself after {longest}: it would not last so long"))
+                .expected(format!("at most {longest}"));
+        }
         let target = &step.target;
         if target.process.is_some() {
             let allowed = self.loaded.environment.as_ref().is_some_and(|e| e.foreign);
@@ -131,6 +141,24 @@ impl Checker<'_> {
                 self.known_name(&format!("{here}.region"), number, "region", region.as_str(), &known.regions);
             }
         }
+    }
+
+    /// A partition may be possible in one mode only.
+    fn partition_mode(&mut self, here: &str, fault: &Fault) {
+        if !matches!(fault, Fault::Partition { mode: PartitionMode::Hang }) || !self.capabilities.can(FaultKind::Partition) {
+            return;
+        }
+        let Some(why) = self.capabilities.no_hang.clone() else { return };
+        let said = format!("{here}.mode");
+        let (path, told) = if self.loaded.spans.contains_key(&said) {
+            (said, "")
+        } else {
+            (format!("{here}#key"), ", which is what it does unless told otherwise")
+        };
+        let platform = self.capabilities.platform;
+        self.error(&path, format!("on the platform `{platform}`, `partition` cannot make connections hang here{told}"))
+            .expected("`mode: refuse`")
+            .note(why);
     }
 
     fn known_name(&mut self, path: &str, number: usize, what: &str, name: &str, known: &[String]) {

@@ -288,6 +288,7 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
         pairs.extend(served.zone_header.as_ref().map(|h| pair("zone-header", quoted(h))));
         out.push(pair("served-by", flow(pairs)));
     }
+    out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
     let tls = &http.tls;
     let mut pairs = Pairs::new();
     for (key, value) in [("ca", &tls.ca), ("certificate", &tls.certificate), ("key", &tls.key)] {

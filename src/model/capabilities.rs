@@ -13,6 +13,8 @@ pub struct Capabilities {
     pub faults: Vec<FaultKind>,
     /// For a fault that it cannot do, why, when there is more to say than "cannot".
     pub why_not: BTreeMap<FaultKind, String>,
+    /// Why a partition cannot make connections hang, where it can only refuse them.
+    pub no_hang: Option<String>,
     /// Whether it can target things the tool did not start.
     pub foreign: bool,
 }
@@ -21,5 +23,11 @@ impl Capabilities {
     /// Whether the fault can be done.
     pub fn can(&self, kind: FaultKind) -> bool {
         self.faults.contains(&kind)
+    }
+
+    /// Takes a fault back, because of what the machine that does it has not got.
+    pub fn cannot(&mut self, kind: FaultKind, why: String) {
+        self.faults.retain(|can| *can != kind);
+        self.why_not.insert(kind, why);
     }
 }

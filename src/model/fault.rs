@@ -82,6 +82,9 @@ pub enum Fault {
     },
 }
 
+/// After so long a stress ends by itself, so that one that nobody undoes does not last; no longer hold is accepted.
+pub const LONGEST_STRESS: Duration = Duration::from_secs(3600);
+
 /// How a partition feels to the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -68,6 +68,9 @@ pub struct HttpProbe {
     pub body_limit: u64,
     /// Which response headers name the instance and the zone that answered.
     pub served_by: Option<ServedBy>,
+    /// The request header that carries each request's number, so that it is found again in the logs of the system.
+    #[serde(default)]
+    pub number_header: Option<String>,
     /// TLS settings.
     pub tls: TlsSettings,
     /// `http://host:port` of a proxy.

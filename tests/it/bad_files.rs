@@ -26,6 +26,7 @@ fn capabilities() -> Capabilities {
         platform: "local",
         faults: FaultKind::ALL.into_iter().filter(|f| !cannot.contains(f)).collect(),
         why_not: BTreeMap::from([(FaultKind::Failover, "local processes have no managed standby".to_owned())]),
+        no_hang: None,
         foreign: true,
     }
 }

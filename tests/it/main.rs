@@ -4,7 +4,10 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
-mod docker_lab;
+#[cfg(feature = "docker")]
+mod docker;
+#[cfg(feature = "docker")]
+mod docker_deeds;
 mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker_life;

@@ -31,6 +31,7 @@ pub fn http(url: String) -> HttpProbe {
         served_by: Some(ServedBy { header: Some("x-served-by".to_owned()), zone_header: Some("x-zone".to_owned()) }),
         tls: TlsSettings::default(),
         proxy: None,
+        number_header: None,
     }
 }
 

@@ -47,6 +47,7 @@ pub static HTTP: Table = Table::new(
             Kind::Either(&[Kind::Text, Kind::Table(&SERVED_BY)]),
             "which response headers name the instance and the zone that answered",
         ),
+        key("number-header", Kind::Text, "the request header that carries each request's number, to be found in the system's logs"),
         key("tls", Kind::Table(&TLS), "TLS settings"),
         key("proxy", Kind::Text, "`http://host:port` of a proxy"),
     ],
@@ -131,6 +132,7 @@ pub fn http(fields: Fields<'_>, sink: &mut Sink) -> Option<HttpProbe> {
         expect: fields.get("expect", sink, expect).unwrap_or_default(),
         body_limit: fields.get("body-limit", sink, body_limit).unwrap_or(BODY_LIMIT),
         served_by: fields.get("served-by", sink, served_by),
+        number_header: fields.get("number-header", sink, one_header),
         tls: fields.get("tls", sink, tls).unwrap_or_default(),
         proxy: fields.get("proxy", sink, proxy),
     })
@@ -307,18 +309,19 @@ pub fn json(node: &Node) -> Json {
 }
 
 fn served_by(node: &Node, sink: &mut Sink) -> Option<ServedBy> {
-    let header = |node: &Node, sink: &mut Sink| {
-        let text = read::line(node, sink)?;
-        header_name(text, node.span, sink).then(|| text.to_ascii_lowercase())
-    };
     if !matches!(node.value, Value::Map(_)) {
-        return Some(ServedBy { header: header(node, sink), zone_header: None });
+        return Some(ServedBy { header: one_header(node, sink), zone_header: None });
     }
     let fields = Fields::new(node, &SERVED_BY, sink)?;
     if !fields.has("header") && !fields.has("zone-header") {
         sink.error(fields.span, "no header is named").expected("`header`, `zone-header` or both");
     }
-    Some(ServedBy { header: fields.get("header", sink, header), zone_header: fields.get("zone-header", sink, header) })
+    Some(ServedBy { header: fields.get("header", sink, one_header), zone_header: fields.get("zone-header", sink, one_header) })
+}
+
+fn one_header(node: &Node, sink: &mut Sink) -> Option<String> {
+    let text = read::line(node, sink)?;
+    header_name(text, node.span, sink).then(|| text.to_ascii_lowercase())
 }
 
 fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSettings> {

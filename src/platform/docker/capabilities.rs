@@ -3,6 +3,7 @@
 use super::{
     deed::{CAN, Reach},
     endpoint::Endpoint,
+    network::{machine, partition::cannot_hang},
 };
 use crate::model::{capabilities::Capabilities, fault::FaultKind};
 
@@ -28,5 +29,67 @@ pub fn capabilities(endpoints: &[Endpoint]) -> Capabilities {
             }
         }
     }
-    Capabilities { platform: "docker", faults, why_not, foreign: false }
+    let no_hang = (!far.is_empty()).then(|| cannot_hang(&far.join(", ")));
+    Capabilities { platform: "docker", faults, why_not, no_hang, foreign: false }
+}
+
+/// Takes back what this machine has not got the means for, of the faults that an experiment asks for. Tries them out, in network
+/// namespaces of its own. Where the engines are elsewhere, nothing of this machine is needed.
+pub async fn as_this_machine_can(capabilities: &mut Capabilities, asked: impl IntoIterator<Item = FaultKind>) {
+    for kind in asked {
+        // A partition that cannot hang has its reason already.
+        let open = capabilities.can(kind) && !(kind == FaultKind::Partition && capabilities.no_hang.is_some());
+        if !open {
+            continue;
+        }
+        if let Some(why) = machine::cannot(kind).await {
+            if kind == FaultKind::Partition {
+                capabilities.no_hang = Some(format!("{why}; `mode: refuse` works through the engine"));
+            } else {
+                capabilities.cannot(kind, why);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::environment::DockerSpec,
+        platform::docker::endpoint::{Surroundings, endpoints},
+    };
+
+    fn at(address: &str) -> Capabilities {
+        let var = |name: &str| (name == "DOCKER_HOST").then(|| address.to_owned());
+        capabilities(&endpoints(&DockerSpec::default(), &Surroundings { var: &var }).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_far_engine_refuses_connections_but_hangs_none() {
+        let mut far = at("tcp://10.1.2.3:2375");
+        assert!(far.can(FaultKind::Partition) && far.can(FaultKind::Stress) && far.can(FaultKind::Run));
+        let why = far.no_hang.clone().unwrap();
+        assert!(why.contains("10.1.2.3") && why.contains("`mode: refuse`"), "{why}");
+        for kind in [FaultKind::Crash, FaultKind::Limit, FaultKind::Slow, FaultKind::Loss] {
+            assert!(!far.can(kind) && far.why_not[&kind].contains("10.1.2.3"), "{kind}");
+        }
+        let before = far.clone();
+        as_this_machine_can(&mut far, FaultKind::ALL).await;
+        assert_eq!(far, before, "nothing of this machine is needed");
+    }
+
+    #[tokio::test]
+    async fn what_this_machine_has_not_got_is_refused_with_its_name() {
+        let mut near = at("unix:///run/docker.sock");
+        assert_eq!(near.no_hang, None);
+        as_this_machine_can(&mut near, [FaultKind::Slow, FaultKind::Limit, FaultKind::Kill]).await;
+        assert!(near.can(FaultKind::Kill));
+        // Whatever this kernel has: what is taken back says why, and what is not asked for is not tried.
+        for (kind, cannot) in [(FaultKind::Slow, machine::cannot_delay().await), (FaultKind::Limit, machine::cannot_limit().await)] {
+            assert_eq!(near.can(kind), cannot.is_none());
+            assert_eq!(near.why_not.get(&kind), cannot.as_ref());
+        }
+        assert!(near.can(FaultKind::Loss), "not asked for");
+    }
 }

@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    container::{kill::Kill, pause::Pause, remove::Remove, restart::Restart, state, stop::Stop},
+    container::{crash::Crash, kill::Kill, pause::Pause, remove::Remove, restart::Restart, state, stop::Stop},
     engine::{Engine, Trouble},
+    exec::{command::Run, stress::Stress},
+    network::{partition::Partition, shape::Shape},
     undo::Owed,
 };
 use crate::{
@@ -40,6 +42,13 @@ pub const CAN: &[(FaultKind, Reach)] = &[
     (FaultKind::Stop, Reach::Anywhere),
     (FaultKind::Pause, Reach::Anywhere),
     (FaultKind::Restart, Reach::Anywhere),
+    (FaultKind::Crash, Reach::ThisMachine),
+    (FaultKind::Partition, Reach::Anywhere),
+    (FaultKind::Limit, Reach::ThisMachine),
+    (FaultKind::Slow, Reach::ThisMachine),
+    (FaultKind::Loss, Reach::ThisMachine),
+    (FaultKind::Run, Reach::Anywhere),
+    (FaultKind::Stress, Reach::Anywhere),
     (FaultKind::Remove, Reach::Anywhere),
     (FaultKind::SuspendReplacement, Reach::Anywhere),
     (FaultKind::ZoneOutage, Reach::Anywhere),
@@ -53,6 +62,13 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stop { grace } => Box::new(Stop { grace: *grace }),
         Fault::Restart { grace } => Box::new(Restart { grace: *grace }),
         Fault::Pause => Box::new(Pause),
+        Fault::Crash => Box::new(Crash),
+        Fault::Partition { mode } => Box::new(Partition { mode: *mode }),
+        Fault::Limit { .. } | Fault::Slow { .. } | Fault::Loss { .. } => Box::new(Shape { fault: fault.clone() }),
+        Fault::Run { command, undo, timeout } => Box::new(Run { command: command.clone(), undo: undo.clone(), timeout: *timeout }),
+        Fault::Stress { cpu, memory, disk } => {
+            Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
+        }
         Fault::Remove => Box::new(Remove),
         _ => return None,
     })
@@ -192,6 +208,40 @@ pub fn failure(trouble: Trouble) -> EffectStatus {
         Trouble::Lost(why) => EffectStatus::Unknown { why },
         Trouble::NoAnswer { says, .. } => EffectStatus::Unknown { why: says },
     }
+}
+
+/// What the failure of something done on this machine means for the act.
+pub fn failure_here(error: PlatformError) -> EffectStatus {
+    match error {
+        PlatformError::Refused(why) => EffectStatus::Refused { why },
+        timeout @ PlatformError::Timeout(_) => EffectStatus::Unknown { why: timeout.to_string() },
+        PlatformError::Failed(why) | PlatformError::Unavailable(why) => EffectStatus::Failed { why },
+    }
+}
+
+/// What something done on this machine came to.
+pub fn done_here(prepared: &Prepared, requested: Mono, done: Result<(), PlatformError>) -> Effect {
+    match done {
+        Ok(()) => answered(prepared, requested, Ok(())),
+        Err(error) => effect(prepared, requested, failure_here(error)),
+    }
+}
+
+/// The verified effect: seen between the request and the answer; or what was seen instead.
+pub fn seen(mut effect: Effect, source: &str, seen: Result<(), String>) -> Effect {
+    match seen {
+        Ok(()) => {
+            effect.took_effect = Some(Bracket { after: effect.requested, by: effect.answered.unwrap_or_else(clock::now) });
+            source.clone_into(&mut effect.source);
+            effect.status = EffectStatus::Happened;
+        }
+        Err(why) => {
+            effect.took_effect = None;
+            let first = effect.status.why().map(|first| format!("{first}; ")).unwrap_or_default();
+            effect.status = EffectStatus::Unknown { why: format!("{first}{why}") };
+        }
+    }
+    effect
 }
 
 /// A grace in whole seconds, as engines take it: never shorter than asked.

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::{
     endpoint::{Address, Endpoint, Surroundings, endpoints},
     engine_clock::EngineClock,
+    exec::memory::Memory,
     wire::{NotConnected, Wire},
 };
 use crate::{
@@ -91,6 +92,8 @@ pub struct Engine {
     pub endpoint: Endpoint,
     /// Its clock.
     pub clock: EngineClock,
+    /// The commands that were run in its containers from here.
+    pub commands: Memory,
     wire: Wire,
     turns: Semaphore,
 }
@@ -129,6 +132,7 @@ impl Engine {
             zone: endpoint.zone.clone(),
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
+            commands: Memory::default(),
             wire,
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,

@@ -180,7 +180,7 @@ pub(super) async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<Con
 }
 
 /// A container's own name: others are links to it from other containers.
-pub(super) fn name_of(found: &ContainerSummary) -> &str {
+pub fn name_of(found: &ContainerSummary) -> &str {
     let mut names = found.names.iter().flatten().map(|name| name.trim_start_matches('/'));
     names.find(|name| !name.contains('/')).or(found.id.as_deref()).unwrap_or_default()
 }

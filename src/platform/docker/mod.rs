@@ -15,9 +15,11 @@ pub mod deed;
 pub mod endpoint;
 pub mod engine;
 pub mod engine_clock;
+pub mod exec;
 pub mod host_process;
 pub mod host_tool;
 pub mod inventory;
+mod mark;
 pub mod network;
 mod observe;
 mod own;
@@ -27,5 +29,5 @@ mod sight;
 pub mod undo;
 mod wire;
 
-pub use capabilities::capabilities;
+pub use capabilities::{as_this_machine_can, capabilities};
 pub use platform::DockerPlatform;

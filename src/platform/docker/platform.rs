@@ -18,6 +18,7 @@ use super::{
     deed::{self, Deed, Guard, On, deed_of},
     endpoint::Endpoint,
     engine::{Engine, Trouble},
+    exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
     sight::Sights,
@@ -194,9 +195,10 @@ impl Platform for DockerPlatform {
         let (deed, on) = self.resolve(act).await?;
         let asked = clock::now();
         let now = on.inspect().await?;
-        let undo = deed.prepare(on, &now).await;
+        let undo = deed.prepare(on, &now).await?;
         self.sights.inspected(&on.instance.id, asked, now);
-        undo
+        on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
+        Ok(undo)
     }
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {

@@ -1,10 +1,14 @@
 //! Undo data of Docker: what `Undo::Restore::before` holds. Any process can carry it out, given the same engines.
 
+use std::collections::BTreeMap;
+
+use bollard::models::EndpointSettings;
 use serde::{Deserialize, Serialize};
 
 use super::{container::definition::Definition, engine::Engine};
 use crate::{
     model::{
+        fault::PartitionMode,
         ids::InstanceId,
         undo::{Secret, Undo},
     },
@@ -46,6 +50,71 @@ pub enum Before {
         /// Whether its health check passed.
         healthy: bool,
     },
+    /// Its packets passed: a chain of rules in its network namespace is to go.
+    Passed {
+        /// How it lived.
+        #[serde(flatten)]
+        life: Life,
+        /// The chain's name, which no other act has.
+        chain: String,
+        /// What the rules of the chain do.
+        mode: PartitionMode,
+    },
+    /// It was on these networks.
+    Connected {
+        /// How it lived.
+        #[serde(flatten)]
+        life: Life,
+        /// Each network by its id, with its name and the container's place on it.
+        networks: BTreeMap<String, Place>,
+    },
+    /// Its interfaces were not shaped.
+    Unshaped {
+        /// How it lived.
+        #[serde(flatten)]
+        life: Life,
+        /// The handle of the discipline, which no other act has.
+        handle: String,
+    },
+    /// It was not under stress: processes with this mark are to go.
+    Unstressed {
+        /// How it lived.
+        #[serde(flatten)]
+        life: Life,
+        /// The mark in their environment, which no other act has.
+        mark: String,
+    },
+    /// A command undoes what a command did.
+    Command {
+        /// How it lived.
+        #[serde(flatten)]
+        life: Life,
+        /// The command and its arguments.
+        undo: Vec<String>,
+    },
+}
+
+/// The life of a container that an act was prepared on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// When it had been started: another start is another life.
+    pub started_at: String,
+    /// Whether its health check passed; then it must pass again.
+    pub healthy: bool,
+}
+
+/// A container's place on a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The network's name, for people.
+    pub name: String,
+    /// Addresses, aliases, links, MAC, options, as the engine told them.
+    pub endpoint: EndpointSettings,
+}
+
+/// The undo data is of another kind than the act.
+pub fn of_another_fault() -> PlatformError {
+    PlatformError::Refused("the undo data is that of another fault".to_owned())
 }
 
 /// How a container ran.
@@ -66,6 +135,11 @@ impl Before {
             Self::Ran(Ran { started_at, .. }) | Self::Defined { ran: Ran { started_at, .. }, .. } | Self::Went { started_at, .. } => {
                 Some(started_at)
             }
+            Self::Passed { life, .. }
+            | Self::Connected { life, .. }
+            | Self::Unshaped { life, .. }
+            | Self::Unstressed { life, .. }
+            | Self::Command { life, .. } => Some(&life.started_at),
         }
     }
 

@@ -126,7 +126,14 @@ pub fn capabilities() -> Capabilities {
             FaultKind::Loss,
             FaultKind::Run,
         ],
-        why_not: std::collections::BTreeMap::new(),
+        why_not: [(
+            FaultKind::Stress,
+            "it would take the processor and memory from the prober that measures here; `stress` is for containers, which have limits of \
+             their own"
+                .to_owned(),
+        )]
+        .into(),
+        no_hang: None,
         foreign: true,
     }
 }

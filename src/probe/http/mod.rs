@@ -12,7 +12,7 @@ mod wire;
 
 use std::rc::Rc;
 
-use http::{HeaderName, Request};
+use http::{HeaderName, HeaderValue, Request};
 use tokio_rustls::TlsConnector;
 
 pub use prepare::PreparedHttp;
@@ -54,6 +54,8 @@ pub struct HttpKind {
     body_limit: u64,
     backend_header: Option<HeaderName>,
     zone_header: Option<HeaderName>,
+    /// The header that carries each request's number.
+    number_header: Option<HeaderName>,
 }
 
 /// What a connection does before it speaks HTTP to the host.
@@ -88,7 +90,7 @@ impl HttpKind {
         }
         if trace.policy == Policy::New {
             return match self.open(shared, address, trace).await {
-                Ok(link) => self.fresh(shared, link, &self.request_new, trace).await.0,
+                Ok(link) => self.fresh(shared, link, self.numbered(&self.request_new, trace), trace).await.0,
                 Err(failed) => failed,
             };
         }
@@ -96,7 +98,7 @@ impl HttpKind {
         while let Some(link) = pool.take(connection) {
             trace.address = link.address;
             trace.stage = Stage::Waiting;
-            match self.exchange(shared, link, self.request_kept.clone(), trace).await {
+            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), trace).await {
                 Exchanged::Done(outcome, link) => {
                     if let Some(link) = link {
                         pool.put(link);
@@ -111,7 +113,7 @@ impl HttpKind {
         match self.open(shared, address, trace).await {
             Ok(mut link) => {
                 pool.join(&mut link);
-                let (outcome, link) = self.fresh(shared, link, &self.request_kept, trace).await;
+                let (outcome, link) = self.fresh(shared, link, self.numbered(&self.request_kept, trace), trace).await;
                 if let Some(link) = link {
                     pool.put(link);
                 }
@@ -127,13 +129,23 @@ impl HttpKind {
         let purpose = if self.names == NameModel::Pinned { Purpose::Address } else { Purpose::RetryAddress };
         let bits = draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         match self.open(shared, bits, trace).await {
-            Ok(link) => self.fresh(shared, link, &self.request_new, trace).await.0,
+            // Without its number: the system's logs tell it from the request itself.
+            Ok(link) => self.fresh(shared, link, self.request_new.clone(), trace).await.0,
             Err(failed) => failed,
         }
     }
 
-    async fn fresh(&self, shared: &Rc<Shared>, link: Link, request: &Request<Body>, trace: &mut Trace) -> (SampleOutcome, Option<Link>) {
-        match self.exchange(shared, link, request.clone(), trace).await {
+    /// The request with its number in it, where the probe names a header for that.
+    fn numbered(&self, request: &Request<Body>, trace: &Trace) -> Request<Body> {
+        let mut request = request.clone();
+        if let Some(name) = &self.number_header {
+            request.headers_mut().insert(name, HeaderValue::from(trace.due.number));
+        }
+        request
+    }
+
+    async fn fresh(&self, shared: &Rc<Shared>, link: Link, request: Request<Body>, trace: &mut Trace) -> (SampleOutcome, Option<Link>) {
+        match self.exchange(shared, link, request, trace).await {
             Exchanged::Done(outcome, link) => (outcome, link),
             Exchanged::NeverSent => (SampleOutcome::EofNew, None),
         }

@@ -33,6 +33,7 @@ struct HttpKindParts {
     expect: Expect,
     backend_header: Option<HeaderName>,
     zone_header: Option<HeaderName>,
+    number_header: Option<HeaderName>,
 }
 
 impl PreparedHttp {
@@ -60,10 +61,17 @@ impl PreparedHttp {
             None
         };
         let header = |name: Option<&String>| {
-            name.map(|name| HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` in `served-by` is not a header's name")))
-                .transpose()
+            name.map(|name| HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not a header's name"))).transpose()
         };
         let served_by = spec.served_by.as_ref();
+        let number_header = header(spec.number_header.as_ref())?;
+        if let Some(name) = number_header.as_ref().filter(|name| {
+            request.headers().contains_key(*name) || [CONNECTION, TRANSFER_ENCODING, http::header::CONTENT_LENGTH].contains(*name)
+        }) {
+            return Err(format!(
+                "`number-header`: the header `{name}` carries something else; take one of your own, like `x-request-number`"
+            ));
+        }
         let probe = HttpKindParts {
             request,
             destination,
@@ -71,6 +79,7 @@ impl PreparedHttp {
             expect: Expect::new(&spec.expect)?,
             backend_header: header(served_by.and_then(|by| by.header.as_ref()))?,
             zone_header: header(served_by.and_then(|by| by.zone_header.as_ref()))?,
+            number_header,
             spec: spec.clone(),
         };
         Ok(Self { probe, rate })
@@ -99,6 +108,7 @@ impl PreparedHttp {
             body_limit: probe.spec.body_limit,
             backend_header: probe.backend_header,
             zone_header: probe.zone_header,
+            number_header: probe.number_header,
         }
     }
 }

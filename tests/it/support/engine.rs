@@ -143,7 +143,12 @@ impl Engine {
 
     /// The project that a file describes, brought up by the real Compose.
     pub fn compose(&self, file: &Path, variables: &[(&str, &str)]) -> Composed<'_> {
-        Composed::up(self, file, variables)
+        self.compose_all(&[file.to_owned()], variables)
+    }
+
+    /// The same of several files, each put over those before it.
+    pub fn compose_all(&self, files: &[PathBuf], variables: &[(&str, &str)]) -> Composed<'_> {
+        Composed::up(self, files, variables)
     }
 }
 

@@ -49,6 +49,11 @@ impl<'e> Project<'e> {
         project
     }
 
+    /// The engine it is on.
+    pub fn engine(&self) -> &'e Engine {
+        self.engine
+    }
+
     /// Its name: the value of the label.
     pub fn name(&self) -> &str {
         &self.name
@@ -217,6 +222,11 @@ impl Container<'_> {
     /// Runs a command in it, which must succeed: what it printed.
     pub fn exec(&self, words: &[&str]) -> String {
         self.engine.docker(&[&["exec", &self.id], words].concat())
+    }
+
+    /// Runs a command in it: whether it succeeded.
+    pub fn try_exec(&self, words: &[&str]) -> bool {
+        self.engine.try_docker(&[&["exec", &self.id], words].concat()).status.success()
     }
 
     pub fn logs(&self) -> String {

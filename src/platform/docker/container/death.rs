@@ -57,7 +57,11 @@ pub async fn way_back_from(on: On<'_>, now: &ContainerInspectResponse, deleted: 
     if auto || deleted {
         return recreate::way_back(on, state::ran(now)).await;
     }
-    Ok(Before::Ran(state::ran(now)).into_undo(on.engine, &on.instance.id, format!("start {name} again unless it runs")))
+    // Docker takes what its API ended as stopped by hand.
+    let policy =
+        state::restart_policy(now).map(|policy| format!(" (its restart policy, {policy}, does not act on what the engine was asked for)"));
+    let says = format!("start {name} again unless it runs{}", policy.unwrap_or_default());
+    Ok(Before::Ran(state::ran(now)).into_undo(on.engine, &on.instance.id, says))
 }
 
 /// Looks until the life that the act was prepared on is over, and tells when it ended. `and_back`: until the next one has begun, too.

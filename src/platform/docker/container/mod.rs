@@ -1,6 +1,7 @@
 //! Deeds on a container as a whole: its end, its freezing, its return.
 
 pub mod came_back;
+pub mod crash;
 pub mod death;
 pub mod definition;
 pub mod kill;

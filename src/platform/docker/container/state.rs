@@ -2,7 +2,7 @@
 
 use bollard::models::{ContainerInspectResponse, ContainerState, HealthStatusEnum};
 
-use crate::platform::docker::undo::Ran;
+use crate::platform::docker::undo::{Life, Ran};
 
 fn state(now: &ContainerInspectResponse) -> Option<&ContainerState> {
     now.state.as_ref()
@@ -68,4 +68,20 @@ pub fn runs(now: &ContainerInspectResponse) -> Result<(), String> {
 /// How it runs now, for the way back.
 pub fn ran(now: &ContainerInspectResponse) -> Ran {
     Ran { started_at: started_at(now).to_owned(), paused: paused(now), healthy: healthy(now) }
+}
+
+/// The life that it lives now, for acts that hold no longer than that.
+pub fn life(now: &ContainerInspectResponse) -> Life {
+    Life { started_at: started_at(now).to_owned(), healthy: healthy(now) }
+}
+
+/// The number of its main process on the engine's machine.
+pub fn pid(now: &ContainerInspectResponse) -> i32 {
+    state(now).and_then(|s| s.pid).and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default()
+}
+
+/// The name of its restart policy, where it has one that may start it again: `always`, `on-failure`, `unless-stopped`.
+pub fn restart_policy(now: &ContainerInspectResponse) -> Option<String> {
+    let name = now.host_config.as_ref()?.restart_policy.as_ref()?.name?.to_string();
+    (!name.is_empty() && name != "no").then_some(name)
 }

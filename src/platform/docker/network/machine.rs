@@ -1,7 +1,7 @@
 //! What this machine can do inside a container's network namespace, found out without touching any container: a namespace of our
 //! own is made, tried and thrown away.
 
-use crate::platform::docker::host_tool;
+use crate::{model::fault::FaultKind, platform::docker::host_tool};
 
 /// Why a drop rule cannot be set from here; `None` when it can.
 pub async fn cannot_drop() -> Option<String> {
@@ -20,6 +20,17 @@ pub async fn cannot_limit() -> Option<String> {
 /// Why packets cannot be delayed or lost from here; `None` when they can.
 pub async fn cannot_delay() -> Option<String> {
     tried("the `netem` discipline (kernel module sch_netem)", &["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]).await
+}
+
+/// Why a fault on the network cannot be done from this machine; `None` when it can, and for faults that need nothing of it. A
+/// partition is one that hangs.
+pub async fn cannot(kind: FaultKind) -> Option<String> {
+    match kind {
+        FaultKind::Partition => cannot_drop().await,
+        FaultKind::Limit => cannot_limit().await,
+        FaultKind::Slow | FaultKind::Loss => cannot_delay().await,
+        _ => None,
+    }
 }
 
 async fn tried(needed: &str, words: &[&str]) -> Option<String> {

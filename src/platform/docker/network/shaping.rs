@@ -8,8 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::netns::NetNs;
 use crate::{model::fault::Fault, platform::PlatformError};
 
-/// The handle that marks a discipline as ours.
-const HANDLE: &str = "fd17:";
+/// Whether a discipline's handle is one of ours, whichever act's. The kernel itself counts upwards from 8001.
+fn ours(handle: &str) -> bool {
+    handle.len() == 5 && handle.starts_with('f')
+}
+
+/// The handle that marks a discipline as an act's own: one of 4095, so that no act takes away what another one set.
+pub fn handle(draw: u16) -> String {
+    format!("f{:03x}:", draw % 0xfff)
+}
 /// Kinds that the kernel gives an interface by itself, and gives again when another is taken away.
 const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "fq", "mq"];
 
@@ -18,7 +25,7 @@ const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "fq", "mq"];
 pub struct Qdisc {
     /// `tbf`, `netem`, `noqueue`.
     pub kind: String,
-    /// Its handle: `fd17:`, `0:`.
+    /// Its handle: `f017:`, `0:`.
     pub handle: String,
     /// The interface.
     pub dev: String,
@@ -63,7 +70,7 @@ pub async fn roots(net: &NetNs) -> Result<Vec<Qdisc>, PlatformError> {
 /// Why an interface cannot be shaped: somebody shapes it already, and what they set could not be put back as it was.
 pub fn taken(roots: &[Qdisc]) -> Option<String> {
     let other = roots.iter().find(|qdisc| !DEFAULTS.contains(&qdisc.kind.as_str()))?;
-    let whose = if other.handle == HANDLE { "by another fault of firedrill" } else { "by somebody else" };
+    let whose = if ours(&other.handle) { "by another fault of firedrill" } else { "by somebody else" };
     Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was", other.dev, other.kind))
 }
 
@@ -71,17 +78,17 @@ pub fn taken(roots: &[Qdisc]) -> Option<String> {
 ///
 /// # Errors
 /// When one cannot be shaped; those that were are put back.
-pub async fn set(net: &NetNs, fault: &Fault) -> Result<(), PlatformError> {
+pub async fn set(net: &NetNs, handle: &str, fault: &Fault) -> Result<(), PlatformError> {
     let Some(words) = words(fault) else { return Err(PlatformError::Failed(format!("{} is no shaping", fault.kind()))) };
     let roots = roots(net).await?;
     if roots.is_empty() {
         return Err(PlatformError::Refused("it has no network interface to shape".to_owned()));
     }
     for root in &roots {
-        let head = ["tc", "qdisc", "replace", "dev", root.dev.as_str(), "root", "handle", HANDLE];
+        let head = ["tc", "qdisc", "replace", "dev", root.dev.as_str(), "root", "handle", handle];
         let all: Vec<&str> = head.into_iter().chain(words.iter().map(String::as_str)).collect();
         if let Err(error) = net.run(&all).await {
-            clear(net).await?;
+            clear(net, handle).await?;
             return Err(error);
         }
     }
@@ -92,10 +99,10 @@ pub async fn set(net: &NetNs, fault: &Fault) -> Result<(), PlatformError> {
 ///
 /// # Errors
 /// When one is still there.
-pub async fn clear(net: &NetNs) -> Result<bool, PlatformError> {
-    let ours: Vec<Qdisc> = roots(net).await?.into_iter().filter(|qdisc| qdisc.handle == HANDLE).collect();
+pub async fn clear(net: &NetNs, handle: &str) -> Result<bool, PlatformError> {
+    let ours: Vec<Qdisc> = roots(net).await?.into_iter().filter(|qdisc| qdisc.handle == handle).collect();
     for root in &ours {
-        net.run(&["tc", "qdisc", "del", "dev", &root.dev, "root", "handle", HANDLE]).await?;
+        net.run(&["tc", "qdisc", "del", "dev", &root.dev, "root", "handle", handle]).await?;
     }
     Ok(!ours.is_empty())
 }
@@ -104,10 +111,10 @@ pub async fn clear(net: &NetNs) -> Result<bool, PlatformError> {
 ///
 /// # Errors
 /// When they cannot be read.
-pub async fn is_set(net: &NetNs, fault: &Fault) -> Result<bool, PlatformError> {
+pub async fn is_set(net: &NetNs, handle: &str, fault: &Fault) -> Result<bool, PlatformError> {
     let Some(words) = words(fault) else { return Ok(false) };
     let roots = roots(net).await?;
-    Ok(!roots.is_empty() && roots.iter().all(|root| root.handle == HANDLE && root.kind == words[0]))
+    Ok(!roots.is_empty() && roots.iter().all(|root| root.handle == handle && root.kind == words[0]))
 }
 
 #[cfg(test)]
@@ -132,21 +139,23 @@ mod tests {
         let lonely = Lonely::start();
         let net = &lonely.net;
         let fault = Fault::Limit { rate: 100_000 };
+        let handle = handle(0x1fff);
+        assert_eq!(handle, "f001:");
         let before = roots(net).await.unwrap();
         assert_eq!(taken(&before), None);
-        assert!(!clear(net).await.unwrap());
-        set(net, &fault).await.unwrap();
-        set(net, &fault).await.unwrap();
-        assert!(is_set(net, &fault).await.unwrap());
+        assert!(!clear(net, &handle).await.unwrap());
+        set(net, &handle, &fault).await.unwrap();
+        set(net, &handle, &fault).await.unwrap();
+        assert!(is_set(net, &handle, &fault).await.unwrap());
         assert!(taken(&roots(net).await.unwrap()).unwrap().contains("another fault of firedrill"));
-        assert!(clear(net).await.unwrap());
-        assert!(!is_set(net, &fault).await.unwrap());
+        assert!(clear(net, &handle).await.unwrap());
+        assert!(!is_set(net, &handle, &fault).await.unwrap());
         let kinds = |all: Vec<Qdisc>| all.into_iter().map(|q| (q.dev, q.kind)).collect::<Vec<_>>();
         assert_eq!(kinds(roots(net).await.unwrap()), kinds(before));
 
         net.run(&["tc", "qdisc", "add", "dev", "fd0", "root", "tbf", "rate", "1mbit", "burst", "32kbit", "latency", "1s"]).await.unwrap();
         assert!(taken(&roots(net).await.unwrap()).unwrap().contains("somebody else"));
-        assert!(!clear(net).await.unwrap(), "what is not ours stays");
+        assert!(!clear(net, &handle).await.unwrap(), "what is not ours stays");
         assert!(roots(net).await.unwrap().iter().any(|q| q.dev == "fd0" && q.kind == "tbf"));
     }
 }

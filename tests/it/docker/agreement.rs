@@ -1,0 +1,192 @@
+//! A drill behind a real HAProxy, and what HAProxy's own log says of the same requests: each request carries its number in a header
+//! that HAProxy logs. Used by the tests and by `benches/docker.rs`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    net::TcpStream,
+    time::Duration,
+};
+
+use firedrill::{
+    clock,
+    model::sample::{SAMPLE_BYTES, Sample, SampleOutcome},
+};
+
+use super::rig::{Ran, firedrill};
+use crate::support::{
+    engine::{Engine, HAPROXY, WHAT_TIME},
+    project::{Container, Project},
+};
+
+/// A balancer's settings, and what happens behind it.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub backends: usize,
+    /// `http` or `tcp`.
+    pub mode: &'static str,
+    /// Lines of HAProxy's `backend`, each `;` a line's end.
+    pub settings: &'static str,
+    /// What follows a server's name and address, such as `check inter 100ms fall 2`.
+    pub server: &'static str,
+    /// The step of the experiment, as YAML.
+    pub fault: &'static str,
+    /// `new`, `keep-alive` or `both`.
+    pub connections: &'static str,
+    pub rate: u32,
+    pub hold: &'static str,
+}
+
+/// One line of HAProxy's log about a request (a connection, in `mode tcp`).
+pub struct Line {
+    pub number: Option<u32>,
+    pub status: i32,
+    pub server: String,
+    /// How it ended, by HAProxy's letters: `--` is well.
+    pub ended: String,
+}
+
+/// What both sides say.
+pub struct Agreement {
+    pub ran: Ran,
+    /// Requests that failed, by firedrill's samples: number and class.
+    pub failed: BTreeMap<u32, SampleOutcome>,
+    /// Requests that firedrill sent and saw the end of.
+    pub sent: usize,
+    /// Whole log.
+    pub lines: Vec<Line>,
+    /// The last answer or failure that firedrill ascribes to the victim, after the moment HAProxy wrote that it is down; seconds.
+    pub ejected_later_s: Option<f64>,
+}
+
+impl Agreement {
+    /// The numbers that HAProxy logged with a failure.
+    pub fn logged_failures(&self) -> BTreeSet<u32> {
+        self.lines.iter().filter(|line| line.status != 200 || !line.ended.starts_with("--")).filter_map(|line| line.number).collect()
+    }
+
+    /// The numbers that HAProxy logged.
+    pub fn logged(&self) -> BTreeSet<u32> {
+        self.lines.iter().filter_map(|line| line.number).collect()
+    }
+}
+
+fn settings(case: &Case, names: &[String]) -> String {
+    let mut text = format!(
+        "global\n    maxconn 10000\n    log stdout format raw daemon\ndefaults\n    mode {mode}\n    log global\n    timeout client 30s\n    \
+         timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n",
+        mode = case.mode
+    );
+    text += if case.mode == "http" {
+        // A failure is ascribed to the server that it was tried on, as an answer is.
+        "    capture request header x-request-number len 12\n    log-format \"request %[capture.req.hdr(0)] %ST %s %tsc\"\n    \
+         http-after-response set-header x-served-by %[srv_name] unless { res.hdr(x-served-by) -m found }\n"
+    } else {
+        "    log-format \"request - %B %s %tsc\"\n"
+    };
+    text += "backend sites\n    balance roundrobin\n";
+    for line in case.settings.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+        let _ = writeln!(text, "    {line}");
+    }
+    for name in names {
+        let _ = writeln!(text, "    server {name} {name}:8080 {}", case.server);
+    }
+    text
+}
+
+/// Runs the case.
+pub fn run(engine: &Engine, case: &Case) -> Agreement {
+    let folder = tempfile::tempdir().unwrap();
+    let project = engine.project("agreement");
+    let names: Vec<String> = (1..=case.backends).map(|n| format!("{}-web-{n}", project.name())).collect();
+    let sites: Vec<Container<'_>> = names
+        .iter()
+        .map(|name| project.container("web").image(WHAT_TIME).command(&["--listen", "0.0.0.0:8080", "--instance", name]).start())
+        .collect();
+    fs::write(folder.path().join("haproxy.cfg"), settings(case, &names)).unwrap();
+    let mount = format!("{}:/usr/local/etc/haproxy:ro", folder.path().display());
+    let balancer = project.container("balancer").image(HAPROXY).flag("--volume").flag(&mount).start();
+    let address = format!("{}:8080", balancer.ip(&format!("{}_default", project.name())));
+    await_port(&address, &balancer);
+    let ran = drill(engine, &project, case, &address, folder.path());
+    // HAProxy writes what it still holds when a connection ends.
+    std::thread::sleep(Duration::from_millis(500));
+    let log = log(engine, &balancer);
+    drop(sites);
+    read(ran, &log)
+}
+
+fn await_port(address: &str, balancer: &Container<'_>) {
+    for _ in 0..100 {
+        if TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_secs(1)).is_ok() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the balancer does not listen; it wrote: {}", balancer.logs());
+}
+
+fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, folder: &std::path::Path) -> Ran {
+    let environment = format!("environments:\n  lab:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
+    fs::write(folder.join("firedrill.yaml"), environment).unwrap();
+    let experiment = format!(
+        "title: {name}\nseed: 5\nprobes:\n  home:\n    http: http://{address}/\n    rate: {rate}/s\n    timeout: 2s\n    \
+         connections: {connections}\n    number-header: x-request-number\n    served-by: {{ header: x-served-by }}\n\
+         steady-state:\n  - {{ probe: home, availability: '>= 10%', in: [fault] }}\nwarm-up: 1s\nbaseline: 4s\n\
+         recovery: {{ hold: 3s, limit: 10s }}\nmethod:\n  - {fault}\n    hold: {hold}\nguardrails:\n  \
+         max-affected: {{ service: 100% }}\n",
+        name = case.name,
+        rate = case.rate,
+        connections = case.connections,
+        fault = case.fault,
+        hold = case.hold,
+    );
+    fs::write(folder.join("experiment.yaml"), experiment).unwrap();
+    firedrill(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
+}
+
+/// Each line that the balancer wrote, with the engine's time of it in nanoseconds.
+fn log(engine: &Engine, balancer: &Container<'_>) -> Vec<(i64, String)> {
+    let output = engine.try_docker(&["logs", "--timestamps", &balancer.id]);
+    let text = [output.stdout, output.stderr].concat();
+    let line = |line: &str| {
+        let (at, rest) = line.split_once(' ')?;
+        let at = at.parse::<jiff::Timestamp>().ok()?;
+        Some((i64::try_from(at.as_nanosecond()).ok()?, rest.to_owned()))
+    };
+    String::from_utf8_lossy(&text).lines().filter_map(line).collect()
+}
+
+fn read(ran: Ran, log: &[(i64, String)]) -> Agreement {
+    let samples = fs::read(ran.folder().join("samples/0.bin")).unwrap();
+    let mut failed = BTreeMap::new();
+    let mut sent = 0;
+    for sample in samples.as_chunks::<SAMPLE_BYTES>().0.iter().filter_map(Sample::decode) {
+        sent += 1;
+        if !sample.outcome.is_ok() {
+            failed.insert(sample.number, sample.outcome);
+        }
+    }
+    let lines = log.iter().filter_map(|(_, line)| {
+        let mut words = line.strip_prefix("request ")?.split_whitespace();
+        Some(Line {
+            number: words.next()?.parse().ok(),
+            status: words.next()?.parse().ok()?,
+            server: words.next()?.to_owned(),
+            ended: words.next()?.to_owned(),
+        })
+    });
+    let down = log.iter().find(|(_, line)| line.contains(" is DOWN")).map(|(at, _)| *at);
+    let ejected_later_s = down.and_then(|down| {
+        let victim = ran.victims().first()?;
+        // Both clocks are this machine's: what lies between them now lay between them then.
+        let (wall, mono) = (clock::wall().0, clock::now().0);
+        let down = mono as f64 - (wall - down) as f64;
+        let origin = ran.result["measurement"]["origin"].as_u64()? as f64;
+        let last_seen = victim["effect_after_s"].as_f64()? + victim["last_seen_after_s"].as_f64()?;
+        Some((origin + last_seen * 1e9 - down) / 1e9)
+    });
+    Agreement { failed, sent, lines: lines.collect(), ejected_later_s, ran }
+}

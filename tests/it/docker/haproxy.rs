@@ -1,0 +1,45 @@
+//! What firedrill counts is what HAProxy's own log says.
+
+use std::collections::BTreeSet;
+
+use super::agreement::{Agreement, Case, run};
+use crate::support::{engine::Engine, quiet::quiet};
+
+/// One of three is killed; HAProxy tries each request once, and leaves a server out after two checks that failed.
+const ONE_OF_THREE: Case = Case {
+    name: "one of three",
+    backends: 3,
+    mode: "http",
+    settings: "timeout connect 25ms; retries 0; timeout check 100ms",
+    server: "check inter 100ms fall 2 rise 2",
+    fault: "kill: { service: web, take: 1 }",
+    connections: "both",
+    rate: 500,
+    hold: "3s",
+};
+
+fn told(agreement: &Agreement) -> String {
+    let failed: BTreeSet<u32> = agreement.failed.keys().copied().collect();
+    let logged = agreement.logged_failures();
+    format!(
+        "only by firedrill: {:?}; only in the log: {:?}; {}",
+        failed.difference(&logged).collect::<Vec<_>>(),
+        logged.difference(&failed).collect::<Vec<_>>(),
+        agreement.ran.said
+    )
+}
+
+#[test]
+fn failures_are_those_of_haproxys_log_request_for_request() {
+    let _quiet = quiet();
+    let engine = Engine::shared();
+    let agreement = run(&engine, &ONE_OF_THREE);
+    assert_eq!(agreement.ran.victims().len(), 1, "{}", agreement.ran.said);
+    assert!(!agreement.failed.is_empty(), "nothing failed: {}", agreement.ran.said);
+    let failed: BTreeSet<u32> = agreement.failed.keys().copied().collect();
+    assert_eq!(failed, agreement.logged_failures(), "{}", told(&agreement));
+    assert_eq!(agreement.sent, agreement.logged().len(), "each request is logged once: {}", told(&agreement));
+    // The figure is 50 ms (`cargo bench --bench docker -- haproxy`); a busy machine delays log lines as well as answers.
+    let later = agreement.ejected_later_s.expect("HAProxy wrote when it left the server out");
+    assert!(later.abs() < 0.3, "the victim was last seen {later} s after HAProxy left it out: {}", agreement.ran.said);
+}

@@ -1,0 +1,130 @@
+//! Runs of the binary against an engine.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value as Json;
+
+use crate::support::engine::Engine;
+
+/// The longest run of these tests takes about 40 s.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A measurement that was disturbed (this machine also runs other tests) is no evidence of anything: it is made again.
+const ATTEMPTS: usize = 3;
+
+/// What a run came to.
+pub struct Ran {
+    pub code: i32,
+    /// `result.json`.
+    pub result: Json,
+    /// What it printed.
+    pub said: String,
+    /// Keeps the run's folder until the test has looked.
+    kept: tempfile::TempDir,
+}
+
+/// A run of the binary, ended at the latest when the test ends.
+struct Running(Option<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// `firedrill ARGUMENTS` in a folder, on this engine; again while it is disturbed.
+pub fn firedrill(engine: &Engine, within: &Path, arguments: &[&str]) -> Ran {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let ran = once(engine, within, arguments);
+        if ran.doubts().is_empty() {
+            return ran;
+        }
+        last = Some(ran.said);
+    }
+    panic!("{arguments:?} was disturbed {ATTEMPTS} times:\n{}", last.unwrap_or_default());
+}
+
+fn once(engine: &Engine, within: &Path, arguments: &[&str]) -> Ran {
+    let kept = tempfile::tempdir().unwrap();
+    let child = engine
+        .command(env!("CARGO_BIN_EXE_firedrill"))
+        .current_dir(within)
+        .args(arguments)
+        .arg("--out")
+        .arg(kept.path().join("runs"))
+        .env("FIREDRILL_STATE_DIR", kept.path().join("state"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = output(Running(Some(child)));
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = folder(kept.path()).and_then(|run| fs::read_to_string(run.join("result.json")).ok());
+    let result = serde_json::from_str(&text.unwrap_or_else(|| panic!("no result.json:\n{said}"))).unwrap();
+    Ran { code: output.status.code().unwrap_or(-1), result, said, kept }
+}
+
+fn output(mut running: Running) -> Output {
+    for _ in 0..LIMIT.as_millis() / 50 {
+        if running.0.as_mut().unwrap().try_wait().unwrap().is_some() {
+            return running.0.take().unwrap().wait_with_output().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the run has not ended after {LIMIT:?}");
+}
+
+fn folder(kept: &Path) -> Option<PathBuf> {
+    fs::read_dir(kept.join("runs")).ok()?.next().map(|run| run.unwrap().path())
+}
+
+impl Ran {
+    /// The folder with its results.
+    pub fn folder(&self) -> PathBuf {
+        folder(self.kept.path()).unwrap()
+    }
+
+    /// Why the measurement is not to be trusted.
+    fn doubts(&self) -> &[Json] {
+        self.result["measurement"]["trust"]["doubts"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The verdict, with everything that explains another one.
+    pub fn expect(self, code: i32, verdict: &str) -> Self {
+        assert_eq!((self.code, self.result["verdict"].as_str()), (code, Some(verdict)), "{}", self.said);
+        self
+    }
+
+    /// The conditions that did not hold, with their phase: `home p99 <= 600 ms in fault`.
+    pub fn broken(&self) -> Vec<String> {
+        let judged = self.result["judged"].as_array().unwrap().iter().filter(|judged| judged["result"] == "broken");
+        judged
+            .map(|judged| format!("{} in {}", judged["condition"].as_str().unwrap(), judged["phase"].as_str().unwrap_or("the run")))
+            .collect()
+    }
+
+    /// The numbers of the only probe in the fault phase.
+    pub fn fault(&self) -> &Json {
+        let phases = self.result["measurement"]["probes"][0]["phases"].as_array().unwrap();
+        phases.iter().find(|numbers| numbers["phase"] == "fault").unwrap()
+    }
+
+    /// What followed each act.
+    pub fn victims(&self) -> &[Json] {
+        self.result["measurement"]["victims"].as_array().unwrap()
+    }
+}

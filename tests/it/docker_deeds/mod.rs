@@ -1,0 +1,8 @@
+//! What is done to containers beside ending them, on a real engine: their network, their processes, commands inside them.
+
+mod crashing;
+mod network;
+mod rig;
+mod running;
+mod shaping;
+mod stressing;
