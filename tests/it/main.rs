@@ -11,6 +11,7 @@ mod docker_deeds;
 mod docker_lab;
 mod docker_life;
 #[cfg(feature = "docker")]
+#[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;
 mod examples;

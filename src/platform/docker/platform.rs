@@ -14,12 +14,14 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     capabilities::capabilities,
+    claims,
     deed::{self, Deed, Guard, On, deed_of},
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
+    sight::Sights,
     undo::Owed,
 };
 use crate::{
@@ -27,6 +29,7 @@ use crate::{
     model::{
         act::{Act, Effect, EffectStatus, Group, Prepared, Target},
         capabilities::Capabilities,
+        claim::Claim,
         environment::DockerSpec,
         fault::Fault,
         ids::{InstanceId, Scope},
@@ -46,6 +49,8 @@ pub struct DockerPlatform {
     own: BTreeSet<String>,
     /// Which engine each container was last seen on, by its place.
     places: Mutex<BTreeMap<InstanceId, usize>>,
+    /// What was seen of them a moment ago.
+    sights: Sights,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
     /// What listens to the engines.
@@ -59,7 +64,15 @@ impl DockerPlatform {
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
         let engines = Engine::connect_all(&spec).await?.into();
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), watches: Mutex::default() })
+        Ok(Self {
+            spec,
+            engines,
+            own: own::ids(),
+            places: Mutex::default(),
+            sights: Sights::default(),
+            was_there: AtomicBool::new(false),
+            watches: Mutex::default(),
+        })
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -98,7 +111,12 @@ impl DockerPlatform {
         let refused = |error: PlatformError| EffectStatus::Refused { why: error.to_string() };
         let (deed, on) = self.resolve(&prepared.act).await.map_err(refused)?;
         let guard = Guard { own: &self.own, opt_in: self.spec.opt_in };
-        deed::may_touch(on, deed.as_ref(), prepared, guard).await?;
+        let now = self.sights.take(&on.instance.id).map(Ok);
+        let now = match now {
+            Some(now) => now,
+            None => on.inspect().await,
+        };
+        deed::may_touch(on, deed.as_ref(), prepared, guard, now)?;
         Ok((deed, on))
     }
 }
@@ -129,9 +147,15 @@ impl Platform for DockerPlatform {
         Ok(Scope(format!("docker/{}/{what}", ids.join("+"))))
     }
 
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        let engines = self.engines.iter().map(|engine| engine.id.as_str());
+        Ok(claims::claims(&self.spec, engines, self.scope().await?))
+    }
+
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let scan = self.scan();
+        let (scan, asked) = (self.scan(), clock::now());
         let found = scan.run().await?;
+        self.sights.listed(asked, &found);
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
                 return Err(error);
@@ -169,8 +193,10 @@ impl Platform for DockerPlatform {
             return replacement::prepare(&self.engines, &members, group).await;
         }
         let (deed, on) = self.resolve(act).await?;
+        let asked = clock::now();
         let now = on.inspect().await?;
         let undo = deed.prepare(on, &now).await?;
+        self.sights.inspected(&on.instance.id, asked, now);
         on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
         Ok(undo)
     }
