@@ -8,6 +8,8 @@ mod conformance;
 mod docker;
 #[cfg(feature = "docker")]
 mod docker_deeds;
+#[cfg(feature = "docker")]
+mod docker_hosts;
 mod docker_lab;
 mod docker_life;
 #[cfg(feature = "docker")]
