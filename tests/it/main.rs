@@ -9,6 +9,7 @@ mod docker;
 #[cfg(feature = "docker")]
 mod docker_deeds;
 mod docker_lab;
+mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_life;
 #[cfg(feature = "docker")]
