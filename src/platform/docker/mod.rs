@@ -3,6 +3,7 @@
 //! * Where the engines are: `endpoint` (the file's hosts, or what the `docker` command would use), `wire` (a connection for each request),
 //!   `engine` (one connected engine; the one place that reads its errors), `engine_clock` (its clock against ours).
 //! * What is there: `inventory`, `own` (the container that this process runs in).
+//! * `swarm`: containers that are tasks of Swarm services, and the nodes that they run on.
 //! * What is done: `platform` only dispatches; each fault is a [`deed::Deed`] in a file of its own. `undo` is what a recovery needs.
 //!
 //! The engine is not trusted to answer: it can dead-lock under bulk kills, so every call has a deadline, and no answer is never a pass.
@@ -23,6 +24,7 @@ mod observe;
 mod own;
 mod platform;
 mod replacement;
+pub mod swarm;
 pub mod undo;
 mod wire;
 
