@@ -66,11 +66,12 @@ async fn everything_comes_back_but_the_id() {
     assert!(project.ids().is_empty(), "it is there");
     let said = undone(&platform, &acts).await;
     assert!(said[0].starts_with("Restored") && said[0].contains("made"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let again = id_of(&engine, &db.name);
     assert_ne!(again, db.id);
     assert_eq!(engine.docker(&["exec", &again, "cat", "/data/ready"]), "kept");
-    assert_eq!(world(&project)[0]["networks"][&own]["address"], format!("{prefix}.77"));
+    let address = format!("{{{{(index .NetworkSettings.Networks {own:?}).IPAddress}}}}");
+    assert_eq!(engine.docker(&["inspect", "--format", &address, &again]), format!("{prefix}.77"));
     drop(project);
     engine.docker(&["volume", "rm", &volume]);
 }
@@ -97,7 +98,7 @@ async fn an_undo_that_died_halfway_is_finished() {
     engine.docker(&words.iter().map(String::as_str).collect::<Vec<_>>());
     let said = undone(&platform, &acts).await;
     assert!(said[0].contains("finished making"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let said = undone(&platform, &acts).await;
     assert!(said[0].starts_with("NothingToUndo"), "{said:?}");
 }
@@ -113,6 +114,7 @@ fn firedrill_made(undo: &Undo) -> Vec<String> {
     for bind in body["HostConfig"]["Binds"].as_array().expect("volumes") {
         flags.extend(["--volume".to_owned(), bind.as_str().expect("text").to_owned()]);
     }
+    flags.extend(["--volume".to_owned(), "/data".to_owned()]);
     flags
 }
 
@@ -192,7 +194,7 @@ async fn one_that_its_end_deletes_is_made_again() {
     super::rig::eventually("it is deleted", || project.ids().len() == 1);
     let said = undone(&platform, &acts).await;
     assert!(said[0].contains("made"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let acts = prepared(&platform, &Fault::Kill { signal: None }, &[instance(&platform, &data.name).await], &Group::default()).await;
     assert!(matches!(&acts[0].undo, Undo::Impossible { why } if why.contains("--rm")), "{:?}", acts[0].undo);
 }
