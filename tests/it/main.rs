@@ -4,7 +4,6 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
-mod docker_lab;
 #[cfg(feature = "docker")]
 mod docker;
 #[cfg(feature = "docker")]
@@ -12,7 +11,6 @@ mod docker_deeds;
 mod docker_lab;
 mod docker_life;
 #[cfg(feature = "docker")]
-mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_wire;
 #[cfg(feature = "docker")]

@@ -206,7 +206,10 @@ impl Engine {
             let _turn = self.turns.acquire().await;
             call.await
         };
-        match tokio::time::timeout(limit, turn).await {
+        let asked = clock::now();
+        let answer = tokio::time::timeout(limit, turn).await;
+        tracing::trace!(at = asked.0, took = ?clock::now().since(asked), "asked for {what}");
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.trouble(what, error)),
             Err(_) => {

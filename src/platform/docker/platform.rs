@@ -14,12 +14,14 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     capabilities::capabilities,
+    claims,
     deed::{self, Deed, Guard, On, deed_of},
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
+    sight::Sights,
     swarm::{suspension, task},
     undo::{Before, Owed},
 };
@@ -28,6 +30,7 @@ use crate::{
     model::{
         act::{Act, Effect, EffectStatus, Group, Prepared, Target},
         capabilities::Capabilities,
+        claim::Claim,
         environment::DockerSpec,
         fault::Fault,
         ids::{InstanceId, RunId, Scope},
@@ -47,6 +50,8 @@ pub struct DockerPlatform {
     own: BTreeSet<String>,
     /// Which engine each container was last seen on, by its place.
     places: Mutex<BTreeMap<InstanceId, usize>>,
+    /// What was seen of them a moment ago.
+    sights: Sights,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
     /// What listens to the engines.
@@ -62,8 +67,16 @@ impl DockerPlatform {
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
         let engines = Engine::connect_all(&spec).await?.into();
-        let was_there = AtomicBool::new(false);
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there, watches: Mutex::default(), run: Mutex::default() })
+        Ok(Self {
+            spec,
+            engines,
+            own: own::ids(),
+            places: Mutex::default(),
+            sights: Sights::default(),
+            was_there: AtomicBool::new(false),
+            watches: Mutex::default(),
+            run: Mutex::default(),
+        })
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -102,7 +115,12 @@ impl DockerPlatform {
         let refused = |error: PlatformError| EffectStatus::Refused { why: error.to_string() };
         let (deed, on) = self.resolve(&prepared.act).await.map_err(refused)?;
         let guard = Guard { own: &self.own, opt_in: self.spec.opt_in };
-        deed::may_touch(on, deed.as_ref(), prepared, guard).await?;
+        let now = self.sights.take(&on.instance.id).map(Ok);
+        let now = match now {
+            Some(now) => now,
+            None => on.inspect().await,
+        };
+        deed::may_touch(on, deed.as_ref(), prepared, guard, now)?;
         Ok((deed, on))
     }
 }
@@ -137,9 +155,15 @@ impl Platform for DockerPlatform {
         Ok(Scope(format!("docker/{}/{what}", ids.join("+"))))
     }
 
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        let engines = self.engines.iter().map(|engine| engine.id.as_str());
+        Ok(claims::claims(&self.spec, engines, self.scope().await?))
+    }
+
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let scan = self.scan();
+        let (scan, asked) = (self.scan(), clock::now());
         let (found, swarm) = scan.with_swarm().await?;
+        self.sights.listed(asked, &found);
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
                 return Err(error);
@@ -177,9 +201,11 @@ impl Platform for DockerPlatform {
             return suspension::prepare(&self.scan(), group, run.as_ref()).await;
         }
         let (deed, on) = self.resolve(act).await?;
+        let asked = clock::now();
         let now = on.inspect().await?;
         let undo = deed.prepare(on, &now).await?;
         let undo = task::way_back(&self.engines, act, on, &now, undo).await?;
+        self.sights.inspected(&on.instance.id, asked, now);
         on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
         Ok(undo)
     }

@@ -55,7 +55,13 @@ pub async fn revert(engine: &Engine, prepared: &Prepared, owed: &Owed) -> Result
     match &owed.before {
         Before::Ran(ran) => came_back::bring_back(engine, prepared, owed, ran).await,
         Before::Defined { ran, definition } => Box::pin(bring_back(engine, prepared, owed, ran, definition)).await,
-        Before::Went { .. } => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
+        Before::Went { .. }
+        | Before::Passed { .. }
+        | Before::Connected { .. }
+        | Before::Unshaped { .. }
+        | Before::Unstressed { .. }
+        | Before::Command { .. }
+        | Before::Task(_) => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
     }
 }
 
