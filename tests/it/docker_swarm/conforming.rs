@@ -14,7 +14,7 @@ async fn one_node_keeps_the_contract() {
     let swarm = Swarm::of(vec![Engine::start()]);
     swarm.update(0, &["--label-add", "firedrill.zone=a", "--label-add", "disk=ssd"]);
     swarm.service("web", &["--replicas", "3"]);
-    swarm.runs(0, 3);
+    swarm.settled("web", 3);
     let platform = swarm.platform(&[0]).await;
     instances(&swarm, &platform).await;
     a_killed_task_is_replaced_and_never_started_again(&swarm, &platform).await;
@@ -41,9 +41,9 @@ async fn instances(swarm: &Swarm, platform: &dyn Platform) {
     assert!(found.len() == 3 && found.iter().all(|i| i.zone.as_str() == "b"), "{found:?}");
     swarm.manager().docker(&["service", "update", "--detach", "--container-label-rm", "firedrill.zone", "shop_web"]);
     eventually("the label is gone", || {
-        let all = swarm.running(0).len();
-        all == 3 && swarm.manager().docker(&["ps", "-q", "--filter", "label=firedrill.zone=b", "--filter", "status=running"]).is_empty()
+        updated(swarm) && swarm.manager().docker(&["ps", "-q", "--filter", "label=firedrill.zone=b", "--filter", "status=running"]).is_empty()
     });
+    swarm.settled("web", 3);
 }
 
 async fn a_killed_task_is_replaced_and_never_started_again(swarm: &Swarm, platform: &firedrill::platform::docker::DockerPlatform) {
@@ -68,7 +68,8 @@ async fn a_killed_task_is_replaced_and_never_started_again(swarm: &Swarm, platfo
 /// A task that Swarm has given to the node already would start in the middle of an outage.
 async fn what_is_on_its_way_is_waited_for(swarm: &Swarm, platform: &firedrill::platform::docker::DockerPlatform) {
     swarm.manager().docker(&["service", "update", "--detach", "--restart-delay", "4s", "shop_web"]);
-    eventually("all are new", || swarm.running(0).len() == 3 && platform_is_settled(swarm));
+    eventually("the update is done", || updated(swarm));
+    swarm.settled("web", 3);
     let victim = swarm.running(0).remove(0);
     swarm.manager().docker(&["kill", &victim]);
     eventually("Swarm knows", || swarm.manager().docker(&["service", "ps", "--format", "{{.CurrentState}}", "shop_web"]).contains("Ready"));
@@ -77,13 +78,13 @@ async fn what_is_on_its_way_is_waited_for(swarm: &Swarm, platform: &firedrill::p
     let act = firedrill::model::act::Act { id: firedrill::model::ids::ActId { step: 41, act: 1 }, fault, target };
     let refused = platform.prepare(&act).await.expect_err("one is on its way");
     assert!(refused.to_string().contains("on its way to one of the nodes"), "{refused}");
-    swarm.runs(0, 3);
+    swarm.settled("web", 3);
     let undo = platform.prepare(&act).await.expect("it runs now");
     assert!(matches!(undo, Undo::Restore { .. }));
 }
 
-fn platform_is_settled(swarm: &Swarm) -> bool {
-    !swarm.manager().docker(&["service", "inspect", "--format", "{{.UpdateStatus.State}}", "shop_web"]).contains("updating")
+fn updated(swarm: &Swarm) -> bool {
+    swarm.manager().docker(&["service", "inspect", "--format", "{{.UpdateStatus.State}}", "shop_web"]) == "completed"
 }
 
 async fn what_somebody_else_set_is_not_overwritten(swarm: &Swarm, platform: &firedrill::platform::docker::DockerPlatform) {
@@ -98,7 +99,7 @@ async fn what_somebody_else_set_is_not_overwritten(swarm: &Swarm, platform: &fir
     assert!(matches!(&refused, PlatformError::Refused(why) if why.contains("`drain`") && why.contains("`active`")), "{refused:?}");
     assert_eq!(swarm.state(0), "drain map[disk:ssd firedrill.zone:a rack:7]", "the mark went, the rest stays");
     swarm.update(0, &["--availability", "active"]);
-    swarm.runs(0, 3);
+    swarm.settled("web", 3);
     // And between plan and act.
     let acts = prepared(platform, &Fault::SuspendReplacement, &[], &group).await;
     swarm.update(0, &["--availability", "pause"]);

@@ -5,19 +5,19 @@ use firedrill::{
     platform::Platform,
 };
 
-use super::rig::{Swarm, done, prepared};
+use super::rig::{Swarm, another, done, prepared};
 use crate::support::engine::Engine;
 
 #[tokio::test]
 async fn an_outage_takes_one_node_and_swarm_goes_on_on_the_other() {
-    let swarm = Swarm::of(vec![Engine::start(), Engine::start()]);
+    let swarm = Swarm::of(vec![Engine::start(), another()]);
     for (place, zone) in ["a", "b"].iter().enumerate() {
         swarm.update(place, &["--label-add", &format!("firedrill.zone={zone}")]);
     }
     swarm.service("web", &["--replicas", "4"]);
     swarm.service("each", &["--mode", "global"]);
-    swarm.runs(0, 3);
-    swarm.runs(1, 3);
+    swarm.settled("web", 4);
+    swarm.settled("each", 2);
     let (untouched, before) = (swarm.running(0), swarm.state(1));
     let platform = swarm.platform(&[0, 1]).await;
     let found = platform.inventory().await.expect("an inventory");

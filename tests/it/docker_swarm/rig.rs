@@ -23,6 +23,17 @@ pub struct Swarm {
     pub engines: Vec<Engine>,
 }
 
+/// An engine with an id of its own: this release takes it from a key that all engines of a machine share.
+pub fn another() -> Engine {
+    let key = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+    let path = key.to_str().expect("a path").to_owned();
+    // It makes the key where there is none.
+    key.close().expect("removed");
+    let engine = Engine::start_with(&["--deprecated-key-path", &path]);
+    std::fs::remove_file(path).expect("it made one");
+    engine
+}
+
 impl Swarm {
     /// The first engine is the manager, the others are workers.
     pub fn of(engines: Vec<Engine>) -> Self {
@@ -71,9 +82,10 @@ impl Swarm {
     pub fn service(&self, name: &str, flags: &[&str]) {
         let namespace = format!("com.docker.stack.namespace={STACK}");
         let name = format!("{STACK}_{name}");
-        let all = ["service", "create", "--detach", "--no-resolve-image", "--endpoint-mode", "dnsrr", "--restart-delay", "300ms"];
+        let all = ["service", "create", "--detach", "--no-resolve-image", "--endpoint-mode", "dnsrr"];
+        let quick = ["--restart-delay", "300ms", "--stop-grace-period", "1s"];
         let labels = ["--name", &name, "--label", &namespace, "--container-label", &namespace];
-        self.manager().docker(&[&all[..], &labels, flags, &[SMALL]].concat());
+        self.manager().docker(&[&all[..], &quick, &labels, flags, &[SMALL]].concat());
     }
 
     /// The ids of the running tasks' containers on an engine.
@@ -86,6 +98,18 @@ impl Swarm {
     /// Waits until so many tasks run on an engine.
     pub fn runs(&self, place: usize, wanted: usize) {
         eventually(&format!("{wanted} tasks run on engine {place}"), || self.running(place).len() == wanted);
+    }
+
+    /// Waits until so many tasks of a service run as Swarm wants them, and none is on its way.
+    pub fn settled(&self, service: &str, wanted: usize) {
+        let name = format!("{STACK}_{service}");
+        eventually(&format!("{wanted} tasks of {service} run, and no more"), || {
+            let format = "{{.DesiredState}} {{.CurrentState}}";
+            let told = self.manager().docker(&["service", "ps", "--format", format, &name]);
+            let alive: Vec<&str> = told.lines().filter(|line| !line.starts_with("Shutdown")).collect();
+            let ending = told.lines().any(|line| line.starts_with("Shutdown Running"));
+            !ending && alive.len() == wanted && alive.iter().all(|line| line.starts_with("Running Running"))
+        });
     }
 
     fn spec(&self, places: &[usize]) -> DockerSpec {
