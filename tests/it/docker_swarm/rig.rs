@@ -23,17 +23,6 @@ pub struct Swarm {
     pub engines: Vec<Engine>,
 }
 
-/// An engine with an id of its own: this release takes it from a key that all engines of a machine share.
-pub fn another() -> Engine {
-    let key = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
-    let path = key.to_str().expect("a path").to_owned();
-    // It makes the key where there is none.
-    key.close().expect("removed");
-    let engine = Engine::start_with(&["--deprecated-key-path", &path]);
-    std::fs::remove_file(path).expect("it made one");
-    engine
-}
-
 impl Swarm {
     /// The first engine is the manager, the others are workers.
     pub fn of(engines: Vec<Engine>) -> Self {
