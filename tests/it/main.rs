@@ -15,6 +15,8 @@ mod docker_life;
 #[cfg(feature = "docker")]
 #[cfg(feature = "docker")]
 mod docker_wire;
+#[cfg(feature = "docker")]
+mod docker_swarm;
 mod engine;
 mod examples;
 mod journal;

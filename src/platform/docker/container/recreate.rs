@@ -60,7 +60,8 @@ pub async fn revert(engine: &Engine, prepared: &Prepared, owed: &Owed) -> Result
         | Before::Connected { .. }
         | Before::Unshaped { .. }
         | Before::Unstressed { .. }
-        | Before::Command { .. } => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
+        | Before::Command { .. }
+        | Before::Task(_) => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
     }
 }
 
