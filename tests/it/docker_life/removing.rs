@@ -105,8 +105,7 @@ async fn an_undo_that_died_halfway_is_finished() {
 
 /// The flags that make what an undo would make.
 fn firedrill_made(undo: &Undo) -> Vec<String> {
-    let Undo::Restore { before, .. } = undo else { panic!("{undo:?}") };
-    let body = &before["definition"]["body"];
+    let body = &undo.secret().expect("its definition").0["body"];
     let mut flags = vec!["--hostname".to_owned(), body["Hostname"].as_str().expect("one").to_owned()];
     for (key, value) in body["Labels"].as_object().expect("labels") {
         flags.extend(["--label".to_owned(), format!("{key}={}", value.as_str().expect("text"))]);
