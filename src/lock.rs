@@ -1,4 +1,4 @@
-//! Layer 1: one run per target scope. The kernel holds the lock (`flock`), so it is free when its holder is gone, however it went;
+//! Layer 1: one run per target scope, and none beside it that has a part of the same place. The kernel holds the lock (`flock`), so it is free when its holder is gone, however it went;
 //! whether the holder left an undo behind is for its journal to say (`journal::Store::unfinished_of`).
 
 use std::{
@@ -15,17 +15,23 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     model::{
+        claim::Claim,
         ids::{RunId, Scope},
         time::Wall,
     },
     state_dir,
 };
 
+const ENDING: &str = "lock";
+
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The scope in words (the file's name is a hash).
     pub scope: Scope,
+    /// What it claims; nothing said is the whole scope.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
     /// Its process.
     pub pid: u32,
     /// That process's start time (clock ticks since boot).
@@ -72,11 +78,17 @@ fn held(scope: &Scope, holder: Option<&Holder>) -> String {
 /// A held lock; dropping it (or dying) frees it.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
-    path: PathBuf,
+    held: Vec<Held>,
 }
 
-/// Takes the lock of a scope, or says who holds it. Never waits.
+/// One claim that holds.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    whole: bool,
+}
+
+/// Takes all that a holder claims, or says who is in the way; then nothing is taken. Never waits.
 ///
 /// # Errors
 /// When it is held, or the file cannot be used.
@@ -90,21 +102,48 @@ pub fn take(holder: &Holder) -> Result<Lock, LockError> {
 /// # Errors
 /// As [`take`].
 pub fn take_in(folder: &Path, holder: &Holder) -> Result<Lock, LockError> {
-    let path = file_of(folder, &holder.scope);
+    let mut lock = Lock { held: Vec::new() };
+    for claim in holder.claimed() {
+        lock.held.push(take_one(folder, holder, &claim)?);
+    }
+    Ok(lock)
+}
+
+fn take_one(folder: &Path, holder: &Holder, claim: &Claim) -> Result<Held, LockError> {
+    let path = file_of(folder, &claim.place);
     let error = |source| LockError::Io { path: path.clone(), source };
     let mut file = open(&path).map_err(error)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    let how = if claim.whole { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
+    match flock(&file, how) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
-            return Err(LockError::Held { scope: holder.scope.clone(), holder: read(&mut file).map(Box::new) });
+            // Those who have a part each do not write into the file that they share: their own files say who they are.
+            let who = read(&mut file).or_else(|| holder_of_part(folder, &claim.place));
+            return Err(LockError::Held { scope: claim.place.clone(), holder: who.map(Box::new) });
         }
         Err(e) => return Err(error(e.into())),
     }
-    // The file is never deleted: a deleted name with a held lock on the old inode would let two in.
-    let mut text = serde_json::to_vec(holder).map_err(|e| error(e.into()))?;
-    text.push(b'\n');
+    // The file is never deleted: a deleted name with a held lock on the old inode would let two in. What a dead holder wrote goes.
+    let mut text = Vec::new();
+    if claim.whole {
+        text = serde_json::to_vec(holder).map_err(|e| error(e.into()))?;
+        text.push(b'\n');
+    }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).map_err(error)?;
-    Ok(Lock { file, path })
+    Ok(Held { file, whole: claim.whole })
+}
+
+/// Somebody alive who has a part of a place.
+fn holder_of_part(folder: &Path, place: &Scope) -> Option<Holder> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|ending| ending == ENDING)).find_map(|path| {
+        let mut file = open(&path).ok()?;
+        let holder = read(&mut file)?;
+        let part = holder.claims.contains(&Claim::part(place.clone()));
+        // Who is dead holds nothing: its file can be locked.
+        let alive = part && flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK);
+        alive.then_some(holder)
+    })
 }
 
 /// Who holds the lock of a scope now; none when it is free.
@@ -128,17 +167,24 @@ pub fn holder_in(folder: &Path, scope: &Scope) -> Result<Option<Holder>, LockErr
     }
 }
 
-impl Lock {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+impl Holder {
+    /// Its claims, in one order for everybody.
+    fn claimed(&self) -> Vec<Claim> {
+        let mut claims = if self.claims.is_empty() { vec![Claim::whole(self.scope.clone())] } else { self.claims.clone() };
+        claims.sort();
+        claims.dedup();
+        claims
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = self.file.set_len(0);
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        for held in &self.held {
+            if held.whole {
+                let _ = held.file.set_len(0);
+            }
+            let _ = flock(&held.file, FlockOperation::Unlock);
+        }
     }
 }
 
@@ -172,7 +218,7 @@ fn file_of(folder: &Path, scope: &Scope) -> PathBuf {
         let _ = write!(hex, "{byte:02x}");
         hex
     });
-    folder.join(format!("{name}.lock"))
+    folder.join(format!("{name}.{ENDING}"))
 }
 
 #[cfg(test)]
@@ -183,6 +229,7 @@ mod tests {
         let pid = std::process::id();
         Holder {
             scope: scope.into(),
+            claims: Vec::new(),
             pid,
             pid_started: started(pid).expect("self"),
             run: "r1".into(),
@@ -203,6 +250,29 @@ mod tests {
         drop(first);
         assert_eq!(holder_in(dir.path(), &"s".into()).expect("readable"), None);
         take_in(dir.path(), &holder("s")).expect("free again");
+    }
+
+    #[test]
+    fn the_whole_and_a_part_of_it_exclude_each_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let project = |name: &str| Holder { claims: vec![Claim::whole(name), Claim::part("engine")], run: name.into(), ..holder(name) };
+        let whole = Holder { claims: vec![Claim::whole("engine/whole"), Claim::whole("engine")], ..holder("engine/whole") };
+        let take = |who: &Holder| take_in(dir.path(), who);
+        let shop = take(&project("shop")).expect("free");
+        let blog = take(&project("blog")).expect("another part");
+        take(&project("shop")).expect_err("this part is taken");
+        let error = take(&whole).expect_err("parts are taken").to_string();
+        assert!(error.contains("run shop") || error.contains("run blog"), "{error}");
+        drop(shop);
+        let error = take(&whole).expect_err("one part is taken").to_string();
+        assert!(error.contains("run blog"), "{error}");
+        drop(blog);
+        let all = take(&whole).expect("free again");
+        let error = take(&project("shop")).expect_err("the whole is taken").to_string();
+        assert!(error.contains("run r1"), "{error}");
+        drop(all);
+        // What was refused kept nothing of what it had taken already.
+        take(&project("shop")).expect("free again");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     journal::{Store, store::Found},
     lock::{self, Holder},
     model::{
+        claim::Claim,
         ids::{RunId, Scope},
         verdict::Verdict,
     },
@@ -69,8 +70,8 @@ async fn orphans(store: &Store) -> Vec<(String, Recovered)> {
     let mut out = Vec::new();
     for connected in connect::running().await {
         let platform = connected.platform();
-        let Ok(scope) = platform.scope().await else { continue };
-        let Ok(_lock) = lock::take(&holder(scope.clone(), RunId::from("recover"))) else { continue };
+        let (Ok(scope), Ok(claims)) = (platform.scope().await, platform.claims().await) else { continue };
+        let Ok(_lock) = lock::take(&holder(scope.clone(), claims, RunId::from("recover"))) else { continue };
         if !store.unfinished_of(&scope).is_ok_and(|unfinished| unfinished.is_empty()) {
             continue;
         }
@@ -83,10 +84,10 @@ async fn orphans(store: &Store) -> Vec<(String, Recovered)> {
     out
 }
 
-fn holder(scope: Scope, run: RunId) -> Holder {
+fn holder(scope: Scope, claims: Vec<Claim>, run: RunId) -> Holder {
     let pid = std::process::id();
     let pid_started = lock::started(pid).unwrap_or_default();
-    Holder { scope, pid, pid_started, run, purpose: "recover".to_owned(), since: clock::wall() }
+    Holder { scope, claims, pid, pid_started, run, purpose: "recover".to_owned(), since: clock::wall() }
 }
 
 /// Whether this is the id of a run that owes nothing any more.
@@ -100,7 +101,8 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict
     let replay = found.replay.map_err(|error| (Verdict::Error, error.to_string()))?;
     let header = replay.header;
     // A run that lives holds this lock: there are never two actors.
-    let _lock = lock::take(&holder(header.scope.clone(), header.run.clone())).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    let holder = holder(header.scope.clone(), header.claims.clone(), header.run.clone());
+    let _lock = lock::take(&holder).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
     // Relative paths of the environment are relative to where the run was started.
     std::env::set_current_dir(&header.working_directory)
         .map_err(|error| (Verdict::Error, format!("{}: {error}", header.working_directory.display())))?;

@@ -19,20 +19,15 @@ pub(crate) struct Capacity {
 
 impl Capacity {
     /// Remembers what serves now of the services that the acts are about to hit.
-    pub(crate) async fn before(&mut self, platform: &dyn Platform, acts: impl Iterator<Item = &Act>) {
+    pub(crate) fn before<'a>(&mut self, inventory: &Inventory, acts: impl Iterator<Item = &'a Act>) {
         let hit: Vec<Service> = acts
             .filter(|act| act.fault.kind().takes_capacity())
             .filter_map(|act| act.target.instance())
             .map(|instance| instance.service.clone())
             .filter(|service| !self.before.contains_key(service))
             .collect();
-        if hit.is_empty() {
-            return;
-        }
-        // Without an inventory there is nothing to wait for later; the act itself reads it again and fails with words.
-        let Ok(inventory) = platform.inventory().await else { return };
         for service in hit {
-            let serving = serving(&inventory, &service);
+            let serving = serving(inventory, &service);
             self.before.insert(service, serving);
         }
     }

@@ -1,19 +1,21 @@
-//! From a planned act to a verified effect: check again → prepare → journal *Armed* + fsync → act → journal → verify.
+//! From a planned act to a verified effect: prepare → check again → journal *Armed* + fsync → act → journal → verify.
 
 use futures_util::future::join_all;
 
-use super::{command, script::Script};
+use super::{capacity::Capacity, command, script::Script};
 use crate::{
     event::EventKind,
     model::{
         act::{Effect, EffectStatus, Prepared, Target},
         instance::{Instance, Inventory},
         time::Mono,
+        undo::Undo,
     },
     plan::{
         caps,
         recheck::{Skipped, recheck},
     },
+    platform::PlatformError,
 };
 
 /// Does acts that start at once. Acts around instances (replacement stops) come before acts on instances: a zone must not be
@@ -22,14 +24,15 @@ use crate::{
 ///
 /// # Errors
 /// When the journal cannot be written, or the inventory cannot be read: nothing that is not in the journal was done.
-pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>) -> Result<Vec<Effect>, String> {
+pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>, capacity: &mut Capacity) -> Result<Vec<Effect>, String> {
+    // First the undos, then one look at everything: the last look is the one that decides, and it is fresh.
+    let undos = undos(script, &acts).await;
     let inventory = script.platform.inventory().await.map_err(|error| format!("the inventory could not be read again: {error}"))?;
     let victims: Vec<&Instance> =
         acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance()).collect();
     caps::still_healthy_enough(&script.experiment.caps, &victims, &inventory)?;
-    let (fit, mut untouched) = check_again(acts, &inventory, script.clock.now());
-    let (ready, refused) = prepare(script, fit).await;
-    untouched.extend(refused);
+    capacity.before(&inventory, acts.iter().map(|prepared| &prepared.act));
+    let (ready, untouched) = check_again(acts, undos, &inventory, script.clock.now());
     if !untouched.is_empty() {
         for effect in &untouched {
             script.tell(EventKind::Acted { effect: effect.clone() });
@@ -64,17 +67,24 @@ async fn one_batch(script: &mut Script<'_>, ready: &[Prepared]) -> Result<Vec<Ef
     Ok(verified)
 }
 
-/// Is each target still the one that was chosen, and not protected meanwhile?
-fn check_again(batch: Vec<Prepared>, inventory: &Inventory, at: Mono) -> (Vec<Prepared>, Vec<Effect>) {
-    let mut fit = Vec::new();
+/// Is each target still the one that was chosen, and not protected meanwhile? Those that are, with the undos made now.
+fn check_again(
+    acts: Vec<Prepared>,
+    undos: Vec<Result<Undo, PlatformError>>,
+    inventory: &Inventory,
+    at: Mono,
+) -> (Vec<Prepared>, Vec<Effect>) {
+    let mut ready = Vec::new();
     let mut effects = Vec::new();
-    for prepared in batch {
-        match prepared.act.target.instance().map(|instance| recheck(instance, inventory)) {
-            None | Some(Ok(())) => fit.push(prepared),
-            Some(Err(skipped)) => effects.push(untouched(&prepared, at, status(&skipped))),
+    for (prepared, undo) in acts.into_iter().zip(undos) {
+        let skipped = prepared.act.target.instance().and_then(|instance| recheck(instance, inventory).err());
+        match (skipped, undo) {
+            (None, Ok(undo)) => ready.push(Prepared { undo, ..prepared }),
+            (Some(skipped), _) => effects.push(untouched(&prepared, at, status(&skipped))),
+            (None, Err(error)) => effects.push(untouched(&prepared, at, EffectStatus::Refused { why: error.to_string() })),
         }
     }
-    (fit, effects)
+    (ready, effects)
 }
 
 fn status(skipped: &Skipped) -> EffectStatus {
@@ -86,26 +96,15 @@ fn status(skipped: &Skipped) -> EffectStatus {
     }
 }
 
-/// Makes each undo from the state found now.
-async fn prepare(script: &Script<'_>, fit: Vec<Prepared>) -> (Vec<Prepared>, Vec<Effect>) {
-    let undos = join_all(fit.iter().map(|prepared| async {
+/// Makes each undo from the state found now. Only reads.
+async fn undos(script: &Script<'_>, acts: &[Prepared]) -> Vec<Result<Undo, PlatformError>> {
+    join_all(acts.iter().map(|prepared| async {
         match prepared.act.target {
             Target::Command => Ok(prepared.undo.clone()),
             _ => script.platform.prepare(&prepared.act).await,
         }
     }))
-    .await;
-    let mut ready = Vec::new();
-    let mut refused = Vec::new();
-    for (prepared, undo) in fit.into_iter().zip(undos) {
-        match undo {
-            Ok(undo) => ready.push(Prepared { undo, ..prepared }),
-            Err(error) => {
-                refused.push(untouched(&prepared, script.clock.now(), EffectStatus::Refused { why: error.to_string() }));
-            }
-        }
-    }
-    (ready, refused)
+    .await
 }
 
 async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {

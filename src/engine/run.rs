@@ -23,6 +23,7 @@ use crate::{
     lock::{self, Holder, Lock},
     measure::Live,
     model::{
+        claim::Claim,
         environment::Environment,
         experiment::Experiment,
         ids::{RunId, Scope},
@@ -103,7 +104,9 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     platform.begin(&request.run);
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
     let store = request.store.clone();
-    let lock = take_lock(request, &scope)?;
+    let claims = platform.claims().await.map_err(|error| error.to_string())?;
+    let lock = take_lock(request, &scope, &claims)?;
+    nothing_beside(&store, &scope, &claims)?;
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
     let plan = match &request.plan {
@@ -116,7 +119,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     if request.plan.is_some() {
         still_there(&plan, platform).await?;
     }
-    let ledger = begin_journal(request, &store, &scope, &plan).map_err(|error| format!("nothing is done: {error}"))?;
+    let ledger = begin_journal(request, &store, (&scope, claims), &plan).map_err(|error| format!("nothing is done: {error}"))?;
     let mut state = RunState::default();
     let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
     state.apply(clock.now(), &planned);
@@ -142,10 +145,11 @@ async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String>
     ))
 }
 
-fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
+fn take_lock(request: &Request, scope: &Scope, claims: &[Claim]) -> Result<Lock, String> {
     let pid = std::process::id();
     let holder = Holder {
         scope: scope.clone(),
+        claims: claims.to_vec(),
         pid,
         pid_started: lock::started(pid).unwrap_or_default(),
         run: request.run.clone(),
@@ -155,12 +159,13 @@ fn take_lock(request: &Request, scope: &Scope) -> Result<Lock, String> {
     lock::take_in(&request.locks, &holder).map_err(|error| error.to_string())
 }
 
-fn begin_journal(request: &Request, store: &Store, scope: &Scope, plan: &Plan) -> Result<Ledger, JournalError> {
+fn begin_journal(request: &Request, store: &Store, (scope, claims): (&Scope, Vec<Claim>), plan: &Plan) -> Result<Ledger, JournalError> {
     let pid = std::process::id();
     let header = Header {
         version: JOURNAL_VERSION,
         run: request.run.clone(),
         scope: scope.clone(),
+        claims,
         plan_digest: plan.experiment.clone(),
         environment: request.environment.clone(),
         pid,
@@ -170,6 +175,18 @@ fn begin_journal(request: &Request, store: &Store, scope: &Scope, plan: &Plan) -
     let mut ledger = Ledger::new(store.create(header)?);
     ledger.planned(plan.acts())?;
     Ok(ledger)
+}
+
+/// A run that died on a scope which overlaps this one may have left something in it, but is not undone from here: it may have acted on
+/// engines that this run does not know.
+fn nothing_beside(store: &Store, scope: &Scope, claims: &[Claim]) -> Result<(), String> {
+    let beside = store.unfinished_beside(scope, claims);
+    match beside.map_err(|error| format!("the journals of earlier runs cannot be read: {error}"))?.first() {
+        None => Ok(()),
+        Some(run) => {
+            Err(format!("run {run}, on a place that overlaps this one, was interrupted: undo it first (`firedrill recover {run}`)"))
+        }
+    }
 }
 
 /// A run that died on this scope is undone before another one begins. The lock is ours, so none of them lives.

@@ -217,9 +217,8 @@ impl Script<'_> {
 
     /// Acts that start at once; those with a hold are undone when it ends.
     async fn together(&mut self, acts: Vec<(Prepared, Option<Duration>)>, capacity: &mut Capacity) -> Result<(), String> {
-        capacity.before(self.platform, acts.iter().map(|(prepared, _)| &prepared.act)).await;
         let holds: Vec<(ActId, Option<Duration>)> = acts.iter().map(|(prepared, hold)| (prepared.act.id, *hold)).collect();
-        let effects = inject::inject(self, acts.into_iter().map(|(prepared, _)| prepared).collect()).await?;
+        let effects = inject::inject(self, acts.into_iter().map(|(prepared, _)| prepared).collect(), capacity).await?;
         let begun = self.clock.now();
         let missed: Vec<String> = effects
             .iter()

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     act::{EffectStatus, Prepared},
+    claim::Claim,
     environment::Environment,
     ids::{ActId, RunId, Scope},
     undo::Undo,
@@ -21,8 +22,11 @@ pub struct Header {
     pub version: u32,
     /// The run.
     pub run: RunId,
-    /// Its lock.
+    /// Its scope.
     pub scope: Scope,
+    /// What it locked; nothing said is the whole scope.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
     /// SHA-256 of the experiment it executes.
     pub plan_digest: String,
     /// The environment: how the platform is reached again.

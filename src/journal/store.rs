@@ -12,7 +12,10 @@ use super::{
     replay::{Replay, replay},
 };
 use crate::{
-    model::ids::{RunId, Scope},
+    model::{
+        claim::Claim,
+        ids::{RunId, Scope},
+    },
     state_dir,
 };
 
@@ -89,6 +92,17 @@ impl Store {
         let mut all = self.unfinished()?;
         all.retain(|f| f.replay.as_ref().is_ok_and(|r| r.header.scope == *scope) || f.replay.is_err());
         Ok(all)
+    }
+
+    /// Unfinished journals of other scopes that share containers with these claims. They are recovered where they were begun: on all
+    /// engines that they name.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn unfinished_beside(&self, scope: &Scope, claims: &[Claim]) -> io::Result<Vec<RunId>> {
+        let headers = self.unfinished()?.into_iter().filter_map(|found| found.replay.ok()).map(|replay| replay.header);
+        let beside = headers.filter(|h| h.scope != *scope && h.claims.iter().any(|old| claims.iter().any(|claim| claim.against(old))));
+        Ok(beside.map(|header| header.run).collect())
     }
 
     /// Looks at a journal by its path or its run's id.

@@ -5,6 +5,7 @@
 pub mod act;
 pub mod blast_radius;
 pub mod capabilities;
+pub mod claim;
 pub mod environment;
 pub mod experiment;
 pub mod fault;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::model::{
     act::{Act, Effect, Prepared, Target},
     capabilities::Capabilities,
+    claim::Claim,
     fault::Fault,
     ids::{RunId, Scope},
     instance::{Instance, Inventory},
@@ -76,6 +77,12 @@ pub trait Platform: Send + Sync {
 
     /// The scope that a run on this platform locks. Reads only what is needed to know it.
     async fn scope(&self) -> Result<Scope, PlatformError>;
+
+    /// What a run on this platform must have for itself: its scope, and parts of what others may share. Reads only what is needed to
+    /// know it.
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        Ok(vec![Claim::whole(self.scope().await?)])
+    }
 
     /// Everything that is there.
     async fn inventory(&self) -> Result<Inventory, PlatformError>;

@@ -6,6 +6,7 @@ use firedrill::{
     journal::{ActRecord, ActState, Header, JOURNAL_VERSION, Journal, JournalError, Record, Store, log::parse, read, replay},
     model::{
         act::{Act, EffectStatus, Prepared, Target},
+        claim::Claim,
         environment::{Environment, PlatformSpec, Require},
         fault::Fault,
         ids::ActId,
@@ -18,6 +19,7 @@ fn header(run: &str) -> Header {
         version: JOURNAL_VERSION,
         run: run.into(),
         scope: "scope".into(),
+        claims: vec![Claim::whole("scope"), Claim::part("engine")],
         plan_digest: "00".into(),
         environment: Environment {
             name: "laptop".into(),
@@ -189,6 +191,10 @@ fn the_store_lists_unfinished_ones_and_blocks_their_scope() {
     assert!(store.create(header("../x")).is_err());
     assert_eq!(store.unfinished_of(&"scope".into()).expect("listed").len(), 1);
     assert_eq!(store.unfinished_of(&"else".into()).expect("listed").len(), 0);
+    let beside = |claims: &[Claim]| store.unfinished_beside(&"else".into(), claims).expect("listed").len();
+    assert_eq!(beside(&[Claim::whole("else"), Claim::part("engine")]), 0, "another part of the same place");
+    assert_eq!(beside(&[Claim::whole("else"), Claim::whole("engine")]), 1, "all of it");
+    assert_eq!(store.unfinished_beside(&"scope".into(), &[Claim::whole("engine")]).expect("listed").len(), 0, "its own scope recovers it");
     fs::write(dir.path().join("junk.journal"), b"junk").expect("written");
     assert_eq!(store.unfinished_of(&"else".into()).expect("listed").len(), 1, "what cannot be read may be of any scope");
     assert!(store.find("20260101-000000-aaaaaa").replay.expect("readable").finished());

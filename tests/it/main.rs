@@ -8,9 +8,13 @@ mod conformance;
 mod docker;
 #[cfg(feature = "docker")]
 mod docker_deeds;
-mod docker_lab;
 #[cfg(feature = "docker")]
+mod docker_hosts;
+mod docker_lab;
 mod docker_life;
+#[cfg(feature = "docker")]
+mod docker_swarm;
+#[cfg(feature = "docker")]
 #[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;

@@ -126,14 +126,21 @@ pub struct Guard<'a> {
     pub opt_in: bool,
 }
 
-/// Is it still the container that was chosen, in the life that it was prepared in, and may it be touched?
+/// Is it still the container that was chosen, in the life that it was prepared in, and may it be touched? `now` is what the engine said of
+/// it a moment ago.
 ///
 /// # Errors
 /// What the act came to instead.
-pub async fn may_touch(on: On<'_>, deed: &dyn Deed, prepared: &Prepared, guard: Guard<'_>) -> Result<(), EffectStatus> {
+pub fn may_touch(
+    on: On<'_>,
+    deed: &dyn Deed,
+    prepared: &Prepared,
+    guard: Guard<'_>,
+    now: Result<ContainerInspectResponse, Trouble>,
+) -> Result<(), EffectStatus> {
     let name = &on.instance.name;
     let vanished = |found: String| Err(EffectStatus::Vanished { found });
-    let now = match on.inspect().await {
+    let now = match now {
         Ok(now) => now,
         Err(Trouble::Gone(_)) => return vanished(format!("{name} is gone")),
         Err(trouble) => return Err(EffectStatus::Failed { why: format!("{name} could not be looked at again: {trouble}") }),

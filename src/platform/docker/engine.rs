@@ -33,6 +33,9 @@ const MOST_AT_ONCE: usize = 128;
 /// The oldest API that is known to do what is asked of it.
 const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
+/// What a TLS port of an engine answers in plain text.
+const WANTS_TLS: &str = "HTTP request to an HTTPS server";
+
 /// Why a call came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -190,6 +193,11 @@ impl Engine {
         self.call("a container's definition", READ_LIMIT, self.wire.ask(Method::GET, &path, None)).await
     }
 
+    /// Reads something in the engine's own words; `what` as in [`Engine::call`].
+    pub async fn get(&self, what: &str, limit: Duration, path: &str) -> Result<Value, Trouble> {
+        self.call(what, limit, self.wire.ask(Method::GET, path, None)).await
+    }
+
     /// Asks for something in the engine's own words; `what` as in [`Engine::call`].
     pub async fn post(&self, what: &str, limit: Duration, path: &str, body: &Value) -> Result<Value, Trouble> {
         self.call(what, limit, self.wire.ask(Method::POST, path, Some(body))).await
@@ -201,7 +209,10 @@ impl Engine {
             let _turn = self.turns.acquire().await;
             call.await
         };
-        match tokio::time::timeout(limit, turn).await {
+        let asked = clock::now();
+        let answer = tokio::time::timeout(limit, turn).await;
+        tracing::trace!(at = asked.0, took = ?clock::now().since(asked), "asked for {what}");
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.trouble(what, error)),
             Err(_) => {
@@ -214,6 +225,11 @@ impl Engine {
     fn trouble(&self, what: &str, error: Error) -> Trouble {
         let at = &self.endpoint.address;
         match error {
+            Error::DockerResponseServerError { message, .. } if message.contains(WANTS_TLS) => Trouble::Unreachable(format!(
+                "the Docker engine at {at} (named by {}) speaks TLS, and was spoken to in plain text: name the folder of its \
+                 certificates by `tls:` or by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+                self.endpoint.named_by
+            )),
             Error::DockerResponseServerError { status_code, message } => {
                 let message = if message.is_empty() { format!("status {status_code} without a reason") } else { message };
                 let says = format!("asked for {what}, the engine said: {}", message.trim());
@@ -228,6 +244,13 @@ impl Engine {
                 Some(NotConnected(why)) => Trouble::Unreachable(unreachable(&self.endpoint, why)),
                 None => Trouble::Lost(format!("the connection to the engine at {at} broke when it was asked for {what}: {err}")),
             },
+            Error::HyperResponseError { err } if turned_away(&err).is_some() => {
+                let (named, why) = (&self.endpoint.named_by, turned_away(&err).unwrap_or_default());
+                Trouble::Unreachable(format!(
+                    "the Docker engine at {at} (named by {named}) does not let us in ({why}): it checks who asks; name a folder with \
+                     ca.pem, cert.pem and key.pem that it knows, by `tls:` or by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+                ))
+            }
             Error::HyperResponseError { err } => {
                 let why = if err.is_incomplete_message() { "it closed the connection".to_owned() } else { said(&err) };
                 Trouble::Lost(format!("the engine at {at} went away when it was asked for {what}: {why}"))
@@ -238,6 +261,19 @@ impl Engine {
             other => Trouble::Failed(format!("asked for {what}, the engine at {at}: {other}")),
         }
     }
+}
+
+/// Why an engine refused our side of TLS. It tells that only when it is asked for something, and then has not read it.
+fn turned_away(error: &hyper::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+        if let Some(rustls::Error::AlertReceived(alert)) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(format!("{alert:?}"));
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// An error with its causes.

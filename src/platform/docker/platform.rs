@@ -14,22 +14,26 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     capabilities::capabilities,
+    claims,
     deed::{self, Deed, Guard, On, deed_of},
     endpoint::Endpoint,
     engine::{Engine, Trouble},
     exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
-    undo::Owed,
+    sight::Sights,
+    swarm::{suspension, task},
+    undo::{Before, Owed},
 };
 use crate::{
     clock,
     model::{
         act::{Act, Effect, EffectStatus, Group, Prepared, Target},
         capabilities::Capabilities,
+        claim::Claim,
         environment::DockerSpec,
         fault::Fault,
-        ids::{InstanceId, Scope},
+        ids::{InstanceId, RunId, Scope},
         instance::{Instance, Inventory},
         observation::Observation,
         undo::Undo,
@@ -46,10 +50,14 @@ pub struct DockerPlatform {
     own: BTreeSet<String>,
     /// Which engine each container was last seen on, by its place.
     places: Mutex<BTreeMap<InstanceId, usize>>,
+    /// What was seen of them a moment ago.
+    sights: Sights,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
     /// What listens to the engines.
     watches: Mutex<JoinSet<()>>,
+    /// The run that acts belong to.
+    run: Mutex<Option<RunId>>,
 }
 
 impl DockerPlatform {
@@ -59,7 +67,16 @@ impl DockerPlatform {
     /// When one of them is not there, in words.
     pub async fn connect(spec: DockerSpec) -> Result<Self, PlatformError> {
         let engines = Engine::connect_all(&spec).await?.into();
-        Ok(Self { spec, engines, own: own::ids(), places: Mutex::default(), was_there: AtomicBool::new(false), watches: Mutex::default() })
+        Ok(Self {
+            spec,
+            engines,
+            own: own::ids(),
+            places: Mutex::default(),
+            sights: Sights::default(),
+            was_there: AtomicBool::new(false),
+            watches: Mutex::default(),
+            run: Mutex::default(),
+        })
     }
 
     fn scan(&self) -> Scan<'_> {
@@ -98,7 +115,12 @@ impl DockerPlatform {
         let refused = |error: PlatformError| EffectStatus::Refused { why: error.to_string() };
         let (deed, on) = self.resolve(&prepared.act).await.map_err(refused)?;
         let guard = Guard { own: &self.own, opt_in: self.spec.opt_in };
-        deed::may_touch(on, deed.as_ref(), prepared, guard).await?;
+        let now = self.sights.take(&on.instance.id).map(Ok);
+        let now = match now {
+            Some(now) => now,
+            None => on.inspect().await,
+        };
+        deed::may_touch(on, deed.as_ref(), prepared, guard, now)?;
         Ok((deed, on))
     }
 }
@@ -113,6 +135,10 @@ fn suspended(act: &Act) -> Option<&Group> {
 
 #[async_trait]
 impl Platform for DockerPlatform {
+    fn begin(&self, run: &RunId) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+    }
+
     fn capabilities(&self) -> Capabilities {
         let endpoints: Vec<Endpoint> = self.engines.iter().map(|engine| engine.endpoint.clone()).collect();
         capabilities(&endpoints)
@@ -129,9 +155,15 @@ impl Platform for DockerPlatform {
         Ok(Scope(format!("docker/{}/{what}", ids.join("+"))))
     }
 
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        let engines = self.engines.iter().map(|engine| engine.id.as_str());
+        Ok(claims::claims(&self.spec, engines, self.scope().await?))
+    }
+
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let scan = self.scan();
-        let found = scan.run().await?;
+        let (scan, asked) = (self.scan(), clock::now());
+        let (found, swarm) = scan.with_swarm().await?;
+        self.sights.listed(asked, &found);
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
                 return Err(error);
@@ -141,8 +173,9 @@ impl Platform for DockerPlatform {
         }
         let seen = found.iter().map(|(instance, place)| (instance.id.clone(), *place));
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+        let desired = swarm.desired(&self.spec, &found);
         let instances = found.into_iter().map(|(instance, _)| instance).collect();
-        Ok(Inventory { scope: self.scope().await?, instances, desired: BTreeMap::new() })
+        Ok(Inventory { scope: self.scope().await?, instances, desired })
     }
 
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
@@ -164,13 +197,15 @@ impl Platform for DockerPlatform {
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         if let Some(group) = suspended(act) {
-            let all = self.scan().run().await?;
-            let members: Vec<(Instance, usize)> = all.into_iter().filter(|(found, _)| replacement::belongs(found, group)).collect();
-            return replacement::prepare(&self.engines, &members, group).await;
+            let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            return suspension::prepare(&self.scan(), group, run.as_ref()).await;
         }
         let (deed, on) = self.resolve(act).await?;
+        let asked = clock::now();
         let now = on.inspect().await?;
         let undo = deed.prepare(on, &now).await?;
+        let undo = task::way_back(&self.engines, act, on, &now, undo).await?;
+        self.sights.inspected(&on.instance.id, asked, now);
         on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
         Ok(undo)
     }
@@ -185,7 +220,7 @@ impl Platform for DockerPlatform {
         .await;
         join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
             match ready {
-                None => replacement::inject(&self.engines, prepared).await,
+                None => suspension::inject(&self.engines, prepared).await,
                 Some(Ok((deed, on))) => deed.inject(on, prepared).await,
                 Some(Err(status)) => deed::effect(prepared, looked, status),
             }
@@ -200,7 +235,7 @@ impl Platform for DockerPlatform {
                 return effect;
             }
             if suspended(&prepared.act).is_some() {
-                return replacement::verify(&self.engines, prepared, effect).await;
+                return suspension::verify(&self.engines, prepared, effect).await;
             }
             match self.resolve(&prepared.act).await {
                 Ok((deed, on)) => deed.verify(on, prepared, effect).await,
@@ -218,9 +253,12 @@ impl Platform for DockerPlatform {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
         }
         if suspended(&act.act).is_some() {
-            return replacement::revert(&self.engines, act).await;
+            return suspension::revert(&self.engines, act).await;
         }
         let owed = Owed::read(&act.undo)?;
+        if let Before::Task(before) = &owed.before {
+            return task::revert(&self.engines, act, &owed, before).await;
+        }
         let deed = deed_of(&act.act.fault)
             .ok_or_else(|| PlatformError::Refused(format!("the platform docker cannot undo {}", act.act.fault.kind())))?;
         let engine = self.engines.iter().find(|engine| engine.id == owed.engine).ok_or_else(|| {

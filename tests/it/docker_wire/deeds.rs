@@ -50,6 +50,7 @@ impl World {
             200,
             json!({
                 "Id": id(1), "Name": "/web", "Config": { "Labels": self.labels }, "HostConfig": { "AutoRemove": self.auto_remove },
+                "Mounts": [{ "Type": "volume", "Name": id(7), "Source": "/x", "Destination": "/data", "RW": true }],
                 "State": {
                     "Status": if self.running { "running" } else { "exited" }, "Running": self.running, "Paused": false,
                     "Restarting": false, "ExitCode": 137, "StartedAt": self.started_at, "FinishedAt": self.finished_at,
@@ -70,7 +71,7 @@ fn engine(mut world: World, mut act: impl FnMut(&str, &mut World) -> Option<Repl
             return Some(reply);
         }
         if line.starts_with("GET /containers/json") {
-            let listed = json!({ "Id": id(1), "Names": ["/web"], "Image": "web", "ImageID": "i", "State": "running", "Status": "Up", "Labels": world.labels });
+            let listed = json!({ "Id": id(1), "Names": ["/web"], "Image": "web", "ImageID": "i", "State": if world.running { "running" } else { "exited" }, "Status": "Up", "Labels": world.labels });
             return Some(Reply::Json(200, json!([listed])));
         }
         line.starts_with(&format!("GET /containers/{}/json", id(1))).then(|| world.inspected())
@@ -203,6 +204,55 @@ async fn another_life_is_not_touched() {
         assert_eq!(effect.status.word(), word, "{effect:?}");
         assert!(!engine.asked().iter().any(|line| killed(line)));
     }
+}
+
+fn inspections(engine: &FakeEngine) -> usize {
+    engine.asked().iter().filter(|line| line.starts_with(&format!("GET /containers/{}/json", id(1)))).count()
+}
+
+#[tokio::test]
+async fn a_list_right_after_the_preparation_is_a_second_look() {
+    // On a machine that is busy elsewhere the looks grow stale, and it is looked at anew, as it should be.
+    for _ in 0..50 {
+        let engine = engine(World::new(), |line, _| killed(line).then_some(OK));
+        let drill = Drill::of(&engine, KILL, false).await;
+        drill.platform.inventory().await.unwrap();
+        let acts = std::slice::from_ref(&drill.prepared);
+        assert!(drill.platform.inject(acts).await[0].status.happened());
+        if inspections(&engine) > 1 {
+            continue;
+        }
+        // What was seen before an act says nothing after it.
+        assert!(drill.platform.inject(acts).await[0].status.happened());
+        assert_eq!(inspections(&engine), 2);
+        return;
+    }
+    panic!("it was never fast enough");
+}
+
+#[tokio::test]
+async fn a_list_that_disagrees_or_came_before_is_no_second_look() {
+    let changes: [(Change, &str); 2] =
+        [(|w| w.running = false, "vanished"), (|w| w.labels = json!({ "firedrill.protected": "true" }), "refused")];
+    for (change, word) in changes {
+        let changed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&changed);
+        let engine = engine(World::new(), move |line, world| {
+            if flag.load(Ordering::Relaxed) {
+                change(world);
+            }
+            assert!(!killed(line), "it was touched");
+            None
+        });
+        let drill = Drill::of(&engine, KILL, false).await;
+        changed.store(true, Ordering::Relaxed);
+        drill.platform.inventory().await.unwrap();
+        assert_eq!(drill.done().await.status.word(), word);
+    }
+    let engine = engine(World::new(), |line, _| killed(line).then_some(OK));
+    let drill = Drill::of(&engine, KILL, false).await;
+    drill.platform.inject(std::slice::from_ref(&drill.prepared)).await;
+    assert_eq!(inspections(&engine), 2, "the list came before the preparation");
 }
 
 #[tokio::test]

@@ -46,6 +46,28 @@ async fn a_thousand_containers_are_one_call() {
     assert_eq!(engine.asked().iter().filter(|line| line.contains("/containers/")).count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binary_lists_a_thousand_containers_in_few_calls() {
+    let labels =
+        |n| json!({ "com.docker.compose.project": "shop", "com.docker.compose.service": "web", "firedrill.zone": format!("z{}", n % 3) });
+    let engine = lists("e", (1..=1000).map(|n| container(n, "running", "Up 2 hours (healthy)", &labels(n))).collect());
+    let folder = tempfile::tempdir().unwrap();
+    let environments =
+        format!("environments:\n  big:\n    platform: {{ docker: {{ project: shop, hosts: [{{ host: '{}' }}] }} }}\n", engine.address());
+    std::fs::write(folder.path().join("firedrill.yaml"), environments).unwrap();
+    let begun = firedrill::clock::now();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.args(["targets", "--env", "big"]).current_dir(folder.path()).env("FIREDRILL_STATE_DIR", folder.path().join("state"));
+    let output = command.output().await.unwrap();
+    println!("1,000 containers are listed in {:?}", firedrill::clock::now().since(begun));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(table.lines().count(), 1001, "{table}");
+    let asked = engine.asked();
+    assert_eq!(asked.iter().filter(|line| line.starts_with("GET /containers/")).count(), 1, "{asked:?}");
+    assert!(asked.len() <= 6, "who it is, its clock, and one list: {asked:?}");
+}
+
 #[tokio::test]
 async fn what_a_container_is() {
     let labels =

@@ -62,8 +62,15 @@ async fn without_targets_or_over_a_cap_nothing_begins() {
 async fn a_held_lock_is_respected() {
     let drill = Drill::on(six()).file(KILL_ONE);
     let first = drill.run().await.expect(Verdict::Passed);
-    let holder =
-        Holder { scope: "scope".into(), pid: 1, pid_started: 0, run: "other".into(), purpose: "run other.yaml".to_owned(), since: Wall(0) };
+    let holder = Holder {
+        scope: "scope".into(),
+        claims: Vec::new(),
+        pid: 1,
+        pid_started: 0,
+        run: "other".into(),
+        purpose: "run other.yaml".to_owned(),
+        since: Wall(0),
+    };
     let held = lock::take_in(&first.folder.path().join("locks"), &holder).unwrap();
     let done = Drill::on(six()).file(KILL_ONE).after(first).run().await.expect(Verdict::NotStarted);
     drop(held);
