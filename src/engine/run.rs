@@ -253,6 +253,7 @@ async fn drive(
     let status: watch::Receiver<Status> = dispatcher.status.subscribe();
     let mut script = Script {
         clock,
+        origin,
         experiment,
         plan: &plan,
         platform,

@@ -38,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Everything the script works with.
 pub(crate) struct Script<'a> {
     pub(crate) clock: Clock,
+    /// When the first request was due.
+    pub(crate) origin: Mono,
     pub(crate) experiment: &'a Experiment,
     pub(crate) plan: &'a Plan,
     pub(crate) platform: &'a dyn Platform,
@@ -109,7 +111,8 @@ impl Script<'_> {
 
     /// The whole run. `baseline` judges the samples of the baseline when it is complete.
     pub(crate) async fn play(&mut self) -> Ended {
-        self.tell(EventKind::PhaseStarted { phase: Phase::WarmUp });
+        // The run's clock begins with its first phase: when the first request was due, not when this line is reached.
+        self.tell_at(self.origin, EventKind::PhaseStarted { phase: Phase::WarmUp });
         match self.wait(self.experiment.warm_up).await {
             Waited::Whole => {}
             Waited::Halted => return self.halted().unwrap_or(Ended::Completed),

@@ -65,10 +65,26 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
     };
     match metric {
         Metric::TimeToFirstError => Some(time(probe.first_error_after_s, words::NO_ERROR)),
-        Metric::TimeToCapacity => Some(time(measurement.capacity_back_after_s, words::NO_CAPACITY)),
+        Metric::TimeToCapacity => Some(capacity(comparison, measurement)),
         Metric::TimeToEjection => Some(ejection(comparison, &measurement.victims)),
         _ => None,
     }
+}
+
+/// Broken also when the return was watched for longer than the bound and never came.
+fn capacity(comparison: Comparison, measurement: &Measurement) -> Finding {
+    if let Some(value) = measurement.capacity_back_after_s {
+        return Finding { measured: words::seconds(value), value: Some(value), decision: Decision::exact(comparison.holds(value)) };
+    }
+    let Some(watched) = measurement.watched_after_effect_s.filter(|_| measurement.capacity_lost) else {
+        return Finding::untold(words::NO_CAPACITY_LOST);
+    };
+    let decision = if matches!(comparison.op, Op::AtMost | Op::Below) && watched > comparison.bound {
+        Decision::exact(false)
+    } else {
+        Decision::untold(words::capacity_cut_short(watched))
+    };
+    Finding { measured: words::not_recovered(watched), value: None, decision }
 }
 
 /// Every victim must satisfy it. The later of the balancer's own word and the last that users saw of the victim counts.

@@ -16,7 +16,8 @@
 //! | `worst` | the worst window of a given length |
 //! | `timeline` | buckets for pictures |
 //! | `trust` | whether we were late ourselves |
-//! | `victims` | what followed each act, and capacity |
+//! | `victims` | what followed each act |
+//! | `capacity` | capacity that was lost, and when it was back |
 //! | `recovery` | when the steady state held again |
 //! | `budget` | the error budget |
 //! | `run` | the pass that feeds them all |
@@ -25,6 +26,7 @@
 //! | `live`, `sliding` | the view while the run goes on |
 
 mod budget;
+mod capacity;
 mod groups;
 mod judge;
 mod latency;

@@ -2,6 +2,7 @@
 
 use super::{
     budget::budget,
+    capacity::Capacity,
     groups::Groups,
     latency::Latencies,
     phase::Phases,
@@ -60,13 +61,17 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
     let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
         .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut victims, &mut trust))
         .collect();
-    let (capacity_lost, capacity_back_after_s) = victims.capacity(input.first_effect);
+    let capacity = Capacity::new(input.acts, input.observations);
+    let (capacity_lost, capacity_back_after_s) = capacity.over_the_run(input.first_effect);
+    let end = Mono(input.origin.0 + phases.end());
     Measurement {
         origin: input.origin,
         phases: input.phases.to_vec(),
         recovered_after_s: recovery::recovered_after_s(input, &phases, &probes, source),
         capacity_back_after_s,
         capacity_lost,
+        watched_after_effect_s: input.first_effect.map(|effect| end.seconds_from(effect).max(0.0)),
+        capacity_by_step: capacity.by_step(input.origin, end),
         death_spread_s: victims.death_spread_s(),
         victims: victims.times(),
         probes,

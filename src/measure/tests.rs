@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Input, Live, judge, measure, shown,
     source::InMemory,
-    support::{phases, sample},
+    support::{ORIGIN, act_on, phases, sample},
 };
 use JudgedResult::{Broken, Held};
 
 use crate::model::{
-    act::{Act, Effect, EffectStatus, Target},
+    act::{Effect, EffectStatus},
     blast_radius::Caps,
     experiment::{Bind, Experiment, Recovery},
-    fault::Fault,
     guardrail::AbortWhen,
     ids::ActId,
-    instance::{Instance, InstanceState},
     measurement::{JudgedResult, Measurement, Trust},
     observation::{Observation, Observed},
     outcome::Shown,
@@ -26,8 +24,6 @@ use crate::model::{
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase},
     time::{Bracket, Mono},
 };
-
-const ORIGIN: Mono = Mono(5_000_000_000);
 
 fn condition(metric: Metric, op: Op, bound: f64) -> Condition {
     let comparison = Comparison { op, bound, unit: metric.unit() };
@@ -223,33 +219,8 @@ fn recovery_counts_from_the_last_undo() {
 
 #[test]
 fn victims_are_followed_from_the_effect() {
-    let instance = Instance {
-        id: "web-a-1".into(),
-        name: "web-a-1".into(),
-        service: "web".into(),
-        zone: "a".into(),
-        region: "local".into(),
-        state: InstanceState::Running,
-        healthy: Some(true),
-        labels: BTreeMap::new(),
-        address: None,
-        identity: "1".into(),
-        fingerprint: "f".into(),
-        managed: true,
-        kept_out: None,
-    };
     let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
-    let id = ActId { step: 1, act: 1 };
-    let act = Act { id, fault: Fault::Kill { signal: None }, target: Target::Instance(Box::new(instance)) };
-    let effect = Effect {
-        act: id,
-        instance: Some("web-a-1".into()),
-        status: EffectStatus::Happened,
-        requested: at(10.0),
-        answered: None,
-        took_effect: Some(Bracket { after: at(10.0), by: at(10.001) }),
-        source: "pidfd".into(),
-    };
+    let acts = [act_on(1, "web", Bracket { after: at(10.0), by: at(10.001) })];
     let see = |s: f64, what: Observed| Observation { at: at(s), source: "test".into(), what };
     let capacity = |serving| Observed::Capacity { service: "web".into(), serving, desired: 6 };
     let observations = [
@@ -278,7 +249,7 @@ fn victims_are_followed_from_the_effect() {
             phases: &spans,
             first_effect: Some(at(10.0)),
             last_undo: Some(at(30.0)),
-            acts: &[(act, effect)],
+            acts: &acts,
             observations: &observations,
             names: &[String::new(), "web-a-1".into()],
             due: &[8_000],
@@ -290,8 +261,21 @@ fn victims_are_followed_from_the_effect() {
     let victim = &m.victims[0];
     assert!((victim.last_seen_after_s.unwrap() - 0.296).abs() < 1e-6);
     assert_eq!((victim.ejected_after_s, victim.replaced_after_s, victim.in_service_after_s), (Some(0.4), Some(3.0), Some(4.0)));
-    assert_eq!((m.capacity_lost, m.capacity_back_after_s), (true, Some(4.5)));
+    assert_eq!((m.capacity_lost, m.capacity_back_after_s, m.watched_after_effect_s), (true, Some(4.5), Some(30.0)));
+    assert_eq!(m.capacity_by_step.iter().map(|c| (c.step, c.effect_s, c.back_after_s)).collect::<Vec<_>>(), [(1, 10.0, Some(4.5))]);
     assert_eq!(judge(&experiment, &m).iter().map(|j| j.result).collect::<Vec<_>>(), [JudgedResult::Held, JudgedResult::Broken]);
+
+    // Not lost, not back, and not watched for long enough to say so are three different things.
+    let capacity = |lost, watched| {
+        let never = Measurement { capacity_back_after_s: None, capacity_lost: lost, watched_after_effect_s: Some(watched), ..m.clone() };
+        let judged = judge(&experiment, &never).pop().unwrap();
+        (judged.result, format!("{} {}", judged.measured, judged.why.unwrap_or_default()))
+    };
+    assert_eq!(capacity(true, 30.0), (JudgedResult::Broken, "not within 30 s ".to_owned()));
+    let (result, words) = capacity(true, 3.0);
+    assert!(result == JudgedResult::Untold && words.contains("not back within 3 s, when the run ended"), "{words}");
+    let (result, words) = capacity(false, 30.0);
+    assert!(result == JudgedResult::Untold && words.contains("no service that was hit was seen with less than it wants"), "{words}");
 }
 
 /// Gives the live view each sample when it completes, and asks it every 100 ms.

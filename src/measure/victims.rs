@@ -1,11 +1,11 @@
-//! What followed each act: when the victim was last seen, ejected, replaced, in service again; when capacity was back; how far
+//! What followed each act: when the victim was last seen, ejected, replaced, in service again; how far
 //! apart the deaths in a zone were. Times after the effect count from the earliest moment it may have happened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::{
     act::{Act, Effect},
-    ids::{InstanceId, Service, Zone},
+    ids::{InstanceId, Zone},
     instance::Instance,
     measurement::VictimTimes,
     observation::{Observation, Observed},
@@ -118,36 +118,6 @@ impl<'a> Victims<'a> {
             replaced_after_s: replacement.map(|(launched, _)| since(launched)),
             in_service_after_s: [again, replaced].into_iter().flatten().min().map(since),
         }
-    }
-
-    /// Whether a service that was hit lost capacity after the first effect; and how long it took from then until all those that
-    /// did had all of it back, if they had.
-    pub fn capacity(&self, first_effect: Option<Mono>) -> (bool, Option<f64>) {
-        let Some(first_effect) = first_effect else { return (false, None) };
-        let services: BTreeSet<&Service> =
-            self.hits.iter().filter(|hit| hit.act.fault.kind().takes_capacity()).map(|hit| &hit.instance.service).collect();
-        let mut words: Vec<(Mono, &Service, bool)> = self
-            .observations
-            .iter()
-            .filter_map(|o| match &o.what {
-                Observed::Capacity { service, serving, desired } if o.at >= first_effect && services.contains(service) => {
-                    Some((o.at, service, serving >= desired))
-                }
-                _ => None,
-            })
-            .collect();
-        words.sort_by_key(|(at, ..)| *at);
-        let mut short: BTreeSet<&Service> = BTreeSet::new();
-        let (mut lost, mut back) = (false, None);
-        for (at, service, full) in words {
-            if full {
-                back = if short.remove(service) && short.is_empty() { Some(at) } else { back };
-            } else {
-                short.insert(service);
-                (lost, back) = (true, None);
-            }
-        }
-        (lost, back.map(|at| at.seconds_from(first_effect)))
     }
 
     /// The difference between the first and the last death inside each zone with at least two.

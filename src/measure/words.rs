@@ -79,8 +79,14 @@ pub const NO_PHASE: &str = "the run did not come to this phase";
 pub const NO_SUCCESS: &str = "no request succeeded, so there is no latency";
 /// No error, no time to it.
 pub const NO_ERROR: &str = "no error began after the fault took effect";
-/// Nobody said when.
-pub const NO_CAPACITY: &str = "no loss of capacity was seen that came back";
+/// Nothing was lost that could come back.
+pub const NO_CAPACITY_LOST: &str = "no service that was hit was seen with less than it wants";
+
+/// Capacity was not back, and the run ended too early to tell.
+pub fn capacity_cut_short(watched: f64) -> String {
+    format!("capacity was lost and not back within {}, when the run ended", seconds(watched))
+}
+
 /// Nobody was hit.
 pub const NO_VICTIM: &str = "no victim of a load balancer was hit";
 /// Nothing to recover from.

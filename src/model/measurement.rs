@@ -17,7 +17,7 @@ use super::{
 /// All numbers of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
-    /// Zero of all times, on the monotonic clock.
+    /// Zero of all times, on the monotonic clock: when the first request was due.
     pub origin: Mono,
     /// When each phase began and ended.
     pub phases: Vec<PhaseSpan>,
@@ -32,6 +32,12 @@ pub struct Measurement {
     /// Whether a service that was hit was seen with less than it wants after the first effect.
     #[serde(default)]
     pub capacity_lost: bool,
+    /// From the first effect to the end of the run; absent without an effect.
+    #[serde(default)]
+    pub watched_after_effect_s: Option<f64>,
+    /// The capacity that each step of the method took, and when it was back: steps whose faults take none are left out.
+    #[serde(default)]
+    pub capacity_by_step: Vec<StepCapacity>,
     /// The difference between the first and the last death inside each zone.
     pub death_spread_s: BTreeMap<Zone, f64>,
     /// Whether the numbers are to be trusted, and why not.
@@ -326,6 +332,25 @@ impl VictimTimes {
     pub fn is_meant_by(&self, backend: &str) -> bool {
         self.called() == backend || self.instance.is_meant_by(backend)
     }
+}
+
+/// What a step of the method did to the capacity of the services that it hit. `..after_s` counts from the step's first effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepCapacity {
+    /// The step.
+    pub step: u32,
+    /// The services that it took instances from.
+    pub services: Vec<Service>,
+    /// Its first effect, seconds since the origin.
+    pub effect_s: f64,
+    /// Whether one of them was seen with less than it wants, after this effect and before a later step hit the same service.
+    pub lost: bool,
+    /// Until all of them that did had everything back; absent when that was never seen, or nothing was lost.
+    pub back_after_s: Option<f64>,
+    /// A later step hit one of these services before all was back: the time above holds that step's loss too.
+    pub with_later_step: bool,
+    /// From the step's first effect to the end of the run: how long a return would have been seen.
+    pub watched_s: f64,
 }
 
 /// Equal buckets over the whole run, for pictures.

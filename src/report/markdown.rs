@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::{
     gate::Gate,
     record::RunRecord,
-    words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible, whole},
+    words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
 };
-use crate::model::{measurement::Measurement, steady_state::Phase, verdict::Verdict};
+use crate::model::{ids::Service, measurement::Measurement, steady_state::Phase, verdict::Verdict};
 
 /// Outages that are listed; the others are counted.
 const OUTAGES: usize = 10;
@@ -121,7 +121,19 @@ fn measured(out: &mut String, m: &Measurement) {
             ]
         })
         .collect();
+    if !(all.is_empty() && m.victims.is_empty()) {
+        let _ = writeln!(out, "\n{}", words::ZERO);
+    }
     table(out, &["Victim", "Fault", "Took effect", "Ejected after", "In service after"], rows);
+    let rows = m
+        .capacity_by_step
+        .iter()
+        .map(|c| {
+            let services = c.services.iter().map(Service::as_str).collect::<Vec<_>>().join(", ");
+            vec![c.step.to_string(), text(&services), moment(c.effect_s), step_capacity(c)]
+        })
+        .collect();
+    table(out, &["Step", "Took instances of", "First effect", "Capacity, from that effect"], rows);
     if !m.trust.doubts.is_empty() {
         out.push_str("\n**The measurement is not to be trusted**\n\n");
         for doubt in &m.trust.doubts {

@@ -185,13 +185,12 @@ impl RunRecord {
         self.run.as_ref().map_or("(unknown run)", RunId::as_str)
     }
 
-    /// Zero of all times that a reader sees.
+    /// Zero of all times that a reader sees, in every format: the moment the first request was due, which is when the first phase
+    /// began. So it is known while the run lasts, and the same when the run is cut off. A run that sent nothing counts from its start.
     pub fn origin(&self) -> Mono {
-        match (&self.measurement, self.started) {
-            (Some(measurement), _) => measurement.origin,
-            (None, Some((at, _))) => at,
-            (None, None) => Mono(0),
-        }
+        let phase = self.phases.first().map(|(_, at)| *at);
+        let measured = self.measurement.as_ref().map(|measurement| measurement.origin);
+        measured.or(phase).or(self.started.map(|(at, _)| at)).unwrap_or(Mono(0))
     }
 
     /// Seconds from the origin.

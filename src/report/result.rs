@@ -57,7 +57,8 @@ pub struct RunResult<'a> {
     pub outcome: Option<&'a Outcome>,
     /// The conditions, judged.
     pub judged: &'a [Judged],
-    /// The numbers.
+    /// The numbers. Their times are seconds since the first request was due; moments elsewhere are nanoseconds on the monotonic
+    /// clock, on which `measurement.origin` is that zero.
     pub measurement: Option<&'a Measurement>,
     /// The acts that were armed.
     pub acts: Vec<&'a Act>,

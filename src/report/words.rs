@@ -4,7 +4,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use crate::model::{
-    measurement::{Estimate, JudgedResult},
+    measurement::{Estimate, JudgedResult, StepCapacity},
     quantity::show_duration,
     sample::SampleOutcome,
     time::Wall,
@@ -12,6 +12,9 @@ use crate::model::{
 
 /// The longest foreign text that a report shows.
 pub const LONGEST: usize = 300;
+
+/// What all times of a report count from, said once in each format that a person reads.
+pub const ZERO: &str = "Times are seconds since the first request was due, unless something else is said.";
 
 /// Whether a character could change how the text around it is shown.
 fn misleading(c: char) -> bool {
@@ -62,6 +65,22 @@ pub fn seconds(s: f64) -> String {
 /// Seconds, or a dash.
 pub fn maybe_seconds(s: Option<f64>) -> String {
     s.map_or_else(|| "–".to_owned(), seconds)
+}
+
+/// What became of capacity: not lost, back, or not back while it was watched.
+pub fn capacity(lost: bool, back_after_s: Option<f64>, watched_s: Option<f64>) -> String {
+    match (back_after_s, lost, watched_s) {
+        (Some(after), ..) => format!("back after {}", seconds(after)),
+        (None, false, _) => "not lost".to_owned(),
+        (None, true, Some(watched)) => format!("not back within {}, when the run ended", seconds(watched)),
+        (None, true, None) => "not back when the run ended".to_owned(),
+    }
+}
+
+/// The same of a step.
+pub fn step_capacity(c: &StepCapacity) -> String {
+    let both = if c.with_later_step { "; a later step hit it too before" } else { "" };
+    format!("{}{both}", capacity(c.lost, c.back_after_s, Some(c.watched_s)))
 }
 
 /// A moment on the run's clock: `12.34 s`.
@@ -149,6 +168,13 @@ mod tests {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c\\nd");
         assert_eq!(visible("plain ✓ täxt"), "plain ✓ täxt");
         assert_eq!(visible(&"x".repeat(10_000)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn capacity_not_lost_back_and_not_back_are_told_apart() {
+        assert_eq!(capacity(false, None, Some(9.0)), "not lost");
+        assert_eq!(capacity(true, Some(6.23), Some(9.0)), "back after 6.23 s");
+        assert_eq!(capacity(true, None, Some(9.0)), "not back within 9 s, when the run ended");
     }
 
     #[test]

@@ -198,3 +198,81 @@ fn junit_is_green_only_for_a_pass() {
         assert!(Format::Junit.render(&fold(&events)).contains("<error"), "{name} without effects");
     }
 }
+
+/// Whatever is shown while a run lasts, of a run that was cut off, and at its end counts from the first request, not from the start of
+/// the planning before it.
+#[test]
+fn every_format_counts_from_the_first_request() {
+    let events = Recorded { failing: true, ..Recorded::default() }.events();
+    let whole = fold(&events);
+    let first = events.iter().position(|event| matches!(event.kind, EventKind::PhaseStarted { .. })).unwrap();
+    assert!(whole.started.unwrap().0 < whole.origin(), "the planning lies before zero");
+    for end in first + 1..=events.len() {
+        assert_eq!(fold(&events[..end]).origin(), whole.origin(), "after {end} events");
+    }
+    let shown = console(&events, Style::plain(110));
+    for event in &events {
+        let EventKind::Tick { .. } = event.kind else { continue };
+        let at = format!("{:8.2} s  home: ", whole.seconds(event.at));
+        let on_other_clock = format!("{:8.2} s  home: ", event.at.seconds_from(whole.started.unwrap().0));
+        assert!(!shown.contains(&on_other_clock), "{on_other_clock} instead of {at}");
+    }
+    let lines = shown.lines().filter(|line| line.contains(" s  home: ")).count();
+    assert!(lines >= 5, "{shown}");
+    for text in [shown, Format::Html.render(&whole), Format::Markdown.render(&whole)] {
+        assert_eq!(text.matches(firedrill::report::words::ZERO).count(), 1, "{text}");
+    }
+}
+
+/// What a browser, a keyboard and a screen reader need: no attribute twice (the second is dropped), heads with a scope, every place that
+/// scrolls can be reached, every picture says what it shows.
+#[test]
+fn the_html_is_sound_and_can_be_read_without_seeing_it() {
+    let html = Format::Html.render(&fold(&Recorded { failing: true, ..Recorded::default() }.events()));
+    let (_, body) = html.split_once("<body>").unwrap();
+    let tags = regex_lite::Regex::new("<([a-z0-9]+)((?: [a-zA-Z-]+(?:=\"[^\"]*\")?)*)>").unwrap();
+    let attributes = regex_lite::Regex::new(" ([a-zA-Z-]+)(?:=\"[^\"]*\")?").unwrap();
+    let mut seen = std::collections::BTreeMap::<&str, u32>::new();
+    for tag in tags.captures_iter(body) {
+        let names: Vec<&str> = attributes.captures_iter(tag.get(2).unwrap().as_str()).map(|a| a.get(1).unwrap().as_str()).collect();
+        let once: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(once.len(), names.len(), "{}", &tag[0]);
+        match tag.get(1).unwrap().as_str() {
+            name @ "th" => {
+                *seen.entry(name).or_default() += 1;
+                assert!(names.contains(&"scope"), "{}", &tag[0]);
+            }
+            name @ "svg" => {
+                *seen.entry(name).or_default() += 1;
+                assert!(names.contains(&"aria-label") || names.contains(&"aria-hidden"), "{}", &tag[0]);
+            }
+            _ if tag[0].contains("class=\"scroll\"") => {
+                *seen.entry("scroll").or_default() += 1;
+                assert!(["tabindex", "role", "aria-label"].iter().all(|name| names.contains(name)), "{}", &tag[0]);
+            }
+            _ => {}
+        }
+    }
+    assert!(seen["th"] > 50 && seen["svg"] > 6 && seen["scroll"] >= 7, "{seen:?}");
+    assert!(body.contains("aria-label=\"Timeline of the run: warm-up from 0.00 s to 2.00 s, baseline from 2.00 s"), "{body}");
+}
+
+#[test]
+fn each_end_of_capacity_has_its_own_words() {
+    let html = |lost, back, watched| {
+        let mut events = Recorded::default().events();
+        for event in &mut events {
+            if let EventKind::Measured { measurement } = &mut event.kind {
+                (measurement.capacity_lost, measurement.capacity_back_after_s, measurement.watched_after_effect_s) = (lost, back, watched);
+            }
+        }
+        let text = Format::Html.render(&fold(&events));
+        let (_, card) = text.split_once("<p class=\"label\">Capacity").unwrap();
+        card.split_once("</div>").unwrap().0.to_owned()
+    };
+    let says = |card: String, words: [&str; 2]| assert!(words.iter().all(|word| card.contains(word)), "{card}");
+    says(html(true, Some(6.2), Some(9.0)), [" back after</p>", ">6.2 s<"]);
+    says(html(true, None, Some(9.0)), [">not back<", "within 9 s of the first effect, when the run ended"]);
+    says(html(false, None, Some(9.0)), [">not lost<", "no service was seen with less than it wants"]);
+    says(html(false, None, None), [">–<", "no fault took effect"]);
+}

@@ -10,8 +10,8 @@ use crate::{
 /// The line of an event, `None` for those that are not shown one by one.
 pub fn of(event: &Event, record: &RunRecord, style: Style) -> Option<String> {
     let (tone, text) = says(event, record)?;
-    // The same zero as in the tables: the probes' start. What comes before it, the planning, has no time on that clock.
-    let since = record.phases.first().map_or_else(|| " ".repeat(10), |(_, at)| format!("{:8.2} s", event.at.seconds_from(*at)));
+    // What comes before the first request, the planning, has no time on the run's clock.
+    let since = if record.phases.is_empty() { " ".repeat(10) } else { format!("{:8.2} s", record.seconds(event.at)) };
     Some(style.line(&[(Tone::Dim, format!("{since}  ")), (tone, text)]))
 }
 

@@ -93,7 +93,7 @@ impl Live {
 
     /// The plain summary: a line a probe, since the last one.
     pub fn say(&mut self, record: &RunRecord, style: Style, now: Mono) -> String {
-        let since = record.started.map_or(0.0, |(at, _)| now.seconds_from(at));
+        let since = record.seconds(now);
         let mut out = String::new();
         for (name, state) in &mut self.probes {
             out.push_str(&style.line(&[

@@ -6,11 +6,14 @@ use unicode_width::UnicodeWidthStr;
 
 use super::style::{Style, Tone, cut, pad, tone, wrap};
 use crate::{
-    model::measurement::{JudgedResult, Measurement},
+    model::{
+        ids::Service,
+        measurement::{JudgedResult, Measurement},
+    },
     report::{
         gate::Gate,
         record::RunRecord,
-        words::{classes, count, interval, judged, maybe_seconds, moment, percent, seconds, visible, whole},
+        words::{ZERO, classes, count, interval, judged, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
     },
 };
 
@@ -29,10 +32,15 @@ pub fn render(record: &RunRecord, style: Style) -> String {
     }
     table(&mut out, style, "Conditions", &["", "condition", "phase", "measured"], conditions(record));
     if let Some(m) = &record.measurement {
+        push(&mut out, "");
+        for text in wrap(ZERO, style.width) {
+            push(&mut out, &style.paint(Tone::Dim, &text));
+        }
         table(&mut out, style, "Probes", &["probe", "phase", "requests", "failed", "availability", "95 %", "p50", "p99"], probes(m));
         table(&mut out, style, "Outages", &["probe", "from", "lasted", "±", "failed", "classes"], outages(m));
         let heads = ["victim", "fault", "effect", "±", "ejected", "replaced", "in service"];
-        table(&mut out, style, "Victims (times after the effect)", &heads, victims(m));
+        table(&mut out, style, "Victims (last three after the effect)", &heads, victims(m));
+        table(&mut out, style, "Capacity (after the step's first effect)", &["step", "services", "effect", "capacity"], capacity(m));
         list(&mut out, style, "Not to be trusted", &m.trust.doubts);
     }
     let not_happened: Vec<String> = record
@@ -161,8 +169,19 @@ fn victims(m: &Measurement) -> Vec<Row> {
         .collect()
 }
 
-/// A table whose columns are as wide as they need to be; one that is too wide gives from its widest column.
-/// A table under its title, as wide as the output allows; nothing without rows.
+fn capacity(m: &Measurement) -> Vec<Row> {
+    m.capacity_by_step
+        .iter()
+        .map(|c| {
+            let services = c.services.iter().map(Service::as_str).collect::<Vec<_>>().join(", ");
+            let tone = if c.lost && c.back_after_s.is_none() { Tone::Bad } else { Tone::Plain };
+            vec![plain(c.step.to_string()), plain(visible(&services)), plain(moment(c.effect_s)), (tone, step_capacity(c))]
+        })
+        .collect()
+}
+
+/// A table under its title, as wide as the output allows; nothing without rows. Columns are as wide as they need to be; a table that
+/// is too wide gives from its widest column.
 pub fn table(out: &mut String, style: Style, title: &str, heads: &[&str], rows: Vec<Row>) {
     if rows.is_empty() {
         return;

@@ -80,16 +80,25 @@ fn cards(m: &Measurement) -> Vec<Card> {
             (n, all) => format!("seen for {n} of {}", plural(all, "victim")),
         },
     });
-    let (value, note) = match (m.capacity_lost, m.capacity_back_after_s) {
-        (_, Some(after)) => (seconds(after), "from the first effect, over all steps"),
-        (true, None) => ("not back".to_owned(), "until the end of the run"),
-        (false, None) => ("not lost".to_owned(), "no service was seen with less than it wants"),
-    };
-    cards.push(Card { label: "Capacity back after", value, note: note.to_owned() });
+    cards.push(capacity(m));
     cards.push(Card {
         label: "Recovered after",
         value: maybe_seconds(m.recovered_after_s),
         note: if m.recovered_after_s.is_some() { "from the last undo to steady".to_owned() } else { "not seen".to_owned() },
     });
     cards
+}
+
+/// Of all steps together; the table of victims has each step.
+fn capacity(m: &Measurement) -> Card {
+    let (label, value, note) = match (m.capacity_back_after_s, m.capacity_lost) {
+        _ if m.watched_after_effect_s.is_none() => ("Capacity", "–".to_owned(), "no fault took effect".to_owned()),
+        (Some(after), _) => ("Capacity back after", seconds(after), "from the first effect, over all steps".to_owned()),
+        (None, false) => ("Capacity", "not lost".to_owned(), "no service was seen with less than it wants".to_owned()),
+        (None, true) => {
+            let watched = m.watched_after_effect_s.map(|s| format!("within {} of the first effect, ", seconds(s))).unwrap_or_default();
+            ("Capacity", "not back".to_owned(), format!("{watched}when the run ended"))
+        }
+    };
+    Card { label, value, note }
 }

@@ -42,8 +42,8 @@ fn groups(record: &RunRecord, by: GroupBy, title: &str) -> Markup {
         @if !rows.is_empty() {
             details {
                 summary { (title) }
-                div.scroll { table {
-                    thead { tr { th { "Probe" } th { "Who" } th { "Phase" } (stat_heads()) } }
+                div.scroll tabindex="0" role="region" aria-label=(title) { table {
+                    thead { tr { th scope="col" { "Probe" } th scope="col" { "Who" } th scope="col" { "Phase" } (stat_heads()) } }
                     tbody {
                         @for (probe, g) in rows.iter().take(ROWS) {
                             tr { td { (visible(probe.name.as_str())) } td { @if g.key.is_empty() { "not known" } @else { (visible(&g.key)) } } td { (g.phase) } (stat_cells(&g.stats)) }
@@ -62,8 +62,8 @@ fn plan(record: &RunRecord) -> Markup {
         details {
             summary { "Plan and undo journal" }
             p.sub { "Seed " (plan.seed) ", scope " (visible(plan.scope.as_str())) "." }
-            div.scroll { table {
-                thead { tr { th { "Act" } th { "What" } th { "Target" } th { "How it is undone" } th { "What became of the undo" } } }
+            div.scroll tabindex="0" role="region" aria-label="Plan and undo journal" { table {
+                thead { tr { th scope="col" { "Act" } th scope="col" { "What" } th scope="col" { "Target" } th scope="col" { "How it is undone" } th scope="col" { "What became of the undo" } } }
                 tbody {
                     @for p in plan.acts().take(ROWS) {
                         tr {
@@ -98,7 +98,7 @@ fn journal(record: &RunRecord) -> Markup {
         @if !record.observations.is_empty() {
             details {
                 summary { "What the platform saw" }
-                div.scroll { table { tbody {
+                div.scroll tabindex="0" role="region" aria-label="What the platform saw" { table { thead { tr { th.num scope="col" { "At" } th scope="col" { "What" } } } tbody {
                     @for o in record.observations.iter().take(ROWS) { tr { td.num { (moment(record.seconds(o.at))) } td { (observed(record, &o.what, &o.source)) } } }
                 } } }
                 @if record.observations.len() > ROWS { p.sub { (record.observations.len() - ROWS) " more are in result.json." } }

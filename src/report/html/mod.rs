@@ -2,6 +2,7 @@
 //! escaped by `maud` where it stands, after control and bidirectional characters were made visible.
 
 mod cards;
+mod colours;
 mod details;
 mod marks;
 mod scale;

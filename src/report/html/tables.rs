@@ -4,12 +4,13 @@ use maud::{Markup, html};
 
 use crate::{
     model::{
-        measurement::{GroupBy, JudgedResult, Stats},
+        ids::Service,
+        measurement::{GroupBy, JudgedResult, Measurement, Stats},
         steady_state::Phase,
     },
     report::{
         record::RunRecord,
-        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, visible, whole},
+        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
     },
 };
 
@@ -56,8 +57,8 @@ pub fn conditions(record: &RunRecord) -> Markup {
         @if !record.judged.is_empty() {
             section {
                 h2 { "Conditions" }
-                div.scroll { table {
-                    thead { tr { th { "Result" } th { "Condition" } th { "Phase" } th { "Measured" } } }
+                div.scroll tabindex="0" role="region" aria-label="Conditions" { table.stack {
+                    thead { tr { th scope="col" { "Result" } th scope="col" { "Condition" } th scope="col" { "Phase" } th scope="col" { "Measured" } } }
                     tbody {
                         @for j in &record.judged {
                             @let (word, sign) = words::judged(j.result);
@@ -78,7 +79,7 @@ pub fn conditions(record: &RunRecord) -> Markup {
 
 /// The columns of numbers that tables of requests share.
 pub fn stat_heads() -> Markup {
-    html! { th.num { "Requests" } th.num { "Failed" } th.num { "Availability" } th.num { "95 % interval" } th.num { "p50" } th.num { "p90" } th.num { "p99" } th.num { "p99.9" } th.num { "Max" } th { "Failures" } }
+    html! { th.num scope="col" { "Requests" } th.num scope="col" { "Failed" } th.num scope="col" { "Availability" } th.num scope="col" { "95 % interval" } th.num scope="col" { "p50" } th.num scope="col" { "p90" } th.num scope="col" { "p99" } th.num scope="col" { "p99.9" } th.num scope="col" { "Max" } th scope="col" { "Failures" } }
 }
 
 /// The numbers under `stat_heads`.
@@ -112,8 +113,8 @@ pub fn probes(record: &RunRecord) -> Markup {
                     @if probe.accounting.not_sent > 0 { ", " (count(probe.accounting.not_sent)) " not sent" }
                     "."
                 }
-                div.scroll { table {
-                    thead { tr { th { "Phase" } (stat_heads()) } }
+                div.scroll tabindex="0" role="region" aria-label={ "Probe " (visible(probe.name.as_str())) } { table {
+                    thead { tr { th scope="col" { "Phase" } (stat_heads()) } }
                     tbody {
                         @for phase in &probe.phases {
                             tr { th scope="row" { (phase.phase) } (stat_cells(&phase.stats)) }
@@ -169,8 +170,8 @@ pub fn outages(record: &RunRecord) -> Markup {
             @if m.probes.iter().all(|p| p.outages.is_empty()) {
                 p { "No probe saw an outage." }
             } @else {
-                div.scroll { table {
-                    thead { tr { th { "Probe" } th { "Phase" } th.num { "Began between" } th.num { "Ended between" } th.num { "Lasted" } th.num { "Failed" } th { "Classes" } } }
+                div.scroll tabindex="0" role="region" aria-label="Outages" { table {
+                    thead { tr { th scope="col" { "Probe" } th scope="col" { "Phase" } th.num scope="col" { "Began between" } th.num scope="col" { "Ended between" } th.num scope="col" { "Lasted" } th.num scope="col" { "Failed" } th scope="col" { "Classes" } } }
                     tbody {
                         @for probe in &m.probes { @for o in &probe.outages {
                             tr {
@@ -199,9 +200,9 @@ pub fn victims(record: &RunRecord) -> Markup {
     html! {
         section {
             h2 { "Victims" }
-            p.sub { "Times in the last three columns count from the effect." }
-            div.scroll { table {
-                thead { tr { th { "Victim" } th { "Fault" } th { "Zone" } th { "Status" } th.num { "Requested" } th.num { "Took effect" } th.num { "Ejected" } th.num { "Replaced" } th.num { "In service" } } }
+            p.sub { "The last three columns count from the effect." }
+            div.scroll tabindex="0" role="region" aria-label="Victims" { table {
+                thead { tr { th scope="col" { "Victim" } th scope="col" { "Fault" } th scope="col" { "Zone" } th scope="col" { "Status" } th.num scope="col" { "Requested" } th.num scope="col" { "Took effect" } th.num scope="col" { "Ejected" } th.num scope="col" { "Replaced" } th.num scope="col" { "In service" } } }
                 tbody {
                     @for e in &record.effects {
                         @let act = record.act(e.act);
@@ -225,6 +226,29 @@ pub fn victims(record: &RunRecord) -> Markup {
                             td.num { (maybe_seconds(v.and_then(|v| v.ejected_after_s.or(v.last_seen_after_s)))) }
                             td.num { (maybe_seconds(v.and_then(|v| v.replaced_after_s))) }
                             td.num { (maybe_seconds(v.and_then(|v| v.in_service_after_s))) }
+                        }
+                    }
+                }
+            } }
+            @if let Some(m) = &record.measurement { (capacity(m)) }
+        }
+    }
+}
+
+/// What each step did to capacity.
+fn capacity(m: &Measurement) -> Markup {
+    html! {
+        @if !m.capacity_by_step.is_empty() {
+            h3 { "Capacity, by step" }
+            div.scroll tabindex="0" role="region" aria-label="Capacity, by step" { table {
+                thead { tr { th scope="col" { "Step" } th scope="col" { "Took instances of" } th.num scope="col" { "First effect" } th scope="col" { "Capacity, from that effect" } } }
+                tbody {
+                    @for c in &m.capacity_by_step {
+                        tr {
+                            th scope="row" { "step " (c.step) }
+                            td { (visible(&c.services.iter().map(Service::as_str).collect::<Vec<_>>().join(", "))) }
+                            td.num { (moment(c.effect_s)) }
+                            td { (step_capacity(c)) }
                         }
                     }
                 }

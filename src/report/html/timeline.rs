@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
+    colours::{self, Colours},
     marks::{LANE, Marks},
     scale::{LEFT, RIGHT, Scale, WIDTH, n},
     tracks::{self, LATENCY, SHARE, STRIP, WINDOWS},
@@ -14,8 +15,9 @@ use crate::{
     },
     report::{
         console::style::cut,
+        gate::plural,
         record::RunRecord,
-        words::{moment, visible},
+        words::{ZERO, moment, visible},
     },
 };
 
@@ -38,23 +40,29 @@ pub fn render(record: &RunRecord) -> Markup {
     let tracks_top = top + 8.0 + LANE * marks.lanes as f64 + 8.0;
     let bottom = tracks_top + probes.iter().take(PROBES).map(height).sum::<f64>();
     let mut y = tracks_top;
+    let drawn = || probes.iter().take(PROBES);
+    let looks = Looks {
+        zones: Colours::zones(drawn().flat_map(|probe| &probe.timeline.zones)),
+        backends: Colours::backends(drawn().flat_map(|probe| &probe.timeline.backends)),
+    };
     html! {
-        section {
+        section.whole {
             h2 { "Timeline" }
-            p.sub { "Seconds since the first request. Point at anything for its numbers." }
-            div.scroll tabindex="0" role="group" aria-label="Timeline, scrolls sideways" {
-                svg.timeline viewBox={ "0 0 " (WIDTH) " " (n(bottom + 30.0)) } role="img" aria-label="Timeline of the run" {
+            p.sub { (ZERO) " Point at anything for its numbers." }
+            div.scroll tabindex="0" role="region" aria-label="Timeline, scrolls sideways" {
+                svg.timeline viewBox={ "0 0 " (WIDTH) " " (n(bottom + 30.0)) } role="img" aria-label=(in_words(&phases, probes)) {
                     defs {
                         pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
                             rect.hatch-back width="7" height="7" {}
                             line.hatch x1="0" y1="0" x2="0" y2="7" {}
                         }
+                        (colours::patterns())
                     }
                     @for p in &phases { (phase(p, scale, bottom)) }
                     (axis(scale, tracks_top, bottom))
                     (marks.guides(scale, top + 8.0, bottom))
                     @for probe in probes.iter().take(PROBES) {
-                        (tracks_of(probe, scale, y, end))
+                        (tracks_of(probe, &looks, scale, y, end))
                         @let () = y += height(probe);
                     }
                     @if let Some(m) = &record.measurement { (tracks::gaps(&m.trust.gaps, scale, tracks_top, bottom)) }
@@ -62,9 +70,25 @@ pub fn render(record: &RunRecord) -> Markup {
                 }
             }
             @if probes.len() > PROBES { p.sub { (probes.len() - PROBES) " more probes are in the tables below." } }
-            @if !probes.is_empty() { (legend()) }
+            @if !probes.is_empty() { (legend()) (looks.zones.legend("Zones")) (looks.backends.legend("Backends")) }
         }
     }
+}
+
+/// One look a name, whichever probe saw it.
+struct Looks {
+    zones: Colours,
+    backends: Colours,
+}
+
+/// The picture for those who do not see it. Its numbers are in the tables.
+fn in_words(phases: &[PhaseSpan], probes: &[ProbeMeasurement]) -> String {
+    let spans: Vec<String> = phases.iter().map(|p| format!("{} from {} to {}", p.phase, moment(p.from_s), moment(p.to_s))).collect();
+    let shown = match probes {
+        [] => String::new(),
+        probes => format!(" Availability, outages, latency and who answered, of {}.", plural(probes.len(), "probe")),
+    };
+    format!("Timeline of the run: {}.{shown} The tables below have the numbers.", spans.join(", "))
 }
 
 /// The phases: measured, or from their events when the run did not get that far.
@@ -120,7 +144,7 @@ fn height(probe: &ProbeMeasurement) -> f64 {
     HEAD + STRIP + WINDOWS + LATENCY + GAP + shares * (SHARE + GAP)
 }
 
-fn tracks_of(probe: &ProbeMeasurement, scale: Scale, top: f64, end: f64) -> Markup {
+fn tracks_of(probe: &ProbeMeasurement, looks: &Looks, scale: Scale, top: f64, end: f64) -> Markup {
     let fine = tracks::condense(&probe.timeline, BUCKETS);
     let coarse = tracks::condense(&probe.timeline, SHARE_BUCKETS);
     let strip = top + HEAD;
@@ -140,13 +164,13 @@ fn tracks_of(probe: &ProbeMeasurement, scale: Scale, top: f64, end: f64) -> Mark
             @if !coarse.zones.is_empty() {
                 (label(y + 12.0, "answers"))
                 (label(y + 25.0, "by zone"))
-                (tracks::shares(&coarse.zones, &coarse, |b| &b.zones, scale, y))
+                (tracks::shares(&looks.zones, &coarse.zones, &coarse, |b| &b.zones, scale, y))
                 @let () = y += SHARE + GAP;
             }
             @if !coarse.backends.is_empty() {
                 (label(y + 12.0, "answers"))
                 (label(y + 25.0, "by backend"))
-                (tracks::shares(&coarse.backends, &coarse, |b| &b.backends, scale, y))
+                (tracks::shares(&looks.backends, &coarse.backends, &coarse, |b| &b.backends, scale, y))
             }
         }
     }

@@ -2,12 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::scale::{LEFT, RIGHT, Scale, n};
+use super::{
+    colours::Colours,
+    scale::{LEFT, RIGHT, Scale, n},
+};
 use crate::{
     model::measurement::{Bucket, Gap, OutageWindow, Timeline},
     report::{
         console::style::cut,
-        words::{classes, moment, percent, seconds, visible},
+        words::{classes, moment, percent, seconds},
     },
 };
 
@@ -175,28 +178,35 @@ pub fn latency(timeline: &Timeline, scale: Scale, top: f64) -> Markup {
     }
 }
 
-/// Who answered, as stacked shares.
-pub fn shares(names: &[String], timeline: &Timeline, of: impl Fn(&Bucket) -> &[u32], scale: Scale, top: f64) -> Markup {
+/// Who answered, as stacked shares. `names` are what `of` counts, in its order.
+pub fn shares(colours: &Colours, names: &[String], timeline: &Timeline, of: impl Fn(&Bucket) -> &[u32], scale: Scale, top: f64) -> Markup {
     let bucket_s = timeline.bucket_s;
     let mut under = vec![0.0_f64; timeline.buckets.len()];
     let totals: Vec<u32> = timeline.buckets.iter().map(|b| of(b).iter().sum()).collect();
     html! {
         rect.none x=(n(LEFT)) y=(n(top)) width=(n(RIGHT - LEFT)) height=(n(SHARE)) {}
-        @for (k, name) in names.iter().enumerate() {
+        @for (look, label, held) in colours.layers() {
+            @let places: Vec<usize> = (0..names.len()).filter(|place| held.contains(&names[*place])).collect();
             @let share: Vec<f64> = timeline.buckets.iter().zip(&totals).map(|(b, total)| {
-                if *total == 0 { 0.0 } else { f64::from(of(b).get(k).copied().unwrap_or(0)) / f64::from(*total) }
+                let answers: u32 = places.iter().filter_map(|place| of(b).get(*place)).sum();
+                if *total == 0 { 0.0 } else { f64::from(answers) / f64::from(*total) }
             }).collect();
             // Steps, not slopes: a bucket is a count, and between two buckets nothing was measured.
             @let edge = |i: usize, s: f64| format!("{},{}", n(scale.x(i as f64 * bucket_s)), n(top + SHARE * (1.0 - s)));
             @let upper = share.iter().zip(&under).enumerate().flat_map(|(i, (s, u))| [edge(i, u + s), edge(i + 1, u + s)]);
             @let lower = under.iter().enumerate().rev().flat_map(|(i, u)| [edge(i + 1, *u), edge(i, *u)]);
-            polygon class={ "s" (k % 8) } points=(upper.chain(lower).collect::<Vec<_>>().join(" ")) {
-                title { (visible(name)) ": " (percent(mean(&share))) " of answers over the whole run" }
+            @let points = upper.chain(lower).collect::<Vec<_>>().join(" ");
+            @if !places.is_empty() {
+                g {
+                    title { (label) ": " (percent(mean(&share))) " of answers over the whole run" }
+                    polygon class={ "share " (look.class()) } points=(points) {}
+                    @if let Some(over) = look.pattern() { polygon points=(points) fill=(over) {} }
+                }
             }
             @if let Some((i, s)) = roomy(&share) {
                 @let y = top + SHARE * (1.0 - under[i] - s / 2.0) + 3.6;
                 @let x = scale.x((i as f64 + 0.5) * bucket_s).clamp(LEFT + 40.0, RIGHT - 40.0);
-                @if s * SHARE >= 11.0 { text class={ "inside i" (k % 8) } x=(n(x)) y=(n(y)) text-anchor="middle" { (cut(&visible(name), 18)) } }
+                @if s * SHARE >= 11.0 { text class=(look.ink()) x=(n(x)) y=(n(y)) text-anchor="middle" { (cut(&label, 18)) } }
             }
             @let () = under.iter_mut().zip(&share).for_each(|(u, s)| *u += s);
         }

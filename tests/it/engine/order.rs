@@ -83,3 +83,14 @@ async fn events_are_numbered_and_have_a_beginning_and_an_end() {
     assert!(place(|k| matches!(k, EventKind::Planned { .. })) < place(|k| matches!(k, EventKind::Armed { .. })));
     assert!(place(|k| matches!(k, EventKind::Armed { .. })) < place(|k| matches!(k, EventKind::Acted { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_phase_begins_with_the_first_request() {
+    let done =
+        Drill::on(six()).file("steady-state: [{ probe: home, availability: '>= 70%' }]\nmethod: [{ kill: web, hold: 5s }]\n").run().await;
+    let first = done.events.iter().find(|event| matches!(event.kind, EventKind::PhaseStarted { .. })).unwrap();
+    let record = firedrill::report::fold(&done.events);
+    let measured = record.measurement.as_ref().unwrap();
+    assert_eq!((first.at, record.origin()), (measured.origin, measured.origin));
+    assert!(measured.phases[0].from_s == 0.0, "{:?}", measured.phases);
+}

@@ -32,7 +32,7 @@ const END: f64 = 40.0;
 const BUCKET: f64 = 0.2;
 
 fn at(s: f64) -> Mono {
-    Mono(START + (s * 1e9).round() as u64)
+    Mono(START.saturating_add_signed((s * 1e9).round() as i64))
 }
 
 /// What is different from the passing run.
@@ -327,6 +327,16 @@ impl Recorded {
             recovered_after_s: Some(5.0),
             capacity_back_after_s: Some(17.1),
             capacity_lost: true,
+            watched_after_effect_s: Some(END - HIT),
+            capacity_by_step: vec![StepCapacity {
+                step: 1,
+                services: vec![self.name("web").into()],
+                effect_s: HIT - 0.0004,
+                lost: true,
+                back_after_s: Some(17.1),
+                with_later_step: false,
+                watched_s: END - HIT + 0.0004,
+            }],
             death_spread_s: BTreeMap::from([(self.name("a").into(), 0.0001)]),
             trust: if self.untrusted {
                 Trust {

@@ -54,7 +54,8 @@ impl Prober for ScriptedProber {
             clock: self.clock,
             ask: Arc::clone(&self.ask),
             late_us: self.late_us,
-            origin: self.clock.now(),
+            // The first request is under way when a prober has been started.
+            origin: Mono(self.clock.now().0.saturating_sub(2_000_000)),
             probes: launch.probes,
             names: vec![String::new()],
             samples: Mutex::new(vec![Vec::new(); count]),
