@@ -116,8 +116,8 @@ fn certificates_are_found_used_and_checked() {
     );
 
     user.says(&["targets", "--env", "good"]).expect(0, &["solo"]);
-    user.experiment("kill.yaml", "  - kill: { service: solo, take: 1 }\n    for: 500ms\n");
-    user.says(&["run", "kill.yaml", "--env", "good"]).expect(0, &["passed"]);
+    user.experiment("kill.yaml", "  - kill: { service: solo, take: 1 }\n    hold: 500ms\n");
+    user.says(&["run", "kill.yaml", "--env", "good"]).expect(0, &[]);
 
     let targets = ["targets", "--env", "usual"];
     let variables = |folder: &Path| {

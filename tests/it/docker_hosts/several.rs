@@ -55,13 +55,13 @@ fn a_host_is_a_zone() {
     // One whole host is lost; the other one never notices.
     let before = told(&b, "{{.Id}} {{.State.StartedAt}}");
     let first = told(&a, "{{.State.StartedAt}}");
-    user.experiment("outage.yaml", "  - zone-outage: { zone: a }\n    for: 1s\n");
-    user.says(&["run", "outage.yaml", "--env", "both"]).expect(0, &["passed"]);
+    user.experiment("outage.yaml", "  - zone-outage: { zone: a }\n    hold: 1s\n");
+    user.says(&["run", "outage.yaml", "--env", "both"]).expect(0, &[]);
     assert_eq!(told(&b, "{{.Id}} {{.State.StartedAt}}"), before);
     assert!(all(&a, "running") && told(&a, "{{.State.StartedAt}}").iter().all(|at| !first.contains(at)), "it was lost and came back");
 
     // One kill across both; another drill on one of the two has to wait.
-    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    for: 4s\n");
+    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    hold: 4s\n");
     let mut run = user.begins(&["run", "across.yaml", "--env", "both"]);
     eventually("all are dead", || all(&a, "exited") && all(&b, "exited"));
     user.says(&["run", "outage.yaml", "--env", "one"]).expect(3, &["another drill is at work there", "across.yaml"]);
@@ -75,7 +75,7 @@ fn a_host_that_goes_away_in_the_middle() {
     shop(&a);
     shop(&b);
     let user = user(&a, &b);
-    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    for: 6s\n");
+    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    hold: 6s\n");
     let mut run = user.begins(&["run", "across.yaml", "--env", "both"]);
     eventually("all are dead", || all(&a, "exited") && all(&b, "exited"));
     b.end_daemon(Signal::KILL);
