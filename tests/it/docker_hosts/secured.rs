@@ -140,7 +140,7 @@ fn certificates_are_found_used_and_checked() {
     user.says(&["targets", "--env", "context"]).expect(0, &["solo"]);
     said(user.command(&targets).env("DOCKER_CONTEXT", "far")).expect(0, &["solo"]);
 
-    user.says(&["targets", "--env", "stranger"]).expect(3, &["(named by firedrill.yaml) is not trusted", "UnknownIssuer"]);
+    user.says(&["targets", "--env", "stranger"]).expect(3, &["(named by firedrill.yaml) is not trusted", "invalid peer certificate"]);
     user.says(&["targets", "--env", "bare"]).expect(3, &[&address, "does not let us in", "cert.pem and key.pem"]);
     user.says(&["targets", "--env", "plain"]).expect(3, &[&address, "speaks TLS", "`tls:`", "DOCKER_TLS_VERIFY"]);
     assert_eq!(engine.docker(&["inspect", "--format", "{{.State.Status}}", "solo"]), "running");
