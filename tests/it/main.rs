@@ -13,10 +13,10 @@ mod docker_hosts;
 mod docker_lab;
 mod docker_life;
 #[cfg(feature = "docker")]
+mod docker_swarm;
+#[cfg(feature = "docker")]
 #[cfg(feature = "docker")]
 mod docker_wire;
-#[cfg(feature = "docker")]
-mod docker_swarm;
 mod engine;
 mod examples;
 mod journal;

@@ -41,7 +41,8 @@ async fn instances(swarm: &Swarm, platform: &dyn Platform) {
     assert!(found.len() == 3 && found.iter().all(|i| i.zone.as_str() == "b"), "{found:?}");
     swarm.manager().docker(&["service", "update", "--detach", "--container-label-rm", "firedrill.zone", "shop_web"]);
     eventually("the label is gone", || {
-        updated(swarm) && swarm.manager().docker(&["ps", "-q", "--filter", "label=firedrill.zone=b", "--filter", "status=running"]).is_empty()
+        updated(swarm)
+            && swarm.manager().docker(&["ps", "-q", "--filter", "label=firedrill.zone=b", "--filter", "status=running"]).is_empty()
     });
     swarm.settled("web", 3);
 }

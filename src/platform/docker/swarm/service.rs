@@ -60,7 +60,8 @@ impl Service {
         };
         let policy = |key: &str| value.pointer("/Spec/TaskTemplate/RestartPolicy").and_then(|policy| policy.get(key));
         let wanted = value.pointer("/ServiceStatus/DesiredTasks").and_then(Value::as_u64)?;
-        let stack = value.pointer("/Spec/Labels").and_then(|labels| labels.get(super::super::inventory::SWARM_STACK)).and_then(Value::as_str);
+        let stack =
+            value.pointer("/Spec/Labels").and_then(|labels| labels.get(super::super::inventory::SWARM_STACK)).and_then(Value::as_str);
         Some(Self {
             id: text(value, "/ID").to_owned(),
             name: name.to_owned(),
@@ -205,7 +206,10 @@ impl Ran {
     pub async fn now(&self, engines: &[Engine], without: Option<&str>) -> Result<Now, PlatformError> {
         let (manager, service) = match find(engines, &self.service).await {
             Err(Trouble::Gone(_)) if managers(engines).await?.is_empty() => {
-                return Err(PlatformError::Failed(format!("none of the hosts is a manager of the swarm now: how {} runs is not known", self.name)));
+                return Err(PlatformError::Failed(format!(
+                    "none of the hosts is a manager of the swarm now: how {} runs is not known",
+                    self.name
+                )));
             }
             Err(Trouble::Gone(_)) => {
                 let gone = format!("the service {} was removed by somebody else: Swarm starts no task of it any more", self.name);

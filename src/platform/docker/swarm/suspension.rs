@@ -147,12 +147,7 @@ fn chosen<'s>(
 
 /// The services of the tasks, as they run now. None of their tasks may be on its way to a node that is to be held: it would start there
 /// in the middle of the fault.
-async fn services(
-    engines: &[Engine],
-    swarm: &Swarm,
-    tasks: &[(Instance, usize)],
-    chosen: &[&Node],
-) -> Result<Vec<Ran>, PlatformError> {
+async fn services(engines: &[Engine], swarm: &Swarm, tasks: &[(Instance, usize)], chosen: &[&Node]) -> Result<Vec<Ran>, PlatformError> {
     let services: BTreeMap<&str, &service::Service> =
         tasks.iter().filter_map(|(task, _)| swarm.service_of(&task.labels)).map(|service| (service.id.as_str(), service)).collect();
     let managers = manager::managers(engines).await?;

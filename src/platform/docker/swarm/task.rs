@@ -47,7 +47,13 @@ pub struct Task {
 ///
 /// # Errors
 /// When the act is none for a task, or its manager does not answer.
-pub async fn way_back(engines: &[Engine], act: &Act, on: On<'_>, now: &ContainerInspectResponse, found: Undo) -> Result<Undo, PlatformError> {
+pub async fn way_back(
+    engines: &[Engine],
+    act: &Act,
+    on: On<'_>,
+    now: &ContainerInspectResponse,
+    found: Undo,
+) -> Result<Undo, PlatformError> {
     let label = |key: &str| on.instance.labels.get(key).map(String::as_str).unwrap_or_default();
     let (task, name) = (label(SWARM_TASK), &on.instance.name);
     if task.is_empty() {
@@ -78,7 +84,10 @@ pub async fn way_back(engines: &[Engine], act: &Act, on: On<'_>, now: &Container
         return Ok(Undo::Nothing { why: format!("{name} is a task of a job, which ends by itself") });
     }
     if !service.replaces {
-        let why = format!("{name} is a task of the service {}, whose restart condition is `none`: Swarm starts no other in its place", service.name);
+        let why = format!(
+            "{name} is a task of the service {}, whose restart condition is `none`: Swarm starts no other in its place",
+            service.name
+        );
         return Ok(Undo::Impossible { why });
     }
     let running = service::tasks(manager, &service.id).await?.iter().filter(|task| task.runs()).count();
