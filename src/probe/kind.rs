@@ -53,6 +53,11 @@ impl Prepared {
         &self.name
     }
 
+    /// Whether a request starts a program.
+    pub fn starts_programs(&self) -> bool {
+        matches!(self.kind, PreparedKind::Command(_))
+    }
+
     /// The probe on the pacing thread.
     pub fn into_kind(self) -> Kind {
         let doing = match self.kind {

@@ -194,6 +194,11 @@ impl Engine {
         self.call("a container's definition", READ_LIMIT, self.wire.ask(Method::GET, &path, None)).await
     }
 
+    /// Reads something in the engine's own words; `what` as in [`Engine::call`].
+    pub async fn get(&self, what: &str, limit: Duration, path: &str) -> Result<Value, Trouble> {
+        self.call(what, limit, self.wire.ask(Method::GET, path, None)).await
+    }
+
     /// Asks for something in the engine's own words; `what` as in [`Engine::call`].
     pub async fn post(&self, what: &str, limit: Duration, path: &str, body: &Value) -> Result<Value, Trouble> {
         self.call(what, limit, self.wire.ask(Method::POST, path, Some(body))).await

@@ -1,7 +1,12 @@
 //! Programs of this machine that change a container's network namespace: `nsenter`, `tc`, `iptables`. Argument lists, no shell, and a
 //! deadline over each call.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::platform::PlatformError;
 
@@ -13,10 +18,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// # Errors
 /// `Unavailable` when it is not installed, `Timeout`, or `Failed` with what it said.
 pub async fn run(words: &[&str]) -> Result<String, PlatformError> {
+    run_with(words, "").await
+}
+
+/// The same; it reads `input`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(words: &[&str], input: &str) -> Result<String, PlatformError> {
     let Some((name, arguments)) = words.split_first() else { return Err(PlatformError::Failed("the command is empty".to_owned())) };
-    let mut command = tokio::process::Command::new(name);
-    command.args(arguments).stdin(Stdio::null()).env("LC_ALL", "C").kill_on_drop(true);
-    let output = match tokio::time::timeout(LIMIT, command.output()).await {
+    let mut command = Command::new(name);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("LC_ALL", "C").kill_on_drop(true);
+    let output = match tokio::time::timeout(LIMIT, output(&mut command, input)).await {
         Err(_) => return Err(PlatformError::Timeout(LIMIT)),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(PlatformError::Unavailable(format!("`{name}` is needed on this machine, and is not installed")));
@@ -32,6 +45,15 @@ pub async fn run(words: &[&str]) -> Result<String, PlatformError> {
     Err(PlatformError::Failed(format!("`{}`: {said}", words.join(" "))))
 }
 
+async fn output(command: &mut Command, input: &str) -> std::io::Result<Output> {
+    let mut child = command.spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that ends without reading says why itself. What is written here is smaller than a pipe.
+        let _ = pipe.write_all(input.as_bytes()).await;
+    }
+    child.wait_with_output().await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +61,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_says_what_the_program_said() {
         assert_eq!(run(&["echo", "a b"]).await.unwrap(), "a b\n");
+        assert_eq!(run_with(&["cat"], "in\n").await.unwrap(), "in\n");
         let missing = run(&["no-such-program-of-firedrill"]).await.unwrap_err();
         assert!(matches!(&missing, PlatformError::Unavailable(why) if why.contains("not installed")), "{missing:?}");
         let failed = run(&["ls", "/no/such/folder"]).await.unwrap_err();

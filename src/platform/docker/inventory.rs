@@ -13,6 +13,7 @@ use super::{
     deed::ALLOWED,
     endpoint::Address,
     engine::{Engine, READ_LIMIT, Trouble},
+    swarm::{node::Node, place::Swarm},
 };
 use crate::{
     file::suggest::{listed, nearest},
@@ -61,20 +62,31 @@ pub(super) struct Scan<'a> {
 impl Scan<'_> {
     /// Every container that the environment means, by id, each with the place of its engine.
     pub(super) async fn run(&self) -> Result<Vec<(Instance, usize)>, PlatformError> {
+        Ok(self.with_swarm().await?.0)
+    }
+
+    /// The same, with what managers tell of the swarm; nothing of it where there is no task.
+    pub(super) async fn with_swarm(&self) -> Result<(Vec<(Instance, usize)>, Swarm), PlatformError> {
         let (name, image) = (matcher(self.spec.name.as_deref())?, matcher(self.spec.image.as_deref())?);
         let lists = try_join_all(self.engines.iter().map(|engine| list(engine, self.labels()))).await?;
+        let of_swarm = |found: &ContainerSummary| found.labels.as_ref().is_some_and(|labels| labels.contains_key(SWARM_TASK));
+        let swarm = if self.spec.stack.is_some() || lists.iter().flatten().any(of_swarm) {
+            Swarm::look(self.engines).await?
+        } else {
+            Swarm::default()
+        };
         let mut all: Vec<(Instance, usize)> = Vec::new();
         for (place, (engine, list)) in self.engines.iter().zip(lists).enumerate() {
             for summary in list {
                 let fits = |glob: &Option<GlobMatcher>, text: &str| glob.as_ref().is_none_or(|glob| glob.is_match(text));
                 let fits = fits(&name, name_of(&summary)) && fits(&image, summary.image.as_deref().unwrap_or_default());
-                if let Some(instance) = fits.then(|| self.instance(engine, summary)).flatten() {
+                if let Some(instance) = fits.then(|| self.instance(engine, &swarm, summary)).flatten() {
                     all.push((instance, place));
                 }
             }
         }
         all.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-        Ok(all)
+        Ok((all, swarm))
     }
 
     fn labels(&self) -> Vec<String> {
@@ -83,7 +95,7 @@ impl Scan<'_> {
         own.chain(self.spec.labels.iter().map(|(key, value)| format!("{key}={value}"))).collect()
     }
 
-    fn instance(&self, engine: &Engine, found: ContainerSummary) -> Option<Instance> {
+    fn instance(&self, engine: &Engine, swarm: &Swarm, found: ContainerSummary) -> Option<Instance> {
         let id = found.id.clone()?;
         let name = name_of(&found).to_owned();
         let state = match found.state? {
@@ -98,13 +110,15 @@ impl Scan<'_> {
         let address = address(engine, &found);
         let labels: BTreeMap<String, String> = found.labels.unwrap_or_default().into_iter().collect();
         let label = |key: &str| labels.get(key).filter(|value| !value.is_empty()).cloned();
-        let several = self.engines.len() > 1 && !engine.name.is_empty();
-        let default_zone = engine.zone.clone().unwrap_or_else(|| if several { engine.name.as_str() } else { NOWHERE }.into());
+        // A task that ended is never started again: it is Swarm's memory, not an instance.
+        if labels.contains_key(SWARM_TASK) && matches!(found.state?, ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD) {
+            return None;
+        }
+        let (zone, region) = self.home(engine, swarm.node_of(&labels));
         Some(Instance {
             service: self.service(&labels, &name),
-            zone: label(self.spec.zone_label.as_deref().unwrap_or(ZONE)).map_or(default_zone, Zone),
-            region: label(self.spec.region_label.as_deref().unwrap_or(REGION))
-                .map_or_else(|| engine.region.clone().unwrap_or_else(|| NOWHERE.into()), Region),
+            zone: label(self.zone_label()).map_or(zone, Zone),
+            region: label(self.region_label()).map_or(region, Region),
             state,
             healthy,
             address,
@@ -118,15 +132,41 @@ impl Scan<'_> {
         })
     }
 
+    fn zone_label(&self) -> &str {
+        self.spec.zone_label.as_deref().unwrap_or(ZONE)
+    }
+
+    fn region_label(&self) -> &str {
+        self.spec.region_label.as_deref().unwrap_or(REGION)
+    }
+
+    /// Where a container is that does not say it: what its node's labels say, else the host's own place.
+    fn home(&self, engine: &Engine, node: Option<&Node>) -> (Zone, Region) {
+        let said = |key: &str| node.and_then(|node| node.label(key));
+        let several = self.engines.len() > 1 && !engine.name.is_empty();
+        let zone = engine.zone.clone().unwrap_or_else(|| if several { engine.name.as_str() } else { NOWHERE }.into());
+        let region = engine.region.clone().unwrap_or_else(|| NOWHERE.into());
+        (said(self.zone_label()).map_or(zone, Zone::from), said(self.region_label()).map_or(region, Region::from))
+    }
+
+    /// Where a node is, as far as anybody says; `host` is the place of its engine.
+    pub(super) fn place_of(&self, node: &Node, host: Option<usize>) -> (Option<Zone>, Option<Region>) {
+        match host.and_then(|place| self.engines.get(place)) {
+            Some(engine) => {
+                let (zone, region) = self.home(engine, Some(node));
+                (Some(zone), Some(region))
+            }
+            None => (node.label(self.zone_label()).map(Zone::from), node.label(self.region_label()).map(Region::from)),
+        }
+    }
+
     /// A container that belongs to no service is one of its own, under its name.
     fn service(&self, labels: &BTreeMap<String, String>, name: &str) -> Service {
         if let Some(own) = self.spec.service_label.as_ref().and_then(|key| labels.get(key)) {
             return own.as_str().into();
         }
         if let Some(swarm) = labels.get(SWARM_SERVICE) {
-            // Swarm calls a stack's service `STACK_SERVICE`; the file that it came from, `SERVICE`.
-            let stack = labels.get(SWARM_STACK).map(|stack| format!("{stack}_")).unwrap_or_default();
-            return swarm.strip_prefix(&stack).unwrap_or(swarm).into();
+            return swarm_service(swarm, labels.get(SWARM_STACK).map(String::as_str));
         }
         match labels.get(COMPOSE_SERVICE) {
             // What `docker compose run` started is no instance of the service.
@@ -170,6 +210,12 @@ impl Scan<'_> {
         let at: Vec<String> = self.engines.iter().map(|engine| engine.endpoint.address.to_string()).collect();
         Some(PlatformError::Unavailable(format!("the Docker engine at {} has no {what} `{wanted}`; {there}", at.join(" and "))))
     }
+}
+
+/// Swarm calls a stack's service `STACK_SERVICE`; the file that it came from, `SERVICE`.
+pub(super) fn swarm_service(name: &str, stack: Option<&str>) -> Service {
+    let prefix = stack.map(|stack| format!("{stack}_")).unwrap_or_default();
+    name.strip_prefix(&prefix).unwrap_or(name).into()
 }
 
 /// The containers of an engine that carry all these labels (`key` or `key=value`), running or not.

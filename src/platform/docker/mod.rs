@@ -4,6 +4,7 @@
 //!   `engine` (one connected engine; the one place that reads its errors), `engine_clock` (its clock against ours).
 //! * What is there: `inventory`, `own` (the container that this process runs in), `sight` (what was seen a moment ago).
 //! * What a run has for itself: `claims`.
+//! * `swarm`: containers that are tasks of Swarm services, and the nodes that they run on.
 //! * What is done: `platform` only dispatches; each fault is a [`deed::Deed`] in a file of its own. `undo` is what a recovery needs.
 //!
 //! The engine is not trusted to answer: it can dead-lock under bulk kills, so every call has a deadline, and no answer is never a pass.
@@ -26,6 +27,7 @@ mod own;
 mod platform;
 mod replacement;
 mod sight;
+pub mod swarm;
 pub mod undo;
 mod wire;
 

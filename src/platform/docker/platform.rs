@@ -22,7 +22,8 @@ use super::{
     inventory::Scan,
     observe, own, replacement,
     sight::Sights,
-    undo::Owed,
+    swarm::{suspension, task},
+    undo::{Before, Owed},
 };
 use crate::{
     clock,
@@ -32,7 +33,7 @@ use crate::{
         claim::Claim,
         environment::DockerSpec,
         fault::Fault,
-        ids::{InstanceId, Scope},
+        ids::{InstanceId, RunId, Scope},
         instance::{Instance, Inventory},
         observation::Observation,
         undo::Undo,
@@ -55,6 +56,8 @@ pub struct DockerPlatform {
     was_there: AtomicBool,
     /// What listens to the engines.
     watches: Mutex<JoinSet<()>>,
+    /// The run that acts belong to.
+    run: Mutex<Option<RunId>>,
 }
 
 impl DockerPlatform {
@@ -72,6 +75,7 @@ impl DockerPlatform {
             sights: Sights::default(),
             was_there: AtomicBool::new(false),
             watches: Mutex::default(),
+            run: Mutex::default(),
         })
     }
 
@@ -131,6 +135,10 @@ fn suspended(act: &Act) -> Option<&Group> {
 
 #[async_trait]
 impl Platform for DockerPlatform {
+    fn begin(&self, run: &RunId) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+    }
+
     fn capabilities(&self) -> Capabilities {
         let endpoints: Vec<Endpoint> = self.engines.iter().map(|engine| engine.endpoint.clone()).collect();
         capabilities(&endpoints)
@@ -154,7 +162,7 @@ impl Platform for DockerPlatform {
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
         let (scan, asked) = (self.scan(), clock::now());
-        let found = scan.run().await?;
+        let (found, swarm) = scan.with_swarm().await?;
         self.sights.listed(asked, &found);
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
@@ -165,8 +173,9 @@ impl Platform for DockerPlatform {
         }
         let seen = found.iter().map(|(instance, place)| (instance.id.clone(), *place));
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+        let desired = swarm.desired(&self.spec, &found);
         let instances = found.into_iter().map(|(instance, _)| instance).collect();
-        Ok(Inventory { scope: self.scope().await?, instances, desired: BTreeMap::new() })
+        Ok(Inventory { scope: self.scope().await?, instances, desired })
     }
 
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
@@ -188,14 +197,14 @@ impl Platform for DockerPlatform {
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         if let Some(group) = suspended(act) {
-            let all = self.scan().run().await?;
-            let members: Vec<(Instance, usize)> = all.into_iter().filter(|(found, _)| replacement::belongs(found, group)).collect();
-            return replacement::prepare(&self.engines, &members, group).await;
+            let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            return suspension::prepare(&self.scan(), group, run.as_ref()).await;
         }
         let (deed, on) = self.resolve(act).await?;
         let asked = clock::now();
         let now = on.inspect().await?;
         let undo = deed.prepare(on, &now).await?;
+        let undo = task::way_back(&self.engines, act, on, &now, undo).await?;
         self.sights.inspected(&on.instance.id, asked, now);
         on.engine.commands.set(act.id, &on.instance.id, Progress::Prepared);
         Ok(undo)
@@ -211,7 +220,7 @@ impl Platform for DockerPlatform {
         .await;
         join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
             match ready {
-                None => replacement::inject(&self.engines, prepared).await,
+                None => suspension::inject(&self.engines, prepared).await,
                 Some(Ok((deed, on))) => deed.inject(on, prepared).await,
                 Some(Err(status)) => deed::effect(prepared, looked, status),
             }
@@ -226,7 +235,7 @@ impl Platform for DockerPlatform {
                 return effect;
             }
             if suspended(&prepared.act).is_some() {
-                return replacement::verify(&self.engines, prepared, effect).await;
+                return suspension::verify(&self.engines, prepared, effect).await;
             }
             match self.resolve(&prepared.act).await {
                 Ok((deed, on)) => deed.verify(on, prepared, effect).await,
@@ -244,9 +253,12 @@ impl Platform for DockerPlatform {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
         }
         if suspended(&act.act).is_some() {
-            return replacement::revert(&self.engines, act).await;
+            return suspension::revert(&self.engines, act).await;
         }
         let owed = Owed::read(&act.undo)?;
+        if let Before::Task(before) = &owed.before {
+            return task::revert(&self.engines, act, &owed, before).await;
+        }
         let deed = deed_of(&act.act.fault)
             .ok_or_else(|| PlatformError::Refused(format!("the platform docker cannot undo {}", act.act.fault.kind())))?;
         let engine = self.engines.iter().find(|engine| engine.id == owed.engine).ok_or_else(|| {

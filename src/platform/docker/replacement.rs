@@ -236,8 +236,11 @@ pub(super) async fn revert(engines: &[Engine], prepared: &Prepared) -> Result<Re
             Ok(true) => done.push(format!("{} {}", before.name, before.policy)),
             Ok(false) => {}
             // A refusal is final; anything else is worth another try first.
-            Err(error) if !matches!(trouble, Some(ref first) if !matches!(first, PlatformError::Refused(_))) => trouble = Some(error),
-            Err(_) => {}
+            Err(error) => {
+                if matches!(trouble, None | Some(PlatformError::Refused(_))) {
+                    trouble = Some(error);
+                }
+            }
         }
     }
     match trouble {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bollard::models::EndpointSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{container::definition::Definition, engine::Engine};
+use super::{container::definition::Definition, engine::Engine, swarm::task::Task};
 use crate::{
     model::{
         fault::PartitionMode,
@@ -92,6 +92,8 @@ pub enum Before {
         /// The command and its arguments.
         undo: Vec<String>,
     },
+    /// It was a task of Swarm, which replaces it.
+    Task(Task),
 }
 
 /// The life of a container that an act was prepared on.
@@ -140,6 +142,7 @@ impl Before {
             | Self::Unshaped { life, .. }
             | Self::Unstressed { life, .. }
             | Self::Command { life, .. } => Some(&life.started_at),
+            Self::Task(task) => Some(&task.started_at),
         }
     }
 

@@ -9,12 +9,15 @@ use std::{
     time::Duration,
 };
 
-use firedrill::{
-    clock,
-    model::sample::{SAMPLE_BYTES, Sample, SampleOutcome},
+use firedrill::model::{
+    sample::{SAMPLE_BYTES, Sample, SampleOutcome},
+    time::Mono,
 };
 
-use super::rig::{Ran, firedrill};
+use super::{
+    rig::{Ran, firedrill},
+    syslog::Syslog,
+};
 use crate::support::{
     engine::{Engine, HAPROXY, WHAT_TIME},
     project::{Container, Project},
@@ -43,7 +46,6 @@ pub struct Case {
 pub struct Line {
     pub number: Option<u32>,
     pub status: i32,
-    pub server: String,
     /// How it ended, by HAProxy's letters: `--` is well.
     pub ended: String,
 }
@@ -73,9 +75,9 @@ impl Agreement {
     }
 }
 
-fn settings(case: &Case, names: &[String]) -> String {
+fn settings(case: &Case, names: &[String], log: &str) -> String {
     let mut text = format!(
-        "global\n    maxconn 10000\n    log stdout format raw daemon\ndefaults\n    mode {mode}\n    log global\n    timeout client 30s\n    \
+        "global\n    maxconn 4000\n    log {log} format raw daemon\ndefaults\n    mode {mode}\n    log global\n    timeout client 30s\n    \
          timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n",
         mode = case.mode
     );
@@ -105,22 +107,24 @@ pub fn run(engine: &Engine, case: &Case) -> Agreement {
         .iter()
         .map(|name| project.container("web").image(WHAT_TIME).command(&["--listen", "0.0.0.0:8080", "--instance", name]).start())
         .collect();
-    fs::write(folder.path().join("haproxy.cfg"), settings(case, &names)).unwrap();
+    let syslog = Syslog::listen();
+    let network = format!("{}_default", project.name());
+    let host = engine.docker(&["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", &network]);
+    fs::write(folder.path().join("haproxy.cfg"), settings(case, &names, &format!("{host}:{}", syslog.port()))).unwrap();
     let mount = format!("{}:/usr/local/etc/haproxy:ro", folder.path().display());
     let balancer = project.container("balancer").image(HAPROXY).flag("--volume").flag(&mount).start();
-    let address = format!("{}:8080", balancer.ip(&format!("{}_default", project.name())));
+    let address = format!("{}:8080", balancer.ip(&network));
     await_port(&address, &balancer);
     let ran = drill(engine, &project, case, &address, folder.path());
-    // HAProxy writes what it still holds when a connection ends.
-    std::thread::sleep(Duration::from_millis(500));
-    let log = log(engine, &balancer);
+    // About a connection that is kept, HAProxy writes when it ends.
+    std::thread::sleep(Duration::from_millis(300));
     drop(sites);
-    read(ran, &log)
+    read(ran, &syslog.heard())
 }
 
 fn await_port(address: &str, balancer: &Container<'_>) {
     for _ in 0..100 {
-        if TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_secs(1)).is_ok() {
+        if TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_millis(100)).is_ok() {
             return;
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -147,19 +151,7 @@ fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, fol
     firedrill(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
 }
 
-/// Each line that the balancer wrote, with the engine's time of it in nanoseconds.
-fn log(engine: &Engine, balancer: &Container<'_>) -> Vec<(i64, String)> {
-    let output = engine.try_docker(&["logs", "--timestamps", &balancer.id]);
-    let text = [output.stdout, output.stderr].concat();
-    let line = |line: &str| {
-        let (at, rest) = line.split_once(' ')?;
-        let at = at.parse::<jiff::Timestamp>().ok()?;
-        Some((i64::try_from(at.as_nanosecond()).ok()?, rest.to_owned()))
-    };
-    String::from_utf8_lossy(&text).lines().filter_map(line).collect()
-}
-
-fn read(ran: Ran, log: &[(i64, String)]) -> Agreement {
+fn read(ran: Ran, log: &[(Mono, String)]) -> Agreement {
     let samples = fs::read(ran.folder().join("samples/0.bin")).unwrap();
     let mut failed = BTreeMap::new();
     let mut sent = 0;
@@ -171,22 +163,14 @@ fn read(ran: Ran, log: &[(i64, String)]) -> Agreement {
     }
     let lines = log.iter().filter_map(|(_, line)| {
         let mut words = line.strip_prefix("request ")?.split_whitespace();
-        Some(Line {
-            number: words.next()?.parse().ok(),
-            status: words.next()?.parse().ok()?,
-            server: words.next()?.to_owned(),
-            ended: words.next()?.to_owned(),
-        })
+        Some(Line { number: words.next()?.parse().ok(), status: words.next()?.parse().ok()?, ended: words.nth(1)?.to_owned() })
     });
     let down = log.iter().find(|(_, line)| line.contains(" is DOWN")).map(|(at, _)| *at);
     let ejected_later_s = down.and_then(|down| {
         let victim = ran.victims().first()?;
-        // Both clocks are this machine's: what lies between them now lay between them then.
-        let (wall, mono) = (clock::wall().0, clock::now().0);
-        let down = mono as f64 - (wall - down) as f64;
-        let origin = ran.result["measurement"]["origin"].as_u64()? as f64;
+        let origin = Mono(ran.result["measurement"]["origin"].as_u64()?);
         let last_seen = victim["effect_after_s"].as_f64()? + victim["last_seen_after_s"].as_f64()?;
-        Some((origin + last_seen * 1e9 - down) / 1e9)
+        Some(last_seen - down.seconds_from(origin))
     });
     Agreement { failed, sent, lines: lines.collect(), ejected_later_s, ran }
 }

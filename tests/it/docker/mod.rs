@@ -4,3 +4,4 @@ mod agreement;
 mod examples;
 mod haproxy;
 mod rig;
+mod syslog;

@@ -1,5 +1,6 @@
 //! What is done to containers beside ending them, on a real engine: their network, their processes, commands inside them.
 
+mod checking;
 mod crashing;
 mod network;
 mod rig;

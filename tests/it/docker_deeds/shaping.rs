@@ -1,12 +1,9 @@
 //! `limit`, `slow` and `loss`.
 
-use std::{
-    io::Read,
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{io::Read, net::TcpListener, time::Duration};
 
 use firedrill::{
+    clock,
     model::{fault::Fault, quantity::Share},
     platform::docker::network::machine,
 };
@@ -30,11 +27,11 @@ fn sending(container: &Container<'_>, gateway: &str) -> Duration {
     std::thread::scope(|scope| {
         scope.spawn(|| container.exec(&["bash", "-c", &script]));
         let (mut stream, _) = listener.accept().unwrap();
-        let begun = Instant::now();
+        let begun = clock::now();
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();
         assert_eq!(all.len(), BYTES);
-        begun.elapsed()
+        clock::now().since(begun)
     })
 }
 

@@ -15,7 +15,7 @@ async fn conforming(faults: &[Fault]) {
     let before = world(&project);
     for (step, fault) in (1..).step_by(2).zip(faults) {
         conforms(&platform, step, fault).await;
-        assert_eq!(world(&project), before, "after {fault:?}");
+        world(&project).is(&before, &format!("after {fault:?}"));
     }
 }
 

@@ -2,7 +2,6 @@
 //! engine that is killed in the middle.
 
 mod conforming;
-mod crashes;
 mod daemon;
 mod observing;
 mod recovering;

@@ -1,1 +1,78 @@
-//! Later.
+//! A tool that is killed in the middle of a drill: another process puts back the world as it was.
+
+use super::rig::{User, eventually, four, world};
+use crate::support::engine::Engine;
+
+const METHOD: &str = "
+  - suspend-replacement: { service: web, zone: b }
+  - kill: { service: web, zone: a, take: 1 }
+  - pause: { service: web, zone: a, take: 1 }
+  - remove: { service: web, zone: b, take: 1 }
+  - zone-outage: a
+  - wait: 60s
+";
+
+#[test]
+fn a_drill_that_is_killed_is_recovered_by_another_process() {
+    let engine = Engine::shared();
+    let project = engine.project("recovering");
+    let _all = four(&project);
+    let before = world(&project);
+    let user = User::new(&project, METHOD);
+    let said = std::fs::File::create(user.folder().join("said")).expect("a file");
+    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
+    let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
+    let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
+    let running = || {
+        engine.docker(&[
+            "ps",
+            "-q",
+            "--filter",
+            "status=running",
+            "--filter",
+            &format!("label=com.docker.compose.project={}", project.name()),
+        ])
+    };
+    let mut waited = 0;
+    // Everything in zone a is down, and one in zone b is gone.
+    while running().lines().count() != 1 {
+        waited += 1;
+        assert!(waited < 300 && child.try_wait().expect("it is ours").is_none(), "it did not come so far: {}", text());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    assert!(world(&project) != before);
+    let (code, said) = user.says(&["recover"]);
+    assert_eq!(code, Some(0), "{said}");
+    world(&project).is(&before, &said);
+    let after = project.ids();
+    let (code, said) = user.says(&["recover"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(project.ids(), after);
+    world(&project).is(&before, &said);
+}
+
+#[test]
+fn two_at_once_on_one_project_exclude_each_other() {
+    let engine = Engine::shared();
+    let project = engine.project("recovering");
+    let web = project.container("web").start();
+    project.container("web").start();
+    let user = User::new(&project, "  - pause: { service: web, take: 1 }\n  - wait: 60s\n");
+    let mut first = user.command(&["run", "experiment.yaml", "--yes"]);
+    let mut child = first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let paused =
+        || engine.docker(&["ps", "-q", "--filter", "status=paused", "--filter", &format!("name={}", web.name.trim_end_matches("-1"))]);
+    eventually("one is paused", || !paused().is_empty());
+    let hit = paused();
+    let (code, said) = user.says(&["run", "experiment.yaml", "--yes"]);
+    assert!(code != Some(0) && said.contains(&child.id().to_string()), "{code:?}: {said}");
+    assert_eq!(paused(), hit, "the second touched nothing");
+    // Its owner asks it to end.
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("asked");
+    child.wait().expect("ended");
+    assert_eq!(paused(), "");
+}

@@ -66,11 +66,12 @@ async fn everything_comes_back_but_the_id() {
     assert!(project.ids().is_empty(), "it is there");
     let said = undone(&platform, &acts).await;
     assert!(said[0].starts_with("Restored") && said[0].contains("made"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let again = id_of(&engine, &db.name);
     assert_ne!(again, db.id);
     assert_eq!(engine.docker(&["exec", &again, "cat", "/data/ready"]), "kept");
-    assert_eq!(world(&project)[0]["networks"][&own]["address"], format!("{prefix}.77"));
+    let address = format!("{{{{(index .NetworkSettings.Networks {own:?}).IPAddress}}}}");
+    assert_eq!(engine.docker(&["inspect", "--format", &address, &again]), format!("{prefix}.77"));
     drop(project);
     engine.docker(&["volume", "rm", &volume]);
 }
@@ -97,15 +98,14 @@ async fn an_undo_that_died_halfway_is_finished() {
     engine.docker(&words.iter().map(String::as_str).collect::<Vec<_>>());
     let said = undone(&platform, &acts).await;
     assert!(said[0].contains("finished making"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let said = undone(&platform, &acts).await;
     assert!(said[0].starts_with("NothingToUndo"), "{said:?}");
 }
 
 /// The flags that make what an undo would make.
 fn firedrill_made(undo: &Undo) -> Vec<String> {
-    let Undo::Restore { before, .. } = undo else { panic!("{undo:?}") };
-    let body = &before["definition"]["body"];
+    let body = &undo.secret().expect("its definition").0["body"];
     let mut flags = vec!["--hostname".to_owned(), body["Hostname"].as_str().expect("one").to_owned()];
     for (key, value) in body["Labels"].as_object().expect("labels") {
         flags.extend(["--label".to_owned(), format!("{key}={}", value.as_str().expect("text"))]);
@@ -113,6 +113,7 @@ fn firedrill_made(undo: &Undo) -> Vec<String> {
     for bind in body["HostConfig"]["Binds"].as_array().expect("volumes") {
         flags.extend(["--volume".to_owned(), bind.as_str().expect("text").to_owned()]);
     }
+    flags.extend(["--volume".to_owned(), "/data".to_owned()]);
     flags
 }
 
@@ -192,7 +193,7 @@ async fn one_that_its_end_deletes_is_made_again() {
     super::rig::eventually("it is deleted", || project.ids().len() == 1);
     let said = undone(&platform, &acts).await;
     assert!(said[0].contains("made"), "{said:?}");
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
     let acts = prepared(&platform, &Fault::Kill { signal: None }, &[instance(&platform, &data.name).await], &Group::default()).await;
     assert!(matches!(&acts[0].undo, Undo::Impossible { why } if why.contains("--rm")), "{:?}", acts[0].undo);
 }

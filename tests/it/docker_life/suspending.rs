@@ -48,12 +48,12 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     for act in &acts {
         done(&platform, std::slice::from_ref(act)).await;
     }
-    let status: Vec<String> = all.iter().chain([&saved]).map(|c| c.status()).collect();
+    let status: Vec<String> = all.iter().chain([&saved]).map(crate::support::project::Container::status).collect();
     assert_eq!(status, ["exited", "exited", "running", "running", "exited", "running"]);
     assert_eq!((all[0].inspect(POLICY).as_str(), all[2].inspect(POLICY).as_str()), ("no:0", "on-failure:3"));
     assert_eq!(saved.inspect(POLICY), "always:0", "a protected one keeps its policy");
     undone(&platform, &acts).await;
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
 }
 
 #[tokio::test]
@@ -90,5 +90,5 @@ async fn a_container_made_again_gets_its_policy_back() {
     done(&platform, &removed).await;
     undone(&platform, &removed).await;
     undone(&platform, &suspended).await;
-    assert_eq!(world(&project), before);
+    world(&project).is(&before, "undone");
 }

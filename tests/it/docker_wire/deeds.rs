@@ -50,6 +50,7 @@ impl World {
             200,
             json!({
                 "Id": id(1), "Name": "/web", "Config": { "Labels": self.labels }, "HostConfig": { "AutoRemove": self.auto_remove },
+                "Mounts": [{ "Type": "volume", "Name": id(7), "Source": "/x", "Destination": "/data", "RW": true }],
                 "State": {
                     "Status": if self.running { "running" } else { "exited" }, "Running": self.running, "Paused": false,
                     "Restarting": false, "ExitCode": 137, "StartedAt": self.started_at, "FinishedAt": self.finished_at,

@@ -69,6 +69,11 @@ impl Engine {
         engine
     }
 
+    /// Gives it every image that the shared engine has.
+    pub fn load_all(&self) {
+        self.lab("load", &["all"]);
+    }
+
     /// The address, for `DOCKER_HOST`.
     pub fn address(&self) -> String {
         format!("unix://{}", self.socket().display())

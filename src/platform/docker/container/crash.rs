@@ -76,7 +76,7 @@ impl Deed for Crash {
     }
 
     async fn revert(&self, engine: &Engine, prepared: &Prepared, owed: Owed) -> Result<Reverted, PlatformError> {
-        recreate::revert(engine, prepared, &owed).await
+        Box::pin(recreate::revert(engine, prepared, &owed)).await
     }
 }
 

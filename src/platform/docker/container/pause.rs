@@ -82,12 +82,13 @@ impl Deed for Pause {
             Err(Trouble::Gone(_)) => return nothing(format!("{name} is gone")),
             Err(trouble) => return Err(trouble.into()),
         };
-        if state::started_at(&now) != started_at {
-            return nothing(format!("{name} was started anew, and that life of it was not paused"));
-        }
         if !state::paused(&now) {
+            if state::started_at(&now) != started_at {
+                return nothing(format!("{name} was started anew, and that life of it was not paused"));
+            }
             return nothing(format!("{name} is not paused: it is {}", state::says(&now)));
         }
+        // Also in another life of it: the undo of a later act that ended it paused it again, as that act had found it.
         let call = engine.docker.unpause_container(owed.container.as_str());
         match engine.call(&format!("{name} to go on"), LIMIT, call).await {
             // Somebody was faster, or it ended: seen below.

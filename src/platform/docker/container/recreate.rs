@@ -54,8 +54,14 @@ fn no_image(definition: &Definition) -> String {
 pub async fn revert(engine: &Engine, prepared: &Prepared, owed: &Owed) -> Result<Reverted, PlatformError> {
     match &owed.before {
         Before::Ran(ran) => came_back::bring_back(engine, prepared, owed, ran).await,
-        Before::Defined { ran, definition } => bring_back(engine, prepared, owed, ran, definition).await,
-        _ => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
+        Before::Defined { ran, definition } => Box::pin(bring_back(engine, prepared, owed, ran, definition)).await,
+        Before::Went { .. }
+        | Before::Passed { .. }
+        | Before::Connected { .. }
+        | Before::Unshaped { .. }
+        | Before::Unstressed { .. }
+        | Before::Command { .. }
+        | Before::Task(_) => Err(PlatformError::Refused("the undo data is that of another fault".to_owned())),
     }
 }
 
@@ -154,10 +160,8 @@ async fn finish(engine: &Engine, definition: &Definition, ran: &Ran, told: &Valu
             other => other?,
         }
     }
-    let back = came_back::wait(engine, &id, name, ran.healthy).await?;
-    if ran.paused && !state::paused(&back) {
-        engine.call(&format!("the pause of {name}, as before"), START_LIMIT, engine.docker.pause_container(&id)).await?;
-    }
+    // Never paused, even if the one before was: the undo of that pause knows only the one before, and this one would stay paused for ever.
+    came_back::wait(engine, &id, name, ran.healthy).await?;
     if runs {
         return Ok(Reverted::NothingToUndo { why: format!("{name} had been made again already ({id:.12}), and runs") });
     }
@@ -210,15 +214,15 @@ async fn attach(engine: &Engine, definition: &Definition, id: &str, same_address
 
 /// Which addresses are others now, in words.
 fn moved(definition: &Definition, told: &Value) -> String {
-    let mut words = String::new();
+    let mut words: Vec<String> = Vec::new();
     for (network, before) in &definition.networks {
         let now = told.pointer("/NetworkSettings/Networks").and_then(|networks| networks.get(network));
         let address = |key| now.and_then(|now| now.get(key)).and_then(Value::as_str).filter(|text| !text.is_empty());
         let found: Vec<&str> = ["IPAddress", "GlobalIPv6Address"].into_iter().filter_map(address).collect();
         if before.addresses != found {
             let (now, then) = (found.join(" and "), before.addresses.join(" and "));
-            words.push_str(&format!("; in {network} it is {now} now, as the engine chose, and was {then}"));
+            words.push(format!("; in {network} it is {now} now, as the engine chose, and was {then}"));
         }
     }
-    words
+    words.concat()
 }

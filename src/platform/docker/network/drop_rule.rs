@@ -40,33 +40,23 @@ fn rules(mode: PartitionMode, tool: &str) -> &'static [&'static str] {
     }
 }
 
-/// Drops or refuses everything from now on. Done twice it changes nothing.
+/// Drops or refuses everything from now on: all of a family's rules at one stroke. Done twice it changes nothing.
 ///
 /// # Errors
-/// When a rule cannot be set; what was set is taken away again.
+/// When the rules cannot be set; what was set is taken away again.
 pub async fn set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<(), PlatformError> {
+    if is_set(net, chain, mode).await? {
+        return Ok(());
+    }
+    // Half of it, from a try that failed.
+    clear(net, chain).await?;
     for tool in TOOLS {
-        if let Err(error) = set_one(net, tool, chain, mode).await {
+        let mut all = vec![format!(":{chain} - [0:0]")];
+        all.extend(rules(mode, tool).iter().map(|rule| format!("-A {chain} {rule}")));
+        all.extend(HOOKS.iter().map(|hook| format!("-I {}", jump(*hook, chain))));
+        if let Err(error) = at_once(net, tool, &all).await {
             clear(net, chain).await?;
             return Err(error);
-        }
-    }
-    Ok(())
-}
-
-async fn set_one(net: &NetNs, tool: &str, chain: &str, mode: PartitionMode) -> Result<(), PlatformError> {
-    if exists(net, tool, chain).await? {
-        net.run(&[tool, "-w", "-F", chain]).await?;
-    } else {
-        net.run(&[tool, "-w", "-N", chain]).await?;
-    }
-    for rule in rules(mode, tool) {
-        let words: Vec<&str> = [tool, "-w", "-A", chain].into_iter().chain(rule.split(' ')).collect();
-        net.run(&words).await?;
-    }
-    for (hook, way) in HOOKS {
-        if net.run(&[tool, "-w", "-C", hook, "!", way, "lo", "-j", chain]).await.is_err() {
-            net.run(&[tool, "-w", "-I", hook, "1", "!", way, "lo", "-j", chain]).await?;
         }
     }
     Ok(())
@@ -77,22 +67,36 @@ async fn set_one(net: &NetNs, tool: &str, chain: &str, mode: PartitionMode) -> R
 /// # Errors
 /// When a rule is still there.
 pub async fn clear(net: &NetNs, chain: &str) -> Result<bool, PlatformError> {
-    let mut found = false;
+    let mut any = false;
     for tool in TOOLS {
-        if !exists(net, tool, chain).await? {
+        let found = net.run(&[tool, "-w", "-S"]).await?;
+        let declared = format!("-N {chain}");
+        if !found.lines().any(|line| line == declared) {
             continue;
         }
-        found = true;
-        for (hook, way) in HOOKS {
-            // More than one if somebody restored saved rules: all of them go.
-            while net.run(&[tool, "-w", "-C", hook, "!", way, "lo", "-j", chain]).await.is_ok() {
-                net.run(&[tool, "-w", "-D", hook, "!", way, "lo", "-j", chain]).await?;
-            }
+        any = true;
+        // More than one of a kind if somebody restored saved rules: all of them go.
+        let jumps = HOOKS.map(|hook| format!("-A {}", jump(hook, chain)));
+        let mut all: Vec<String> =
+            found.lines().filter(|line| jumps.iter().any(|jump| jump == line)).map(|line| line.replacen("-A", "-D", 1)).collect();
+        all.extend([format!("-F {chain}"), format!("-X {chain}")]);
+        at_once(net, tool, &all).await?;
+        if net.run(&[tool, "-w", "-S"]).await?.contains(chain) {
+            return Err(PlatformError::Failed(format!("the chain {chain} is still among the rules of `{tool}`")));
         }
-        net.run(&[tool, "-w", "-F", chain]).await?;
-        net.run(&[tool, "-w", "-X", chain]).await?;
     }
-    Ok(found)
+    Ok(any)
+}
+
+/// A rule that leads into the chain, as the tool prints it after `-A`.
+fn jump((hook, way): (&str, &str), chain: &str) -> String {
+    format!("{hook} ! {way} lo -j {chain}")
+}
+
+/// Changes the rules of one family: all of it, or nothing.
+async fn at_once(net: &NetNs, tool: &str, lines: &[String]) -> Result<(), PlatformError> {
+    let input = format!("*filter\n{}\nCOMMIT\n", lines.join("\n"));
+    net.run_with(&[&format!("{tool}-restore"), "-w", "--noflush"], &input).await.map(drop)
 }
 
 /// Whether both hooks of both families drop, or refuse.
@@ -103,7 +107,7 @@ pub async fn is_set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<boo
     for tool in TOOLS {
         let found = net.run(&[tool, "-w", "-S"]).await?;
         let has = |rule: String| found.lines().any(|line| line == rule);
-        let hooked = HOOKS.iter().all(|(hook, way)| has(format!("-A {hook} ! {way} lo -j {chain}")));
+        let hooked = HOOKS.iter().all(|hook| has(format!("-A {}", jump(*hook, chain))));
         if !hooked || !rules(mode, tool).iter().all(|rule| has(format!("-A {chain} {rule}"))) {
             return Ok(false);
         }
@@ -118,12 +122,6 @@ pub async fn is_set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<boo
 pub async fn chains(net: &NetNs) -> Result<Vec<String>, PlatformError> {
     let rules = net.run(&["iptables", "-w", "-S"]).await?;
     Ok(rules.lines().filter_map(|line| line.strip_prefix("-N ")).filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect())
-}
-
-async fn exists(net: &NetNs, tool: &str, chain: &str) -> Result<bool, PlatformError> {
-    let rules = net.run(&[tool, "-w", "-S"]).await?;
-    let line = format!("-N {chain}");
-    Ok(rules.lines().any(|found| found == line))
 }
 
 #[cfg(test)]

@@ -1,7 +1,15 @@
 //! What this machine can do inside a container's network namespace, found out without touching any container: a namespace of our
 //! own is made, tried and thrown away.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use crate::{model::fault::FaultKind, platform::docker::host_tool};
+
+/// What was found to be there: it is tried once, not once for each of a hundred containers.
+static FOUND: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Why a drop rule cannot be set from here; `None` when it can.
 pub async fn cannot_drop() -> Option<String> {
@@ -37,8 +45,15 @@ async fn tried(needed: &str, words: &[&str]) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("it enters the container's network namespace from this machine, which needs root".to_owned());
     }
+    let known = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if known().contains(needed) {
+        return None;
+    }
     let all: Vec<&str> = ["unshare", "--net", "--"].into_iter().chain(words.iter().copied()).collect();
-    let error = host_tool::run(&all).await.err()?;
+    let Err(error) = host_tool::run(&all).await else {
+        known().insert(needed.to_owned());
+        return None;
+    };
     let said = error.to_string();
     let said = said.strip_prefix(&format!("`{}`: ", all.join(" "))).unwrap_or(&said).to_owned();
     Some(format!("this machine has not got {needed}: {said}"))

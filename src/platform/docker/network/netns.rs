@@ -41,9 +41,17 @@ impl NetNs {
     /// # Errors
     /// As [`host_tool::run`].
     pub async fn run(&self, words: &[&str]) -> Result<String, PlatformError> {
+        self.run_with(words, "").await
+    }
+
+    /// The same; it reads `input`.
+    ///
+    /// # Errors
+    /// As [`host_tool::run`].
+    pub async fn run_with(&self, words: &[&str], input: &str) -> Result<String, PlatformError> {
         let namespace = format!("--net=/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd());
         let all: Vec<&str> = ["nsenter", namespace.as_str(), "--"].into_iter().chain(words.iter().copied()).collect();
-        host_tool::run(&all).await.map_err(|error| match error {
+        host_tool::run_with(&all, input).await.map_err(|error| match error {
             PlatformError::Failed(why) => PlatformError::Failed(why.replace(&format!("nsenter {namespace} -- "), "")),
             other => other,
         })

@@ -55,15 +55,14 @@ impl Deed for Partition {
         state::runs(now).map_err(|why| PlatformError::Refused(format!("{name} {why}")))?;
         inside::nobody_else_is_hit(on, now).await?;
         let life = state::life(now);
+        // Tried now, so that what would keep us out is said before anything is done.
         let cannot = if on.engine.endpoint.is_local() {
-            machine::cannot_drop().await
+            machine::cannot_drop().await.or_else(|| inside::namespace(on.engine, now).err().map(|error| error.to_string()))
         } else {
             Some(cannot_hang(&on.engine.endpoint.address.to_string()))
         };
         match (cannot, self.mode) {
             (None, mode) => {
-                // Entered now, so that what would keep us out is said before anything is done.
-                inside::namespace(on.engine, now).map_err(|error| refused(error.to_string()))?;
                 let chain = drop_rule::chain(&mark::fresh()?);
                 let what = if mode == PartitionMode::Hang { "the packets of" } else { "connections to and from" };
                 let says = format!("let {what} {name} pass again");
