@@ -88,7 +88,7 @@ impl<'a> Capacity<'a> {
         let later = self.hits.range(step + 1..).filter_map(|(_, services)| services.get(service)).min().copied();
         let words = || self.words.iter().filter(|(at, of, _)| *at >= hit && *of == service).map(|(at, _, full)| (*at, *full));
         let own = || words().filter(|(at, _)| later.is_none_or(|later| *at < later));
-        let Some((last_short, _)) = own().filter(|(_, full)| !full).last() else {
+        let Some((last_short, _)) = own().rfind(|(_, full)| !full) else {
             return Told { lost: false, back: None, with_later_step: false };
         };
         let by_itself = own().find(|(at, full)| *full && *at >= last_short).map(|(at, _)| at);
@@ -117,7 +117,10 @@ mod tests {
         ORIGIN.plus(Duration::from_secs_f64(s))
     }
 
-    fn of(acts: &[(u32, &str, f64)], words: &[(f64, &str, u32)]) -> (Option<f64>, Vec<(u32, bool, Option<f64>, bool)>) {
+    /// A step, whether it lost capacity, when that was back, and whether a later step had its share in it.
+    type Step = (u32, bool, Option<f64>, bool);
+
+    fn of(acts: &[(u32, &str, f64)], words: &[(f64, &str, u32)]) -> (Option<f64>, Vec<Step>) {
         let acts: Vec<(Act, Effect)> =
             acts.iter().map(|(step, service, s)| act_on(*step, service, Bracket { after: at(*s), by: at(*s) })).collect();
         let see = |(s, service, serving): &(f64, &str, u32)| Observation {

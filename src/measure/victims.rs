@@ -97,7 +97,8 @@ impl<'a> Victims<'a> {
     fn times_of(&self, hit: &Hit<'_>) -> VictimTimes {
         let id = &hit.instance.id;
         let replacement = self.observations.iter().filter(|o| o.at >= hit.after).find_map(|o| match &o.what {
-            Observed::Launched { instance, replaces: Some(old), .. } if old == id => Some((o.at, instance)),
+            // The same one started again, by its restart policy or by our undo, replaces nobody.
+            Observed::Launched { instance, replaces: Some(old), .. } if old == id && instance != id => Some((o.at, instance)),
             _ => None,
         });
         let again = self.first_after(hit.after, |what| is_back(what, id));

@@ -8,7 +8,7 @@ use crate::{
     model::{
         act::{Effect, Prepared},
         experiment::Experiment,
-        ids::{ActId, RunId},
+        ids::{ActId, InstanceId, RunId},
         measurement::{Judged, Measurement},
         observation::Observation,
         outcome::Outcome,
@@ -196,6 +196,13 @@ impl RunRecord {
     /// Seconds from the origin.
     pub fn seconds(&self, at: Mono) -> f64 {
         at.seconds_from(self.origin())
+    }
+
+    /// What a person calls an instance: its name where an act says it, else its id.
+    pub fn name(&self, id: &InstanceId) -> String {
+        let planned = self.plan.iter().flat_map(|plan| plan.acts());
+        let mut victims = self.armed.iter().chain(planned).filter_map(|p| p.act.target.instance());
+        victims.find(|victim| victim.id == *id).map_or_else(|| id.short().to_owned(), |victim| victim.name.clone())
     }
 
     /// The act of an id, as it was armed or planned.

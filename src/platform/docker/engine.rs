@@ -112,7 +112,8 @@ impl Engine {
         for (place, engine) in engines.iter().enumerate() {
             if let Some(same) = engines[..place].iter().find(|other| other.id == engine.id) {
                 return Err(PlatformError::Unavailable(format!(
-                    "{} and {} are the same engine ({}): its containers would count twice",
+                    "{} and {} are the same engine ({}): its containers would count twice; if they are two machines, one is a copy of \
+                     the other: remove /etc/docker/key.json and the file engine-id of its data there, and restart it",
                     same.endpoint.address, engine.endpoint.address, engine.id
                 )));
             }

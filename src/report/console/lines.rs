@@ -47,7 +47,7 @@ fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
         EventKind::Stuck { act, why, command } => {
             (Tone::Bad, format!("✗ undo of {act} did not succeed: {}; undo it with: {}", visible(why), visible(command)))
         }
-        EventKind::Observed { observation } => (Tone::Plain, observed(&observation.what, &observation.source)),
+        EventKind::Observed { observation } => (Tone::Plain, observed(record, &observation.what, &observation.source)),
         EventKind::Halting { by } => (Tone::Doubt, format!("halting: {}", visible(by))),
         EventKind::Warning { text } => (Tone::Doubt, format!("warning: {}", visible(text))),
         EventKind::Measured { .. } => (Tone::Dim, "measured".to_owned()),
@@ -65,17 +65,21 @@ fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
 }
 
 /// An observation as a person reads it.
-pub fn observed(what: &Observed, source: &str) -> String {
+pub fn observed(record: &RunRecord, what: &Observed, source: &str) -> String {
+    let name = |id| record.name(id);
     let text = match what {
-        Observed::Died { instance, how, .. } => format!("{} died: {how}", instance.short()),
-        Observed::Ejected { balancer, instance, why } => format!("{balancer} stopped sending to {}: {why}", instance.short()),
-        Observed::Admitted { balancer, instance } => format!("{balancer} sends to {}", instance.short()),
-        Observed::Launched { instance, replaces: Some(old), zone, .. } => {
-            format!("{} launched in zone {zone} in place of {}", instance.short(), old.short())
+        Observed::Died { instance, how, .. } => format!("{} died: {how}", name(instance)),
+        Observed::Ejected { balancer, instance, why } => format!("{balancer} stopped sending to {}: {why}", name(instance)),
+        Observed::Admitted { balancer, instance } => format!("{balancer} sends to {}", name(instance)),
+        Observed::Launched { instance, replaces: Some(old), zone, .. } if old == instance => {
+            format!("{} was started again in zone {zone}", name(instance))
         }
-        Observed::Launched { instance, zone, .. } => format!("{} launched in zone {zone}", instance.short()),
-        Observed::InService { instance, .. } => format!("{} is in service", instance.short()),
-        Observed::OutOfService { instance, why, .. } => format!("{} is out of service: {why}", instance.short()),
+        Observed::Launched { instance, replaces: Some(old), zone, .. } => {
+            format!("{} launched in zone {zone} in place of {}", name(instance), name(old))
+        }
+        Observed::Launched { instance, zone, .. } => format!("{} launched in zone {zone}", name(instance)),
+        Observed::InService { instance, .. } => format!("{} is in service", name(instance)),
+        Observed::OutOfService { instance, why, .. } => format!("{} is out of service: {why}", name(instance)),
         Observed::Capacity { service, serving, desired } => format!("{service}: {serving} of {desired} serve"),
         Observed::Note { text } => text.clone(),
     };

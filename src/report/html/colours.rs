@@ -17,7 +17,7 @@ pub struct Colours {
     /// `s` for backends, `z` for zones: the classes of `style.css` begin with it.
     kind: &'static str,
     /// How many colours that kind has there.
-    colours: usize,
+    count: usize,
     names: Vec<String>,
 }
 
@@ -58,15 +58,15 @@ impl Colours {
         Self::of("z", 4, names)
     }
 
-    fn of<'a>(kind: &'static str, colours: usize, names: impl Iterator<Item = &'a String>) -> Self {
-        Self { kind, colours, names: names.collect::<BTreeSet<_>>().into_iter().cloned().collect() }
+    fn of<'a>(kind: &'static str, count: usize, names: impl Iterator<Item = &'a String>) -> Self {
+        Self { kind, count, names: names.collect::<BTreeSet<_>>().into_iter().cloned().collect() }
     }
 
     /// The layers of a stack: each with its look, its label, and the names that it holds.
     pub fn layers(&self) -> Vec<(Look, String, &[String])> {
-        let all = self.colours * (PATTERNS + 1);
+        let all = self.count * (PATTERNS + 1);
         let own = if self.names.len() <= all { self.names.len() } else { all - 1 };
-        let look = |n: usize| Look { kind: self.kind, colour: n % self.colours, pattern: n / self.colours };
+        let look = |n: usize| Look { kind: self.kind, colour: n % self.count, pattern: n / self.count };
         let mut layers: Vec<_> = (0..own).map(|n| (look(n), visible(&self.names[n]).into_owned(), &self.names[n..=n])).collect();
         if own < self.names.len() {
             layers.push((look(own), format!("{} others", self.names.len() - own), &self.names[own..]));

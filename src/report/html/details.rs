@@ -99,7 +99,7 @@ fn journal(record: &RunRecord) -> Markup {
             details {
                 summary { "What the platform saw" }
                 div.scroll tabindex="0" role="region" aria-label="What the platform saw" { table { thead { tr { th.num scope="col" { "At" } th scope="col" { "What" } } } tbody {
-                    @for o in record.observations.iter().take(ROWS) { tr { td.num { (moment(record.seconds(o.at))) } td { (observed(&o.what, &o.source)) } } }
+                    @for o in record.observations.iter().take(ROWS) { tr { td.num { (moment(record.seconds(o.at))) } td { (observed(record, &o.what, &o.source)) } } }
                 } } }
                 @if record.observations.len() > ROWS { p.sub { "result.json has " (record.observations.len() - ROWS) " more." } }
             }

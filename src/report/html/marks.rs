@@ -148,17 +148,20 @@ fn collect(record: &RunRecord) -> Vec<Mark> {
         let act = record.act(effect.act);
         let verb = act.map_or("act", |p| p.act.fault.kind().name());
         ours.extend(effect.instance.clone());
-        add(at, Kind::Hit, verb, act.map(|p| p.act.target.says()).or_else(|| effect.instance.as_ref().map(|i| i.short().to_owned())));
+        add(at, Kind::Hit, verb, act.map(|p| p.act.target.says()).or_else(|| effect.instance.as_ref().map(|i| record.name(i))));
     }
     for o in &record.observations {
         let at = record.seconds(o.at);
         match &o.what {
             Observed::Died { instance, .. } if !ours.contains(instance) => {
-                add(at, Kind::Hit, "died by itself:", Some(instance.short().to_owned()));
+                add(at, Kind::Hit, "died by itself:", Some(record.name(instance)));
             }
-            Observed::Ejected { instance, .. } => add(at, Kind::Ejected, "ejected", Some(instance.short().to_owned())),
-            Observed::Launched { instance, .. } => add(at, Kind::Launched, "launched", Some(instance.short().to_owned())),
-            Observed::InService { instance, .. } => add(at, Kind::InService, "in service", Some(instance.short().to_owned())),
+            Observed::Ejected { instance, .. } => add(at, Kind::Ejected, "ejected", Some(record.name(instance))),
+            Observed::Launched { instance, replaces: Some(old), .. } if old == instance => {
+                add(at, Kind::Launched, "started again", Some(record.name(instance)));
+            }
+            Observed::Launched { instance, .. } => add(at, Kind::Launched, "launched", Some(record.name(instance))),
+            Observed::InService { instance, .. } => add(at, Kind::InService, "in service", Some(record.name(instance))),
             Observed::Note { text } => add(at, Kind::Note, text, None),
             _ => {}
         }

@@ -33,7 +33,7 @@ fn no_permission_is_said_with_what_to_do() {
     fs::set_permissions(&socket, Permissions::from_mode(0o600)).unwrap();
 
     let user = User::new(&format!("  staging:\n    platform: {{ docker: {{ hosts: [{{ host: 'unix://{}' }}] }} }}\n", socket.display()));
-    user.experiment("kill.yaml", "  - kill: { service: web }\n    for: 1s\n");
+    user.experiment("kill.yaml", "  - kill: { service: web }\n    hold: 1s\n");
     chown(user.folder(), Some(NOBODY), Some(NOBODY)).unwrap();
     let words = [
         "no permission to use the Docker engine at unix://",

@@ -1,6 +1,6 @@
 //! Two drills on one engine at the same time: side by side on two projects, and never on what may share containers.
 
-use super::rig::{User, eventually};
+use super::rig::User;
 use crate::support::engine::Engine;
 
 #[test]
@@ -19,24 +19,24 @@ fn only_what_shares_no_container_is_drilled_at_the_same_time() {
         ]
         .concat(),
     );
-    user.experiment("long.yaml", "  - kill: { service: web, take: all }\n    for: 60s\n");
-    user.experiment("short.yaml", "  - kill: { service: web, take: all }\n    for: 500ms\n");
+    user.experiment("long.yaml", "  - kill: { service: web, take: all }\n    hold: 60s\n");
+    user.experiment("short.yaml", "  - kill: { service: web, take: all }\n    hold: 500ms\n");
     let run = |environment: &str| user.says(&["run", "short.yaml", "--env", environment]);
+    let passes = |environment: &str| user.passes(&["run", "short.yaml", "--env", environment]);
 
-    let mut long = user.begins(&["run", "long.yaml", "--env", "shop"]);
-    eventually("it is dead", || ours.status() == "exited");
+    let mut long = user.begins_until(&["run", "long.yaml", "--env", "shop"], "it is dead", || ours.status() == "exited");
     run("shop").expect(3, &["another drill is at work there", "run long.yaml"]);
     run("named").expect(3, &["another drill is at work there", "run long.yaml"]);
     let first = others.inspect("{{.State.StartedAt}}");
-    run("blog").expect(0, &["passed"]);
+    passes("blog");
     assert_ne!(others.inspect("{{.State.StartedAt}}"), first, "it was killed and came back");
 
     // A dead run's lock is free; what it left is not.
     long.kill();
     run("named").expect(3, &["was interrupted: undo it first (`firedrill recover"]);
-    run("blog").expect(0, &["passed"]);
+    passes("blog");
     assert_eq!(ours.status(), "exited");
     user.says(&["recover"]).expect(0, &["recovered"]);
     assert_eq!(ours.status(), "running");
-    run("named").expect(0, &["passed"]);
+    passes("named");
 }

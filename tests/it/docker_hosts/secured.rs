@@ -116,8 +116,8 @@ fn certificates_are_found_used_and_checked() {
     );
 
     user.says(&["targets", "--env", "good"]).expect(0, &["solo"]);
-    user.experiment("kill.yaml", "  - kill: { service: solo, take: 1 }\n    for: 500ms\n");
-    user.says(&["run", "kill.yaml", "--env", "good"]).expect(0, &["passed"]);
+    user.experiment("kill.yaml", "  - kill: { service: solo, take: 1 }\n    hold: 500ms\n");
+    user.passes(&["run", "kill.yaml", "--env", "good"]);
 
     let targets = ["targets", "--env", "usual"];
     let variables = |folder: &Path| {
@@ -140,7 +140,7 @@ fn certificates_are_found_used_and_checked() {
     user.says(&["targets", "--env", "context"]).expect(0, &["solo"]);
     said(user.command(&targets).env("DOCKER_CONTEXT", "far")).expect(0, &["solo"]);
 
-    user.says(&["targets", "--env", "stranger"]).expect(3, &["(named by firedrill.yaml) is not trusted", "UnknownIssuer"]);
+    user.says(&["targets", "--env", "stranger"]).expect(3, &["(named by firedrill.yaml) is not trusted", "invalid peer certificate"]);
     user.says(&["targets", "--env", "bare"]).expect(3, &[&address, "does not let us in", "cert.pem and key.pem"]);
     user.says(&["targets", "--env", "plain"]).expect(3, &[&address, "speaks TLS", "`tls:`", "DOCKER_TLS_VERIFY"]);
     assert_eq!(engine.docker(&["inspect", "--format", "{{.State.Status}}", "solo"]), "running");

@@ -55,17 +55,18 @@ fn a_host_is_a_zone() {
     // One whole host is lost; the other one never notices.
     let before = told(&b, "{{.Id}} {{.State.StartedAt}}");
     let first = told(&a, "{{.State.StartedAt}}");
-    user.experiment("outage.yaml", "  - zone-outage: { zone: a }\n    for: 1s\n");
-    user.says(&["run", "outage.yaml", "--env", "both"]).expect(0, &["passed"]);
+    user.experiment("outage.yaml", "  - zone-outage: { zone: a }\n    hold: 1s\n");
+    user.passes(&["run", "outage.yaml", "--env", "both"]);
     assert_eq!(told(&b, "{{.Id}} {{.State.StartedAt}}"), before);
     assert!(all(&a, "running") && told(&a, "{{.State.StartedAt}}").iter().all(|at| !first.contains(at)), "it was lost and came back");
 
     // One kill across both; another drill on one of the two has to wait.
-    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    for: 4s\n");
-    let mut run = user.begins(&["run", "across.yaml", "--env", "both"]);
-    eventually("all are dead", || all(&a, "exited") && all(&b, "exited"));
+    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    hold: 4s\n");
+    let across = ["run", "across.yaml", "--env", "both"];
+    let mut run = user.begins_until(&across, "all are dead", || all(&a, "exited") && all(&b, "exited"));
     user.says(&["run", "outage.yaml", "--env", "one"]).expect(3, &["another drill is at work there", "across.yaml"]);
-    assert_eq!(run.ends(), Some(0), "{}", user.heard());
+    // Passed, or too disturbed to tell; undone in any case.
+    assert!(matches!(run.ends(), Some(0 | 5)), "{}", user.heard());
     assert!(all(&a, "running") && all(&b, "running"));
 }
 
@@ -75,9 +76,9 @@ fn a_host_that_goes_away_in_the_middle() {
     shop(&a);
     shop(&b);
     let user = user(&a, &b);
-    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    for: 6s\n");
-    let mut run = user.begins(&["run", "across.yaml", "--env", "both"]);
-    eventually("all are dead", || all(&a, "exited") && all(&b, "exited"));
+    user.experiment("across.yaml", "  - kill: { service: web, take: all }\n    hold: 6s\n");
+    let across = ["run", "across.yaml", "--env", "both"];
+    let mut run = user.begins_until(&across, "all are dead", || all(&a, "exited") && all(&b, "exited"));
     b.end_daemon(Signal::KILL);
     eventually("what can be undone is undone", || all(&a, "running"));
     // It dies while it tries the rest again and again.

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::manager::{id, list, managers, text};
 use crate::platform::{
     PlatformError,
-    docker::engine::{Engine, Trouble},
+    docker::{
+        engine::{Engine, Trouble},
+        inventory::SWARM_STACK,
+    },
 };
 
 /// How long after a restart's delay a service may take to run as many tasks as before.
@@ -60,8 +63,7 @@ impl Service {
         };
         let policy = |key: &str| value.pointer("/Spec/TaskTemplate/RestartPolicy").and_then(|policy| policy.get(key));
         let wanted = value.pointer("/ServiceStatus/DesiredTasks").and_then(Value::as_u64)?;
-        let stack =
-            value.pointer("/Spec/Labels").and_then(|labels| labels.get(super::super::inventory::SWARM_STACK)).and_then(Value::as_str);
+        let stack = value.pointer("/Spec/Labels").and_then(|labels| labels.get(SWARM_STACK)).and_then(Value::as_str);
         Some(Self {
             id: text(value, "/ID").to_owned(),
             name: name.to_owned(),

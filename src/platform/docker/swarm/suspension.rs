@@ -67,8 +67,8 @@ fn rest(prepared: &Prepared, owed: &Owed) -> Option<Prepared> {
 pub(in crate::platform::docker) async fn prepare(scan: &Scan<'_>, group: &Group, run: Option<&RunId>) -> Result<Undo, PlatformError> {
     let (found, swarm) = scan.with_swarm().await?;
     let of_swarm = |one: &Instance| one.labels.contains_key(SWARM_TASK);
-    let (tasks, others): (Vec<(Instance, usize)>, Vec<(Instance, usize)>) =
-        found.iter().filter(|(one, _)| replacement::belongs(one, group)).cloned().partition(|(one, _)| of_swarm(one));
+    let members = found.iter().filter(|(one, _)| replacement::belongs(one, group)).cloned();
+    let (tasks, others): (Vec<_>, Vec<_>) = members.partition(|(one, _)| of_swarm(one));
     if tasks.is_empty() && scan.spec.stack.is_none() {
         return replacement::prepare(scan.engines, &others, group).await;
     }
@@ -82,10 +82,8 @@ pub(in crate::platform::docker) async fn prepare(scan: &Scan<'_>, group: &Group,
     let chosen = chosen(scan, &swarm, group, &tasks, &found)?;
     let services = services(scan.engines, &swarm, &tasks, &chosen).await?;
     let (nodes, closed) = to_hold(&chosen, run)?;
-    let containers = match others.is_empty() {
-        true => Undo::Nothing { why: String::new() },
-        false => replacement::prepare(scan.engines, &others, group).await?,
-    };
+    let containers =
+        if others.is_empty() { Undo::Nothing { why: String::new() } } else { replacement::prepare(scan.engines, &others, group).await? };
     if nodes.is_empty() {
         return Ok(match containers {
             restore @ Undo::Restore { .. } => restore,
@@ -153,9 +151,9 @@ async fn services(engines: &[Engine], swarm: &Swarm, tasks: &[(Instance, usize)]
     let managers = manager::managers(engines).await?;
     let mut ran = Vec::new();
     for service in services.values().filter(|service| service.mode != Mode::Job) {
-        let (manager, _) = match managers.as_slice() {
-            [only] => (*only, ()),
-            _ => (service::find(engines, &service.id).await?.0, ()),
+        let manager = match managers.as_slice() {
+            [only] => only,
+            _ => service::find(engines, &service.id).await?.0,
         };
         let all = service::tasks(manager, &service.id).await?;
         if let Some(begins) = all.iter().find(|task| task.begins() && chosen.iter().any(|node| node.id == task.node)) {
@@ -233,10 +231,7 @@ pub(in crate::platform::docker) async fn inject(engines: &[Engine], prepared: &P
 
 /// Looks whether they are held.
 pub(in crate::platform::docker) async fn verify(engines: &[Engine], prepared: &Prepared, mut effect: Effect) -> Effect {
-    let owed = match owed(&prepared.undo) {
-        Ok(Some(owed)) => owed,
-        _ => return replacement::verify(engines, prepared, effect).await,
-    };
+    let Ok(Some(owed)) = owed(&prepared.undo) else { return replacement::verify(engines, prepared, effect).await };
     if let Err(error) = try_join_all(owed.nodes.iter().map(|node| node.held(engines))).await {
         effect.status = EffectStatus::Unknown { why: error.to_string() };
         effect.took_effect = None;

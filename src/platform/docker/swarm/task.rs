@@ -118,7 +118,7 @@ pub async fn revert(engines: &[Engine], prepared: &Prepared, owed: &Owed, task: 
         }
         // For a moment after its death the manager counts it still.
         let now = task.ran.now(engines, Some(&task.task)).await?;
-        let known = now.tasks.iter().find(|one| one.id == task.task).is_none_or(|one| one.ended());
+        let known = now.tasks.iter().find(|one| one.id == task.task).is_none_or(service::Task::ended);
         if known && now.whole() {
             return Ok(Reverted::NothingToUndo { why: format!("Swarm replaced {name}: {}", now.says()) });
         }
