@@ -313,3 +313,17 @@ fn nothing_that_is_one_is_called_many() {
         }
     }
 }
+
+/// Each number on the live line of a probe is there whole or not at all, and the strip keeps a place.
+#[test]
+fn a_narrow_live_view_leaves_out_whole_numbers() {
+    let events = Recorded { failing: true, ..Recorded::default() }.events();
+    for (width, says) in [(40, "failed"), (60, "failed"), (80, "p99"), (100, "in flight")] {
+        let text = console(&events, Style { color: false, live: true, width });
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("home  ") && line.contains("/s")).collect();
+        assert!(lines.len() > 5, "{text}");
+        for line in lines {
+            assert!(line.contains(says) && !line.contains('…'), "{width}: {line}");
+        }
+    }
+}

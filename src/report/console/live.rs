@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
+use unicode_width::UnicodeWidthStr;
+
 use super::{
     strip::Strip,
     style::{Style, Tone, cut, pad},
@@ -17,6 +19,9 @@ use crate::{
 
 /// Between two drawings.
 const REDRAW_S: f64 = 0.1;
+
+/// Columns that the strip keeps.
+const STRIP_AT_LEAST: usize = 16;
 
 #[derive(Debug, Default)]
 struct ProbeState {
@@ -117,9 +122,15 @@ fn latency(tick: &Tick) -> String {
 fn probe_line(name: &ProbeName, state: &ProbeState, style: Style) -> String {
     let name = pad(&cut(&visible(name.as_str()), 16), 16);
     let rate = state.rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.0}"));
-    let numbers = format!(" {rate:>5}/s {:>5} failed · {}", count(state.all_failed), latency(&state.last));
-    let numbers = cut(&numbers, style.width.saturating_sub(18 + 8));
-    let used = unicode_width::UnicodeWidthStr::width(numbers.as_str());
+    let numbers = format!(" {rate:>5}/s {:>5} failed", count(state.all_failed));
+    // What a narrow terminal has no room for is left out whole, so that the strip keeps some of it.
+    let room = style.width.saturating_sub(17 + STRIP_AT_LEAST);
+    let show = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), seconds);
+    let full = format!("{numbers} · {}", latency(&state.last));
+    let short = format!("{numbers} · p99 {}", show(state.last.p99_s));
+    let numbers = [full, short].into_iter().find(|text| text.width() <= room).unwrap_or(numbers);
+    let numbers = cut(&numbers, style.width.saturating_sub(17));
+    let used = numbers.width();
     let columns = style.width.saturating_sub(17 + used).min(60);
     let tone = if state.last.ok < state.last.requests { Tone::Bad } else { Tone::Plain };
     format!("{name} {}{}", state.strip.draw(columns, style), style.paint(tone, &numbers))
