@@ -66,7 +66,10 @@ pub(super) async fn watch(shared: Arc<Shared>, member: Arc<Member>) {
             Ok(()) => shared.report(Report::Admitted { id, at }),
             Err(bad) => {
                 member.idle.clear();
-                let why = format!("{} bad checks in a row, the last: {bad}", check.fall);
+                let why = match check.fall {
+                    0 | 1 => format!("a bad check: {bad}"),
+                    fall => format!("{fall} bad checks in a row, the last: {bad}"),
+                };
                 shared.report(Report::Ejected { id, at, why });
             }
         }

@@ -47,7 +47,7 @@ async fn zone(out: &Path) -> Result<Verdict, String> {
 /// Loads and runs one file on a free port.
 pub(super) async fn file(path: &Path, env: Option<&str>, out: &Path, halt: &Halt, quiet: bool) -> Result<Ran, String> {
     let place = Place { env: env.map(str::to_owned), vars: vec![("port".to_owned(), free_port()?.to_string())] };
-    let checked = loading::load(path, &place).map_err(|diagnostics| diagnostics.to_string())?;
+    let checked = loading::load(path, &place, loading::Purpose::Run).map_err(|diagnostics| diagnostics.to_string())?;
     let (experiment, environment) = (checked.experiment, checked.environment);
     let seed = experiment.seed.map_or_else(fresh::seed, Ok)?;
     let platform = connect::connect(&environment, &experiment).await?;

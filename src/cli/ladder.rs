@@ -236,7 +236,8 @@ mod tests {
         let folder = Scratch::with(&FILES).unwrap();
         for rung in &LADDER {
             let place = Place { env: Some(rung.environment()), vars: vec![("port".to_owned(), "4321".to_owned())] };
-            let checked = loading::load(&folder.path.join(rung.file), &place).unwrap_or_else(|errors| panic!("{errors}"));
+            let checked =
+                loading::load(&folder.path.join(rung.file), &place, loading::Purpose::Look).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!(checked.findings.to_string(), "", "{}", rung.name);
         }
     }

@@ -5,10 +5,12 @@ use std::path::Path;
 use super::{args::Place, connect};
 use crate::{
     file::{
-        self, Diagnostic, Diagnostics, LoadOptions, Source,
+        self, Diagnostic, Diagnostics, LoadOptions, Severity, Source,
         project::{self, Project},
     },
     model::{environment::Environment, experiment::Experiment},
+    plan::file as plan_file,
+    probe::{self, Unusable},
 };
 
 /// A file that may run.
@@ -21,11 +23,20 @@ pub struct Checked {
     pub findings: Diagnostics,
 }
 
+/// What a file is loaded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look at it, perhaps on a machine that has no secrets: what is missing is a warning.
+    Look,
+    /// To send requests.
+    Run,
+}
+
 /// Loads and checks a file.
 ///
 /// # Errors
 /// Every error of the file at once.
-pub fn load(path: &Path, place: &Place) -> Result<Checked, Diagnostics> {
+pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Diagnostics> {
     let mut loaded = file::load(path, &options(place))?;
     let Some(environment) = loaded.environment.take() else {
         let mut error = Diagnostic::error(format!("nothing says where {} is to run", path.display()));
@@ -34,11 +45,32 @@ pub fn load(path: &Path, place: &Place) -> Result<Checked, Diagnostics> {
     };
     let mut findings = std::mem::take(&mut loaded.warnings);
     findings.extend(connect::check(&loaded, &environment));
+    findings.extend(secrets(&loaded, purpose));
     if findings.has_errors() { Err(findings) } else { Ok(Checked { experiment: loaded.experiment, environment, findings }) }
 }
 
-/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system. The
-/// keys at its top say what it is meant to be.
+/// The secrets that are not there, or are nothing, each at its place. Nothing is started for a run that could not send them.
+fn secrets(loaded: &file::Loaded, purpose: Purpose) -> Diagnostics {
+    let mut findings = Vec::new();
+    for spec in &loaded.experiment.probes {
+        for Unusable { place, problem, empty } in probe::unusable(spec) {
+            // A header is written in any case, and known in lower case.
+            let path = format!("probes.{}.{place}", spec.name);
+            let path = loaded.spans.keys().find(|key| key.eq_ignore_ascii_case(&path)).unwrap_or(&path);
+            let mut finding = loaded.error(path, problem);
+            finding.expected("a value that is not empty");
+            if purpose == Purpose::Look && !empty {
+                finding.severity = Severity::Warning;
+                finding.note("a run needs it");
+            }
+            findings.push(finding);
+        }
+    }
+    findings.into()
+}
+
+/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system; or a
+/// plan that was kept. The keys at its top say what it is meant to be.
 pub fn check(path: &Path, place: &Place) -> Diagnostics {
     let source = match Source::read(path) {
         Ok(source) => source,
@@ -53,13 +85,23 @@ pub fn check(path: &Path, place: &Place) -> Diagnostics {
         environments(&source, place)
     } else if has("services") {
         sound(connect::only_system(path, options(place).vars)).err().unwrap_or_default()
+    } else if has("version") && has("steps") {
+        // Whether it belongs to an experiment, only `run --plan` can tell: it has both.
+        plan_file::parse(&source.text).map_or_else(|error| vec![about(path, &error.to_string())].into(), |_| Diagnostics::default())
     } else {
         experiment(path, place)
     }
 }
 
+/// An error about a file as a whole.
+fn about(path: &Path, problem: &str) -> Diagnostic {
+    let mut error = Diagnostic::error(format!("{}: {problem}", path.display()));
+    error.file = Some(path.display().to_string());
+    error
+}
+
 fn experiment(path: &Path, place: &Place) -> Diagnostics {
-    match load(path, place) {
+    match load(path, place, Purpose::Look) {
         Ok(checked) => checked.findings,
         Err(diagnostics) => diagnostics,
     }

@@ -8,7 +8,7 @@ use crate::{engine::planning, model::verdict::Verdict, plan};
 
 /// Prints the plan of a file.
 pub async fn plan(args: PlanArgs) -> u8 {
-    let checked = match loading::load(&args.file, &args.place) {
+    let checked = match loading::load(&args.file, &args.place, loading::Purpose::Look) {
         Ok(checked) => checked,
         Err(diagnostics) => {
             say::err(&diagnostics.text(say::colour_on_stderr()));

@@ -72,7 +72,7 @@ fn jobs(args: &Run) -> Result<Vec<Job>, u8> {
         return Err(Verdict::Invalid.exit_code());
     }
     for file in &args.files {
-        match loading::load(file, &args.place) {
+        match loading::load(file, &args.place, loading::Purpose::Run) {
             Err(diagnostics) => findings.extend(diagnostics),
             Ok(checked) => {
                 findings.extend(checked.findings);

@@ -137,7 +137,7 @@ fn a_hole_in_the_record_is_doubted() {
     let mut source = record(200.0, 20.0, |_| ());
     source.probes[0][77] = None;
     let m = measured(&experiment(200.0, vec![]), &source, 15.0, 20.0);
-    assert_eq!(m.trust.doubts, ["probe home: 1 of 4,000 due requests have no sample"]);
+    assert_eq!(m.trust.doubts, ["probe home: there is no sample of 1 of 4,000 due requests"]);
 }
 
 /// Field P1: an outage of 3 s in the middle, up again at the end, is not green.

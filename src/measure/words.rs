@@ -6,26 +6,13 @@ use crate::model::{
     guardrail::AbortWhen,
     ids::ProbeName,
     measurement::{Estimate, Latency},
-    quantity::show_duration,
+    quantity::{count, plural, show_duration},
     steady_state::{Comparison, Metric, Phase, Unit},
 };
 
 /// Seconds as a person reads them.
 pub fn seconds(s: f64) -> String {
     show_duration(Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX))
-}
-
-/// A count with thousands separated: `4,012`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A share in percent: two digits, more where two would hide a failure.
@@ -137,7 +124,7 @@ pub fn not_recovered(watched: f64) -> String {
 
 /// Requests without a sample.
 pub fn holes(probe: &str, missing: u64, due: u64) -> String {
-    format!("probe {probe}: {} of {} due requests have no sample", count(missing), count(due))
+    format!("probe {probe}: there is no sample of {} of {} due requests", count(missing), count(due))
 }
 
 /// Too many late requests.
@@ -158,7 +145,7 @@ pub fn late_span(probe: &str, ns: u64) -> String {
 
 /// Requests that could not be sent.
 pub fn not_sent(probe: &str, n: u64) -> String {
-    format!("probe {probe}: {} requests could not be sent, for want of something on our side", count(n))
+    format!("probe {probe}: {} could not be sent, for want of something on our side", plural(n, "request"))
 }
 
 /// The measurement is not to be trusted.

@@ -167,6 +167,30 @@ pub fn plain_number(text: &str) -> Option<f64> {
     if fine { text.parse().ok() } else { None }
 }
 
+/// A number with its noun: `1 act`, `2 acts`, `1,200 processes`. Every message that counts things takes its words from here.
+pub fn plural(n: impl TryInto<u64>, noun: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    let ending = match n {
+        1 => "",
+        _ if noun.ends_with("ss") => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", count(n))
+}
+
+/// A number with its thousands separated: `4,012`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A duration as people write it: the two largest units, or one with up to three digits (`1.84 s`, `320 ms`, `2m 5s`).
 pub fn show_duration(d: Duration) -> String {
     let s = d.as_secs_f64();
@@ -197,6 +221,14 @@ fn trim(n: f64, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_never_many() {
+        assert_eq!(
+            [plural(0_u8, "act"), plural(1_usize, "act"), plural(2_u64, "process"), plural(1_234_567_u64, "request")],
+            ["0 acts", "1 act", "2 processes", "1,234,567 requests"]
+        );
+    }
 
     #[test]
     fn durations_are_read_with_their_units() {

@@ -42,11 +42,11 @@ pub fn write(plan: &Plan) -> String {
     text
 }
 
-/// Reads a plan and checks that it belongs to this experiment.
+/// Reads a plan by itself.
 ///
 /// # Errors
-/// When it does not, or is not a plan of this version.
-pub fn read(text: &str, experiment: &Experiment) -> Result<Plan, PlanFileError> {
+/// When it is not a plan, or not of this version.
+pub fn parse(text: &str) -> Result<Plan, PlanFileError> {
     // The version is looked at first: a newer plan may have a shape that this build cannot read.
     let value: serde_json::Value = serde_json::from_str(text).map_err(|e| PlanFileError::NotAPlan(e.to_string()))?;
     let found = value
@@ -56,7 +56,15 @@ pub fn read(text: &str, experiment: &Experiment) -> Result<Plan, PlanFileError> 
     if found != u64::from(PLAN_VERSION) {
         return Err(PlanFileError::Version { found });
     }
-    let plan: Plan = serde_json::from_value(value).map_err(|e| PlanFileError::NotAPlan(e.to_string()))?;
+    serde_json::from_value(value).map_err(|e| PlanFileError::NotAPlan(e.to_string()))
+}
+
+/// Reads a plan and checks that it belongs to this experiment.
+///
+/// # Errors
+/// When it does not, or is not a plan of this version.
+pub fn read(text: &str, experiment: &Experiment) -> Result<Plan, PlanFileError> {
+    let plan = parse(text)?;
     if plan.experiment != digest(experiment) {
         return Err(PlanFileError::OtherExperiment);
     }

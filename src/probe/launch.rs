@@ -35,12 +35,6 @@ impl NetworkProber {
     pub fn new() -> Self {
         Self
     }
-
-    /// Checks a probe as `launch` does, without sending anything: secrets are there, files can be read, names that are pinned
-    /// resolve.
-    pub fn check(spec: &crate::model::probe::ProbeSpec) -> Result<(), LaunchError> {
-        Prepared::new(spec).map(drop).map_err(|problem| LaunchError { probe: spec.name.to_string(), problem })
-    }
 }
 
 impl Prober for NetworkProber {

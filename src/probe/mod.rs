@@ -25,6 +25,7 @@ mod tcp;
 mod wakeup;
 
 pub use launch::NetworkProber;
+pub use secret::{Unusable, unusable};
 pub use spill::SpillSource;
 
 use std::path::PathBuf;

@@ -1,25 +1,53 @@
-//! Texts that may be secrets, resolved once at launch. The values never reach an error, a log or a report.
+//! Texts that may be secrets, resolved once at launch, and looked for before. The values never reach an error, a log or a report.
 
 use std::path::Path;
 
-use crate::model::probe::Text;
+use crate::model::probe::{ProbeKind, ProbeSpec, Text};
 
 /// A secret file is a token or a password, not a data set.
 const LARGEST: u64 = 1 << 20;
 
+/// A secret that cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// Its place within the probe: `headers.authorization`, `body`.
+    pub place: String,
+    /// What is wrong, without the value.
+    pub problem: String,
+    /// Whether it is there, and is nothing: that is wrong on every machine. What is not there may be there where the run is made.
+    pub empty: bool,
+}
+
+/// The secrets of a probe that could not be sent now.
+pub fn unusable(spec: &ProbeSpec) -> Vec<Unusable> {
+    let ProbeKind::Http(http) = &spec.kind else { return Vec::new() };
+    let headers = http.headers.iter().map(|(name, text)| (format!("headers.{name}"), text));
+    headers
+        .chain(http.body.iter().map(|text| ("body".to_owned(), text)))
+        .filter_map(|(place, text)| find(text).err().map(|(problem, empty)| Unusable { place, problem, empty }))
+        .collect()
+}
+
 /// The value of a text; the error names the place, never the value.
 pub fn resolve(text: &Text, what: &str) -> Result<String, String> {
-    match text {
-        Text::Plain(text) => Ok(text.clone()),
-        Text::Env(name) => match std::env::var(name) {
-            // Sent empty, a token would fail as a wrong one does: the system would be blamed.
-            Ok(value) if value.is_empty() => Err(format!("{what}: the environment variable `{name}` is empty")),
-            Ok(value) => Ok(value),
-            Err(std::env::VarError::NotPresent) => Err(format!("{what}: the environment variable `{name}` is not set")),
-            Err(std::env::VarError::NotUnicode(_)) => Err(format!("{what}: the environment variable `{name}` is not UTF-8")),
-        },
+    find(text).map_err(|(problem, _)| format!("{what}: {problem}"))
+}
+
+/// The value; else what is wrong, and whether it is there and empty. Sent empty, a token would fail as a wrong one does: the system
+/// would be blamed.
+fn find(text: &Text) -> Result<String, (String, bool)> {
+    let (value, what) = match text {
+        Text::Plain(text) => return Ok(text.clone()),
+        Text::Env(name) => {
+            let what = format!("the environment variable `{name}`");
+            match std::env::var(name) {
+                Ok(value) => (value, what),
+                Err(std::env::VarError::NotPresent) => return Err((format!("{what} is not set"), false)),
+                Err(std::env::VarError::NotUnicode(_)) => return Err((format!("{what} is not UTF-8"), false)),
+            }
+        }
         Text::File(path) => {
-            let cannot = |why: &dyn std::fmt::Display| format!("{what}: cannot read the file `{path}`: {why}");
+            let cannot = |why: &dyn std::fmt::Display| (format!("cannot read the file `{path}`: {why}"), false);
             let size = std::fs::metadata(Path::new(path)).map_err(|error| cannot(&error))?.len();
             if size > LARGEST {
                 return Err(cannot(&format!("it has {size} bytes, the most is {LARGEST}")));
@@ -31,9 +59,10 @@ pub fn resolve(text: &Text, what: &str) -> Result<String, String> {
                     value.pop();
                 }
             }
-            if value.is_empty() { Err(format!("{what}: the file `{path}` is empty")) } else { Ok(value) }
+            (value, format!("the file `{path}`"))
         }
-    }
+    };
+    if value.trim().is_empty() { Err((format!("{what} is empty"), true)) } else { Ok(value) }
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ impl FanOut {
                 Some(Ok(())) => {}
             }
             if queue.lost > 0 {
-                fail(format!("{} events came faster than it could take them", queue.lost));
+                fail(format!("it lost {}, which came faster than it could take them", crate::model::quantity::plural(queue.lost, "event")));
             }
         }
         failures

@@ -4,6 +4,7 @@ use super::record::RunRecord;
 use crate::model::{
     measurement::{Judged, JudgedResult},
     outcome::{Ended, Shown},
+    quantity::plural,
     verdict::Verdict,
 };
 
@@ -88,11 +89,6 @@ fn reason(record: &RunRecord, verdict: Verdict) -> String {
         }
         Verdict::Invalid => "The command line or the file is wrong: nothing was touched.".to_owned(),
     }
-}
-
-/// `1 act`, `2 acts`.
-pub fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 fn bare(text: &str) -> &str {

@@ -4,9 +4,9 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
-    gate::{Gate, plural},
+    gate::Gate,
     record::RunRecord,
-    words::{self, visible},
+    words::{self, plural, visible},
 };
 use crate::model::{measurement::JudgedResult, steady_state::Phase, verdict::Verdict};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     gate::Gate,
     record::RunRecord,
-    words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
+    words::{self, classes, count, interval, maybe_seconds, moment, percent, plural, seconds, step_capacity, visible, whole},
 };
 use crate::model::{ids::Service, measurement::Measurement, steady_state::Phase, verdict::Verdict};
 
@@ -106,7 +106,7 @@ fn measured(out: &mut String, m: &Measurement) {
         .collect();
     table(out, &["Outage seen by", "From", "Lasted", "Failed", "Classes"], rows);
     if all.len() > OUTAGES {
-        let _ = writeln!(out, "\nand {} more outages.", all.len() - OUTAGES);
+        let _ = writeln!(out, "\nand {} more.", plural(all.len() - OUTAGES, "outage"));
     }
     let rows = m
         .victims

@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+pub use crate::model::quantity::{count, plural};
 use crate::model::{
     measurement::{Estimate, JudgedResult, StepCapacity},
     quantity::show_duration,
@@ -117,19 +118,6 @@ pub fn classes(failures: &std::collections::BTreeMap<SampleOutcome, u64>) -> Str
         return "–".to_owned();
     }
     list.iter().map(|(class, n)| format!("{} {}", class.name(), count(**n))).collect::<Vec<_>>().join(", ")
-}
-
-/// A count with thin spaces between thousands.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 /// The wall clock in UTC with its offset, so that a report says the same wherever it is rendered.

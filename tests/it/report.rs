@@ -276,3 +276,40 @@ fn each_end_of_capacity_has_its_own_words() {
     says(html(false, None, Some(9.0)), [">not lost<", "no service was seen with less than it wants"]);
     says(html(false, None, None), [">–<", "no fault took effect"]);
 }
+
+#[test]
+fn nothing_that_is_one_is_called_many() {
+    let mut events = Recorded { untrusted: true, ..Recorded::default() }.events();
+    for event in &mut events {
+        match &mut event.kind {
+            EventKind::Measured { measurement } => {
+                measurement.trust.gaps[0].requests = 1;
+                measurement.victims.truncate(1);
+                measurement.victims[0].last_seen_after_s = None;
+                measurement.victims[0].ejected_after_s = None;
+                let probe = measurement.probes[0].clone();
+                measurement.probes = vec![probe; 13];
+                for probe in &mut measurement.probes {
+                    (probe.accounting.due, probe.accounting.recorded) = (1, 1);
+                    probe.outages.clear();
+                }
+                measurement.probes[0].outages = vec![Recorded::default().measurement().probes[0].outages[0].clone(); 11];
+            }
+            EventKind::Tick { probes } => probes.values_mut().for_each(|tick| (tick.requests, tick.ok) = (1, 1)),
+            EventKind::Judged { conditions } => conditions.truncate(1),
+            _ => {}
+        }
+    }
+    let one = |end: usize| fold(&events[..end]);
+    let wrong = regex_lite::Regex::new("(?:^|[^0-9.,])1 (?:more )?(?:[a-z]{3,}s (?:were|are|have|checked)?|are|were|requests|events|probes|rows|outages|acts|conditions|victims)[ ,.<]").unwrap();
+    let mut texts: Vec<String> = [Format::Html, Format::Markdown, Format::Junit, Format::Text].map(|f| f.render(&one(events.len()))).into();
+    texts.push(Format::Html.render(&one(1)));
+    texts.push(console(&events, Style::plain(200)));
+    for text in texts {
+        let body = text.split_once("<body>").map_or(text.as_str(), |(_, body)| body);
+        if let Some(found) = wrong.find(body) {
+            let near = body.get(found.start().saturating_sub(30)..(found.end() + 30).min(body.len())).unwrap_or(found.as_str());
+            panic!("{near}");
+        }
+    }
+}

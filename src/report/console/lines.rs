@@ -4,7 +4,10 @@ use super::style::{Style, Tone};
 use crate::{
     event::{Event, EventKind},
     model::{observation::Observed, outcome::Ended},
-    report::{gate::plural, record::RunRecord, words::visible},
+    report::{
+        record::RunRecord,
+        words::{plural, visible},
+    },
 };
 
 /// The line of an event, `None` for those that are not shown one by one.

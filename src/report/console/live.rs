@@ -11,7 +11,7 @@ use crate::{
     model::{experiment::Step, ids::ProbeName, steady_state::Phase, time::Mono},
     report::{
         record::RunRecord,
-        words::{count, seconds, visible},
+        words::{count, plural, seconds, visible},
     },
 };
 
@@ -98,7 +98,7 @@ impl Live {
         for (name, state) in &mut self.probes {
             out.push_str(&style.line(&[
                 (Tone::Dim, format!("{since:8.2} s  ")),
-                (Tone::Plain, format!("{}: {} requests, ", visible(name.as_str()), count(state.requests))),
+                (Tone::Plain, format!("{}: {}, ", visible(name.as_str()), plural(state.requests, "request"))),
                 (if state.failed > 0 { Tone::Bad } else { Tone::Plain }, format!("{} failed", count(state.failed))),
                 (Tone::Plain, format!(", {}", latency(&state.last))),
             ]));

@@ -6,9 +6,8 @@ use crate::{
     model::{measurement::Measurement, steady_state::Phase},
     report::{
         console::style::cut,
-        gate::plural,
         record::RunRecord,
-        words::{interval, maybe_seconds, percent, seconds, visible},
+        words::{interval, maybe_seconds, percent, plural, seconds, visible},
     },
 };
 

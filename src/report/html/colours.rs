@@ -148,7 +148,7 @@ mod tests {
     fn themes(kind: &str) -> Vec<Vec<String>> {
         let found = regex_lite::Regex::new(&format!("--{kind}(\\d):(#[0-9a-f]{{6}})")).unwrap();
         let mut themes: Vec<Vec<String>> = Vec::new();
-        for value in found.captures_iter(super::super::STYLE) {
+        for value in found.captures_iter(crate::report::html::STYLE) {
             if &value[1] == "0" {
                 themes.push(Vec::new());
             }

@@ -8,7 +8,7 @@ use crate::{
     report::{
         console::lines::observed,
         record::{RunRecord, UndoResult},
-        words::{moment, visible},
+        words::{moment, plural, visible},
     },
 };
 
@@ -50,7 +50,7 @@ fn groups(record: &RunRecord, by: GroupBy, title: &str) -> Markup {
                         }
                     }
                 } }
-                @if rows.len() > ROWS { p.sub { (rows.len() - ROWS) " more rows are in result.json." } }
+                @if rows.len() > ROWS { p.sub { "result.json has " (plural(rows.len() - ROWS, "more row")) "." } }
             }
         }
     }
@@ -101,7 +101,7 @@ fn journal(record: &RunRecord) -> Markup {
                 div.scroll tabindex="0" role="region" aria-label="What the platform saw" { table { thead { tr { th.num scope="col" { "At" } th scope="col" { "What" } } } tbody {
                     @for o in record.observations.iter().take(ROWS) { tr { td.num { (moment(record.seconds(o.at))) } td { (observed(record, &o.what, &o.source)) } } }
                 } } }
-                @if record.observations.len() > ROWS { p.sub { (record.observations.len() - ROWS) " more are in result.json." } }
+                @if record.observations.len() > ROWS { p.sub { "result.json has " (record.observations.len() - ROWS) " more." } }
             }
         }
     }

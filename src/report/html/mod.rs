@@ -15,7 +15,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     gate::Gate,
     record::RunRecord,
-    words::{seconds, visible, wall},
+    words::{plural, seconds, visible, wall},
 };
 use crate::model::verdict::Verdict;
 
@@ -97,7 +97,7 @@ fn banner(record: &RunRecord, gate: &Gate) -> Markup {
 fn footer(record: &RunRecord) -> Markup {
     html! {
         footer {
-            p { (visible(&record.tool)) " · exit code " (record.verdict().exit_code()) " · " (record.events) " events" @if record.missing > 0 { ", " (record.missing) " missing" } }
+            p { (visible(&record.tool)) " · exit code " (record.verdict().exit_code()) " · " (plural(record.events, "event")) @if record.missing > 0 { ", " (record.missing) " missing" } }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     report::{
         record::RunRecord,
-        words::{self, classes, count, interval, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
+        words::{self, classes, count, interval, maybe_seconds, moment, percent, plural, seconds, step_capacity, visible, whole},
     },
 };
 
@@ -108,7 +108,7 @@ pub fn probes(record: &RunRecord) -> Markup {
                 h2 { "Probe " (visible(probe.name.as_str())) }
                 p.sub {
                     (visible(&probe.kind)) ", " (words::count(probe.rate.round() as u64)) " requests a second whatever happens, deadline " (seconds(probe.timeout_s))
-                    ". " (count(probe.accounting.due)) " were due, " (count(probe.accounting.recorded)) " are accounted for"
+                    ". " (plural(probe.accounting.due, "request")) " due, " (count(probe.accounting.recorded)) " accounted for"
                     @if probe.accounting.late > 0 { ", " (count(probe.accounting.late)) " of them sent late by us and left out" }
                     @if probe.accounting.not_sent > 0 { ", " (count(probe.accounting.not_sent)) " not sent" }
                     "."

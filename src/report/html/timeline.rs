@@ -15,9 +15,8 @@ use crate::{
     },
     report::{
         console::style::cut,
-        gate::plural,
         record::RunRecord,
-        words::{ZERO, moment, visible},
+        words::{ZERO, moment, plural, visible},
     },
 };
 
@@ -69,7 +68,7 @@ pub fn render(record: &RunRecord) -> Markup {
                     (marks.draw(scale, top + 8.0))
                 }
             }
-            @if probes.len() > PROBES { p.sub { (probes.len() - PROBES) " more probes are in the tables below." } }
+            @if probes.len() > PROBES { p.sub { "The tables below have " (plural(probes.len() - PROBES, "more probe")) "." } }
             @if !probes.is_empty() { (legend()) (looks.zones.legend("Zones")) (looks.backends.legend("Backends")) }
         }
     }

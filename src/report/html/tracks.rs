@@ -10,7 +10,7 @@ use crate::{
     model::measurement::{Bucket, Gap, OutageWindow, Timeline},
     report::{
         console::style::cut,
-        words::{classes, moment, percent, seconds},
+        words::{classes, moment, percent, plural, seconds},
     },
 };
 
@@ -79,7 +79,7 @@ pub fn strip(timeline: &Timeline, scale: Scale, top: f64) -> Markup {
             g {
                 title {
                     (moment(from_s)) "–" (moment(to_s)) ": "
-                    @if requests == 0 { "no requests counted" } @else if failed == 0 { (requests) " requests, all ok" } @else { (failed) " of " (requests) " failed" }
+                    @if requests == 0 { "no requests counted" } @else if failed == 0 { (plural(requests, "request")) ", all ok" } @else { (failed) " of " (requests) " failed" }
                 }
                 rect class=(if requests == 0 { "none" } else { "ok" }) x=(n(x)) y=(n(top)) width=(n(x2 - x)) height=(n(STRIP)) {}
                 @if failed > 0 {
@@ -133,7 +133,7 @@ pub fn gaps(gaps: &[Gap], scale: Scale, top: f64, bottom: f64) -> Markup {
             g.gap {
                 title {
                     "Not measured: from " (moment(gap.from_s)) " to " (moment(gap.to_s)) " firedrill itself was up to "
-                    (seconds(gap.worst_error_s)) " late with " (gap.requests) " requests. They are counted apart."
+                    (seconds(gap.worst_error_s)) " late with " (plural(gap.requests, "request")) ", counted apart."
                 }
                 rect x=(n(x)) y=(n(top)) width=(n((x2 - x).max(3.0))) height=(n(bottom - top)) fill="url(#hatch)" {}
                 @if x2 - x > 84.0 { text x=(n(f64::midpoint(x, x2))) y=(n(top + 12.0)) text-anchor="middle" { "not measured" } }

@@ -1,6 +1,6 @@
 //! Verbs that only read files, and files that are wrong.
 
-use super::rig::Rig;
+use super::rig::{EXPERIMENT, Rig};
 
 /// [`super::rig::EXPERIMENT`] with a mistake in it.
 const BAD: &str = "title: x\nprobes:\n  home: { http: \"${urll}/\" }\nsteady-state: [{ probe: home, availability: \">= 90%\" }]\nmethod:\n  - kil: { service: web, take: 1 }\n    hold: 1s\n";
@@ -112,4 +112,53 @@ fn a_run_that_is_not_there_cannot_be_reported() {
     rig.firedrill(["halt", "nobody"]).code(2).says("no drill with the id `nobody` is running");
     rig.firedrill(["recover"]).code(0).says("nothing to recover");
     rig.firedrill(["recover", "nobody"]).code(2).says("nobody");
+}
+
+#[test]
+fn check_knows_a_kept_plan() {
+    let rig = Rig::new();
+    rig.firedrill(["plan", "experiment.yaml", "-o", "plan.json"]).code(0);
+    rig.firedrill(["check", "plan.json"]).code(0).says("1 file checked: fine");
+    let plan = std::fs::read_to_string(rig.path("plan.json")).unwrap();
+    rig.write("newer.json", &plan.replacen("\"version\": 1", "\"version\": 999", 1));
+    rig.firedrill(["check", "newer.json"]).code(2).says("newer.json").says("version 999");
+    rig.write("other.json", &plan.replacen("\"seed\":", "\"sed\":", 1));
+    rig.firedrill(["check", "other.json"]).code(2).says("this is not a plan file").says("`seed`");
+}
+
+/// Sent empty, a token would fail as a wrong one does, and the system would be blamed.
+#[test]
+fn a_secret_that_is_empty_or_not_there_is_refused_before_anything_starts() {
+    let rig = Rig::new();
+    let with =
+        |secret: &str| EXPERIMENT.replace("    timeout: 1s", &format!("    timeout: 1s\n    headers: {{ Authorization: {secret} }}"));
+    rig.write("secret.yaml", &with("{ env: FIREDRILL_TEST_TOKEN }"));
+    let said = |verb: &str, file: &str, token: Option<&str>| {
+        let mut command = rig.command([verb, file]);
+        match token {
+            Some(token) => command.env("FIREDRILL_TEST_TOKEN", token),
+            None => command.env_remove("FIREDRILL_TEST_TOKEN"),
+        };
+        let out = command.output().unwrap();
+        (out.status.code(), format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
+    };
+    for verb in ["check", "plan", "run"] {
+        for empty in ["", " "] {
+            let (code, text) = said(verb, "secret.yaml", Some(empty));
+            assert_eq!(code, Some(2), "{verb}: {text}");
+            assert!(text.contains("the environment variable `FIREDRILL_TEST_TOKEN` is empty") && text.contains("secret.yaml:"), "{text}");
+        }
+    }
+    let (code, text) = said("run", "secret.yaml", None);
+    assert!(code == Some(2) && text.contains("`FIREDRILL_TEST_TOKEN` is not set"), "{text}");
+    // A machine that only checks files need not have it.
+    let (code, text) = said("check", "secret.yaml", None);
+    assert!(code == Some(0) && text.contains("warning") && text.contains("a run needs it"), "{text}");
+    let (code, text) = said("check", "secret.yaml", Some("let-me-in"));
+    assert!(code == Some(0) && !text.contains("let-me-in") && !text.contains("warning"), "{text}");
+
+    rig.write("empty", "\n");
+    rig.write("file.yaml", &with("{ file: empty }"));
+    rig.firedrill(["check", "file.yaml"]).code(2).says("file.yaml:").says("empty` is empty");
+    assert!(rig.run_folders().is_empty());
 }

@@ -15,6 +15,7 @@ use crate::{
     model::{
         act::{Effect, EffectStatus, Prepared},
         fault::LONGEST_STRESS as LONGEST,
+        quantity::plural,
         time::Bracket,
         undo::Undo,
     },
@@ -251,12 +252,12 @@ impl Deed for Stress {
                 break;
             }
             if waited > ENDS_WITHIN + GONE_WITHIN {
-                return Err(PlatformError::Failed(format!("{} processes of the stress are still in {name}", left.processes)));
+                return Err(PlatformError::Failed(format!("the stress still has {} in {name}", plural(left.processes, "process"))));
             }
             tokio::time::sleep(PAUSE).await;
         }
         well_again(engine, id, &name, life).await?;
-        Ok(Reverted::Restored { says: format!("ended the stress in {name}: {} processes", found.processes) })
+        Ok(Reverted::Restored { says: format!("ended the stress in {name}: {}", plural(found.processes, "process")) })
     }
 }
 

@@ -185,7 +185,7 @@ impl Now {
 
     /// `the service web runs 2 of 3 tasks`.
     pub fn says(&self) -> String {
-        format!("the service {} runs {} of {} tasks", self.service.name, self.running, self.needed)
+        format!("the service {} runs {} of {}", self.service.name, self.running, crate::model::quantity::plural(self.needed, "task"))
     }
 
     /// Why tasks are missing, in Swarm's words.

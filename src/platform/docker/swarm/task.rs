@@ -14,6 +14,7 @@ use crate::{
     model::{
         act::{Act, Prepared},
         fault::FaultKind,
+        quantity::plural,
         undo::Undo,
     },
     platform::{
@@ -92,7 +93,7 @@ pub async fn way_back(
     }
     let running = service::tasks(manager, &service.id).await?.iter().filter(|task| task.runs()).count();
     let ran = Ran { service: service.id, name: service.name, tasks: u32::try_from(running).unwrap_or(u32::MAX) };
-    let says = format!("Swarm replaces {name}: wait until the service {} runs {} tasks again", ran.name, ran.tasks);
+    let says = format!("Swarm replaces {name}: wait until the service {} runs {} again", ran.name, plural(ran.tasks, "task"));
     let before = Task { started_at: state::started_at(now).to_owned(), task: task.to_owned(), node: label(NODE_ID).to_owned(), ran };
     Ok(Before::Task(before).into_undo(on.engine, &on.instance.id, says))
 }

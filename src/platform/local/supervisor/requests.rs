@@ -9,6 +9,7 @@ use crate::{
     model::{
         ids::InstanceId,
         instance::{Instance, InstanceState},
+        quantity::plural,
         time::nanos,
     },
     platform::local::{
@@ -123,7 +124,7 @@ impl Supervisor {
         if let Some(live) = self.lives.get_mut(id) {
             live.traffic.apply(change);
         }
-        let says = format!("{} balancers were told", waiting.len());
+        let says = format!("told {}", plural(waiting.len(), "balancer"));
         self.tasks.spawn(async move {
             let mut answer = Answer::Done { says };
             for told in waiting {
