@@ -53,6 +53,11 @@ impl Prepared {
         &self.name
     }
 
+    /// Requests a second.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// Whether a request starts a program.
     pub fn starts_programs(&self) -> bool {
         matches!(self.kind, PreparedKind::Command(_))

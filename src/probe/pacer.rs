@@ -115,7 +115,7 @@ impl Pacer {
         // Only the resolver's timeouts go through the runtime's timers; a refusal leaves the kernel's 50 µs.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         if !self.probes.iter().any(Prepared::starts_programs) {
-            prefer_this_thread();
+            prefer_this_thread(self.probes.iter().map(Prepared::rate).sum());
         }
         let runtime = match tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -318,12 +318,22 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
     }
 }
 
+/// Above this many requests a second the pacing thread would keep a processor from everybody else.
+const PREFERRED_UP_TO: f64 = 2_000.0;
+
 /// Lets this thread run before others when it has work, where the process may ask for that (as root): on a busy machine a request would
-/// otherwise be sent late, and a run whose requests are late proves nothing. On Linux the number is the thread's own; programs that it
-/// starts would inherit it, so it is not asked for where a probe starts programs.
-fn prefer_this_thread() {
-    // A refusal leaves the usual turn.
-    let _ = rustix::process::setpriority_process(None, -15);
+/// otherwise be sent late, and a run whose requests are late proves nothing. A real-time turn of the lowest rank, because a nice value
+/// counts only inside a session's own group; it takes a few per cent of a processor. Programs that the thread starts would inherit it,
+/// so it is not asked for where a probe starts programs.
+fn prefer_this_thread(rate: f64) {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    };
+    if rate <= PREFERRED_UP_TO {
+        let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+        // A refusal leaves the usual turn.
+        let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    }
 }
 
 /// A request that could not go on for so long because of us was not late by the system's fault, however it ended: the time counts
