@@ -341,7 +341,7 @@ pub struct StepCapacity {
     pub step: u32,
     /// The services that it took instances from.
     pub services: Vec<Service>,
-    /// Its first effect, seconds since the origin.
+    /// Its first effect that takes capacity, seconds since the origin.
     pub effect_s: f64,
     /// Whether one of them was seen with less than it wants, after this effect and before a later step hit the same service.
     pub lost: bool,
