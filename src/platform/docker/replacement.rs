@@ -24,6 +24,8 @@ use crate::{
     platform::{PlatformError, Reverted},
 };
 
+/// The pause before a policy is set once more.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What the suspension owes: `Undo::Restore::before` of an act on a group.
@@ -74,7 +76,15 @@ impl Policy {
         let said = self.name.parse::<RestartPolicyNameEnum>().map_err(|_| Trouble::Refused(format!("`{self}` is no restart policy")))?;
         let policy = RestartPolicy { name: Some(said), maximum_retry_count: Some(self.times) };
         let body = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
-        on.call(&format!("the restart policy `{self}` of {name}"), LIMIT, on.docker.update_container(container, body)).await
+        let what = format!("the restart policy `{self}` of {name}");
+        match on.call(&what, LIMIT, on.docker.update_container(container, body.clone())).await {
+            // A container that ends or starts at this moment: the engine asked a helper of it that is just going. Setting it again is safe.
+            Err(Trouble::Failed(says)) if says.contains("ttrpc: closed") => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+                on.call(&what, LIMIT, on.docker.update_container(container, body)).await
+            }
+            other => other,
+        }
     }
 }
 
