@@ -218,11 +218,21 @@ impl Platform for DockerPlatform {
                 .map(|prepared| async move { if suspended(&prepared.act).is_some() { None } else { Some(self.ready(prepared).await) } }),
         )
         .await;
-        join_all(acts.iter().zip(ready).map(|(prepared, ready)| async move {
-            match ready {
-                None => suspension::inject(&self.engines, prepared).await,
-                Some(Ok((deed, on))) => deed.inject(on, prepared).await,
-                Some(Err(status)) => deed::effect(prepared, looked, status),
+        // Replacement is suspended before anything dies: the policy of a container that is just ending cannot be changed.
+        let mut around = join_all(acts.iter().zip(&ready).map(|(prepared, ready)| async move {
+            if ready.is_none() { Some(suspension::inject(&self.engines, prepared).await) } else { None }
+        }))
+        .await
+        .into_iter();
+        join_all(acts.iter().zip(ready).map(|(prepared, ready)| {
+            let suspended = around.next().flatten();
+            async move {
+                match (ready, suspended) {
+                    (Some(Ok((deed, on))), _) => deed.inject(on, prepared).await,
+                    (Some(Err(status)), _) => deed::effect(prepared, looked, status),
+                    (None, Some(effect)) => effect,
+                    (None, None) => deed::effect(prepared, looked, EffectStatus::Unknown { why: "it was not asked for".to_owned() }),
+                }
             }
         }))
         .await
