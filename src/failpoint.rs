@@ -2,8 +2,10 @@
 //! function here is empty.
 //!
 //! `FIREDRILL_FAILPOINT=PLACE:N:WHAT` fails at the N-th visit (from 1) of PLACE in this process; several are separated by commas.
-//! PLACE is `journal` for appends, or a name a platform gives its calls. WHAT is `before` and `after` (the process is aborted),
-//! `torn` (half a record is written, then abort), `enospc`, `eio` and `short` (the write fails).
+//! PLACE is `journal` for appends, or a name a platform gives its calls: `engine` is every request to a Docker engine that changes
+//! something, `host-tool` every program that changes a container's network. WHAT is `before` and `after` (the process is aborted), `torn`
+//! (half a record is written, then abort), `enospc`, `eio` and `short` (the write, or the call, fails and nothing was done), `lost` (it was
+//! done, and its answer does not come).
 
 /// What is to go wrong at this visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Fail {
     Io,
     /// Only a part is written, then the disk is full.
     Short,
+    /// It is done, and the answer is lost.
+    Lost,
 }
 
 /// Counts a visit of `place`, and says what is to go wrong at it.
@@ -44,6 +48,7 @@ pub fn visit(place: &str) -> Option<Fail> {
         if !here {
             return None;
         }
+        tracing::info!("fail point {one} is met");
         match what {
             "before" => Some(Fail::Before),
             "after" => Some(Fail::After),
@@ -51,6 +56,7 @@ pub fn visit(place: &str) -> Option<Fail> {
             "enospc" => Some(Fail::NoSpace),
             "eio" => Some(Fail::Io),
             "short" => Some(Fail::Short),
+            "lost" => Some(Fail::Lost),
             _ => None,
         }
     })

@@ -40,31 +40,51 @@ pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>, capacit
         return Ok(untouched);
     }
     let (instances, around): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| prepared.act.target.instance().is_some());
-    let mut effects = Vec::new();
-    for batch in [around, instances] {
-        if !batch.is_empty() {
-            effects.extend(one_batch(script, &batch).await?);
-        }
-    }
+    arm(script, [&around[..], &instances[..]].concat())?;
+    let mut effects = stop_replacement(script, &around).await;
+    let done = match effects.iter().find(|effect| !effect.status.happened()) {
+        None => act(script, &instances).await,
+        Some(failed) => not_without(script, failed, &instances),
+    };
+    // What came of both is written down at once: *Armed* is on the disk, and says enough until then.
+    let written = script.journal.acted(&[&effects[..], &done[..]].concat());
+    let verified = verify(script, &instances, done).await;
+    tell(script, &verified);
+    effects.extend(verified);
+    written.map_err(|error| format!("the journal cannot be written any more: {error}"))?;
     Ok(effects)
 }
 
-async fn one_batch(script: &mut Script<'_>, ready: &[Prepared]) -> Result<Vec<Effect>, String> {
-    script.journal.armed(ready).map_err(|error| format!("the journal cannot be written, so nothing was done: {error}"))?;
-    for prepared in ready {
+/// Everything that is about to be done is on the disk, with one wait for it, before the first of it is done.
+fn arm(script: &mut Script<'_>, ready: Vec<Prepared>) -> Result<(), String> {
+    script.journal.armed(&ready).map_err(|error| format!("the journal cannot be written, so nothing was done: {error}"))?;
+    for prepared in &ready {
         script.tell(EventKind::Armed { act: Box::new(prepared.act.clone()), undo: prepared.undo.clone() });
     }
-    script.pending.extend(ready.iter().cloned());
+    script.pending.extend(ready);
+    Ok(())
+}
 
-    let done = act(script, ready).await;
-    let written = script.journal.acted(&done);
-    let verified = verify(script, ready, done).await;
-    for effect in &verified {
+/// Does the acts around instances, and looks whether they happened.
+async fn stop_replacement(script: &mut Script<'_>, around: &[Prepared]) -> Vec<Effect> {
+    let done = act(script, around).await;
+    let verified = verify(script, around, done).await;
+    tell(script, &verified);
+    verified
+}
+
+/// Without what had to come first, the acts on instances would be another fault than the planned one: none of them is done.
+fn not_without(script: &Script<'_>, failed: &Effect, instances: &[Prepared]) -> Vec<Effect> {
+    let why = failed.status.why().unwrap_or_default();
+    let why = format!("nothing was done to it, because what had to come first did not happen: {why}");
+    instances.iter().map(|prepared| untouched(prepared, script.clock.now(), EffectStatus::Refused { why: why.clone() })).collect()
+}
+
+fn tell(script: &Script<'_>, effects: &[Effect]) {
+    for effect in effects {
         let at = effect.took_effect.map_or_else(|| script.clock.now(), |bracket| bracket.by);
         script.tell_at(at, EventKind::Acted { effect: effect.clone() });
     }
-    written.map_err(|error| format!("the journal cannot be written any more: {error}"))?;
-    Ok(verified)
 }
 
 /// Is each target still the one that was chosen, and not protected meanwhile? Those that are, with the undos made now.
@@ -109,6 +129,7 @@ async fn undos(script: &Script<'_>, acts: &[Prepared]) -> Vec<Result<Undo, Platf
 
 async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
     match ready {
+        [] => Vec::new(),
         [only] if matches!(only.act.target, Target::Command) => vec![command::run(&only.act, script.clock, script.halt).await],
         _ => script.platform.inject(ready).await,
     }
@@ -116,6 +137,7 @@ async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
 
 async fn verify(script: &Script<'_>, ready: &[Prepared], done: Vec<Effect>) -> Vec<Effect> {
     match ready {
+        [] => Vec::new(),
         // A command's exit status is all there is to see.
         [only] if matches!(only.act.target, Target::Command) => done,
         _ => script.platform.verify(ready, done).await,

@@ -129,6 +129,11 @@ impl<'n> Fields<'n> {
         self.get(key, sink, bytes)
     }
 
+    /// Bytes per second.
+    pub fn bandwidth(&self, key: &str, sink: &mut Sink) -> Option<u64> {
+        self.get(key, sink, |node, sink| quantity(node, quantity::bandwidth, "a bandwidth", sink))
+    }
+
     /// A whole number.
     pub fn integer(&self, key: &str, sink: &mut Sink) -> Option<u64> {
         self.get(key, sink, integer)

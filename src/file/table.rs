@@ -45,6 +45,8 @@ pub enum Kind {
     Rate,
     /// `64KiB`.
     Bytes,
+    /// `1MB/s`.
+    Bandwidth,
     /// `>= 99.5%`.
     Comparison,
     /// One of these words.

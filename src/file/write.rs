@@ -180,7 +180,7 @@ fn fault_pairs(fault: &Fault) -> Pairs {
         Fault::Partition { mode: PartitionMode::Refuse } => vec![pair("mode", "refuse")],
         Fault::Slow { latency, jitter } => vec![pair("latency", time(*latency)), pair("jitter", time(*jitter))],
         Fault::Loss { share } => vec![pair("share", share)],
-        Fault::Limit { rate } => vec![pair("rate", format!("{rate}B"))],
+        Fault::Limit { rate } => vec![pair("rate", format!("{rate}B/s"))],
         Fault::Stress { cpu, memory, disk } => {
             let mut out = Pairs::new();
             out.extend(cpu.map(|n| pair("cpu", n)));

@@ -19,6 +19,8 @@ use crate::failpoint::{self, Fail};
 const HEAD: usize = 12;
 /// No record is larger; a length above it is damage.
 const LARGEST: usize = 16 << 20;
+/// The ending of one that has no header yet.
+const UNNAMED: &str = "begun";
 /// No journal is larger: reading one never fills the memory.
 const LARGEST_FILE: u64 = 256 << 20;
 
@@ -84,16 +86,22 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Creates a journal (mode 0600, never over an existing one) and makes its name durable.
+    /// Creates a journal (mode 0600, never over an existing one). It gets its name only when its header is on the disk: what bears the name
+    /// of a journal always says whose it is, however early its process died.
     ///
     /// # Errors
     /// When that is not possible: then nothing may be done.
     pub fn create(path: &Path, header: &Record) -> Result<Self, JournalError> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(io_error("create", path))?;
+        let begun = unnamed(path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&begun).map_err(io_error("create", path))?;
         let mut journal = Self { file, path: path.to_owned(), end: 0, number: 0, broken: None };
-        let result = journal.append(header).and_then(|()| sync_folder(path));
-        if let Err(error) = result {
-            // A journal without a header says nothing, and no act has been done.
+        let named = journal.append(header).and_then(|()| name(&begun, path).map_err(io_error("name", path)));
+        if let Err(error) = named {
+            let _ = fs::remove_file(&begun);
+            return Err(error);
+        }
+        if let Err(error) = sync_folder(path) {
+            // No act has been done.
             let _ = fs::remove_file(path);
             return Err(error);
         }
@@ -192,7 +200,7 @@ impl PlannedFailure {
         match self.fail {
             Fail::Before | Fail::NoSpace | Fail::Io => self.from,
             Fail::Torn | Fail::Short => usize::midpoint(self.from, self.to),
-            Fail::After => self.to,
+            Fail::After | Fail::Lost => self.to,
         }
     }
 
@@ -200,8 +208,37 @@ impl PlannedFailure {
     fn error(&self) -> Option<rustix::io::Errno> {
         match self.fail {
             Fail::NoSpace | Fail::Short => Some(rustix::io::Errno::NOSPC),
-            Fail::Io => Some(rustix::io::Errno::IO),
+            Fail::Io | Fail::Lost => Some(rustix::io::Errno::IO),
             Fail::Before | Fail::After | Fail::Torn => None,
+        }
+    }
+}
+
+/// Where a journal lies until its header is on the disk; its process is in the name.
+fn unnamed(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.{UNNAMED}", std::process::id()))
+}
+
+/// Gives a file its name, never over another one.
+fn name(begun: &Path, path: &Path) -> io::Result<()> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    match renameat_with(CWD, begun, CWD, path, RenameFlags::NOREPLACE) {
+        // This file system cannot promise it; the name has a random part.
+        Err(Errno::INVAL | Errno::NOSYS) if !path.exists() => fs::rename(begun, path),
+        other => Ok(other?),
+    }
+}
+
+/// Deletes what processes left that died before their journal had its name: nothing had been done.
+pub(super) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let maker = path.extension().filter(|ending| *ending == UNNAMED).and_then(|_| Path::new(path.file_stem()?).extension());
+        if maker.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_file(path);
         }
     }
 }

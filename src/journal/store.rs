@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    log::{Journal, JournalError, read, sync_folder},
+    log::{Journal, JournalError, read, sweep, sync_folder},
     record::{Header, Record},
     replay::{Replay, replay},
 };
@@ -72,6 +72,7 @@ impl Store {
     /// When it cannot be made durable: then the run must not act.
     pub fn create(&self, header: Header) -> Result<Journal, JournalError> {
         let path = self.path(&header.run).map_err(|source| JournalError::Io { doing: "create", path: self.folder.clone(), source })?;
+        sweep(&self.folder);
         Journal::create(&path, &Record::Header(Box::new(header)))
     }
 

@@ -161,6 +161,25 @@ pub fn bytes(text: &str) -> Result<u64, BadQuantity> {
     }
 }
 
+/// Reads `64KiB/s`, `1MB/s`, `10Mbit/s` into bytes per second, at most 1 GiB. A size alone is meant per second, too.
+pub fn bandwidth(text: &str) -> Result<u64, BadQuantity> {
+    const EXAMPLE: &str = "64KiB/s";
+    let text = text.trim();
+    let per_second = text.strip_suffix("/s").unwrap_or(text).trim_end();
+    if let Some((_, unit)) = text.split_once('/').filter(|(_, unit)| *unit != "s") {
+        return bad(format!("`/{unit}` is not a unit of bandwidth (KiB/s, MB/s, Mbit/s)"), EXAMPLE);
+    }
+    for (unit, bits) in [("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)] {
+        let Some(number) = per_second.strip_suffix(unit) else { continue };
+        let Ok(number) = number.trim_end().parse::<u64>() else { return bad(format!("`{text}` is not a bandwidth"), EXAMPLE) };
+        return match number.checked_mul(bits / 8) {
+            Some(n) if n <= 1 << 30 => Ok(n),
+            _ => bad(format!("`{text}` is more than 1GiB/s"), EXAMPLE),
+        };
+    }
+    bytes(per_second).map_err(|refused| BadQuantity { example: EXAMPLE, ..refused })
+}
+
 /// Digits with at most one point: no sign, no exponent, no `inf` and no `nan`, which `f64::from_str` would take.
 pub fn plain_number(text: &str) -> Option<f64> {
     let fine = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -259,5 +278,10 @@ mod tests {
         assert_eq!(show_duration(Duration::from_millis(320)), "320 ms");
         assert_eq!(show_duration(Duration::from_secs(125)), "2m 5s");
         assert_eq!(bytes("64KiB").unwrap(), 65_536);
+        let read = ["64KiB", "64KiB/s", "1MB/s", "8 Mbit/s", "1Gbit"].map(|text| bandwidth(text).unwrap());
+        assert_eq!(read, [65_536, 65_536, 1_000_000, 1_000_000, 125_000_000]);
+        for text in ["1MB/h", "1", "Mbit/s", "1.5Mbit", "99Gbit/s", "/s"] {
+            assert!(bandwidth(text).is_err(), "{text}");
+        }
     }
 }

@@ -11,10 +11,10 @@ mod docker_deeds;
 #[cfg(feature = "docker")]
 mod docker_hosts;
 mod docker_lab;
+#[cfg(feature = "docker")]
 mod docker_life;
 #[cfg(feature = "docker")]
 mod docker_swarm;
-#[cfg(feature = "docker")]
 #[cfg(feature = "docker")]
 mod docker_wire;
 mod engine;

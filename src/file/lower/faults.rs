@@ -46,7 +46,7 @@ static SLOW: Table = Table::new(
 )
 .also(&SELECTOR);
 static LOSS: Table = Table::new("`loss`", &[must("share", Kind::Share, "the share of requests that is lost")]).also(&SELECTOR);
-static LIMIT: Table = Table::new("`limit`", &[must("rate", Kind::Bytes, "bytes per second, like `64KiB`")]).also(&SELECTOR);
+static LIMIT: Table = Table::new("`limit`", &[must("rate", Kind::Bandwidth, "like `64KiB/s` or `10Mbit/s`")]).also(&SELECTOR);
 static STRESS: Table = Table::new(
     "`stress`",
     &[
@@ -205,10 +205,10 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
         }
         FaultKind::Loss => Fault::Loss { share: fields.get("share", sink, above_zero)? },
         FaultKind::Limit => {
-            let rate = fields.bytes("rate", sink)?;
+            let rate = fields.bandwidth("rate", sink)?;
             if rate == 0 {
                 sink.error(fields.key_span("rate"), "a limit of nothing lets nothing through")
-                    .expected("a size above zero; to cut off, use `partition`");
+                    .expected("a bandwidth above zero; to cut off, use `partition`");
             }
             Fault::Limit { rate }
         }

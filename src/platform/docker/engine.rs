@@ -11,7 +11,7 @@ use super::{
     endpoint::{Address, Endpoint, Surroundings, endpoints},
     engine_clock::EngineClock,
     exec::memory::Memory,
-    wire::{NotConnected, Wire},
+    wire::{NotConnected, Wire, turned_away},
 };
 use crate::{
     clock,
@@ -223,6 +223,14 @@ impl Engine {
         }
     }
 
+    fn does_not_let_us_in(&self, alert: &str) -> String {
+        let (at, named) = (&self.endpoint.address, &self.endpoint.named_by);
+        format!(
+            "the Docker engine at {at} (named by {named}) does not let us in ({alert}): it checks who asks; name a folder with ca.pem, \
+             cert.pem and key.pem that it knows, by `tls:` or by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+        )
+    }
+
     fn trouble(&self, what: &str, error: Error) -> Trouble {
         let at = &self.endpoint.address;
         match error {
@@ -242,39 +250,25 @@ impl Engine {
                 }
             }
             Error::IOError { err } => match err.get_ref().and_then(|inner| inner.downcast_ref::<NotConnected>()) {
-                Some(NotConnected(why)) => Trouble::Unreachable(unreachable(&self.endpoint, why)),
+                Some(NotConnected(why)) => Trouble::Unreachable(match turned_away(why) {
+                    Some(alert) => self.does_not_let_us_in(&alert),
+                    None => unreachable(&self.endpoint, why),
+                }),
                 None => Trouble::Lost(format!("the connection to the engine at {at} broke when it was asked for {what}: {err}")),
             },
-            Error::HyperResponseError { err } if turned_away(&err).is_some() => {
-                let (named, why) = (&self.endpoint.named_by, turned_away(&err).unwrap_or_default());
-                Trouble::Unreachable(format!(
-                    "the Docker engine at {at} (named by {named}) does not let us in ({why}): it checks who asks; name a folder with \
-                     ca.pem, cert.pem and key.pem that it knows, by `tls:` or by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
-                ))
-            }
-            Error::HyperResponseError { err } => {
-                let why = if err.is_incomplete_message() { "it closed the connection".to_owned() } else { said(&err) };
-                Trouble::Lost(format!("the engine at {at} went away when it was asked for {what}: {why}"))
-            }
+            Error::HyperResponseError { err } => match turned_away(&err) {
+                Some(alert) => Trouble::Unreachable(self.does_not_let_us_in(&alert)),
+                None if err.is_incomplete_message() => {
+                    Trouble::Lost(format!("the engine at {at} went away when it was asked for {what}: it closed the connection"))
+                }
+                None => Trouble::Lost(format!("the engine at {at} went away when it was asked for {what}: {}", said(&err))),
+            },
             Error::JsonDataError { message, .. } => {
                 Trouble::Failed(format!("asked for {what}, the engine at {at} gave an answer that cannot be read: {message}"))
             }
             other => Trouble::Failed(format!("asked for {what}, the engine at {at}: {other}")),
         }
     }
-}
-
-/// Why an engine refused our side of TLS. It tells that only when it is asked for something, and then has not read it.
-fn turned_away(error: &hyper::Error) -> Option<String> {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        if let Some(rustls::Error::AlertReceived(alert)) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(format!("{alert:?}"));
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// An error with its causes.

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::platform::PlatformError;
+use crate::{
+    failpoint::{self, Fail},
+    platform::PlatformError,
+};
 
 /// The longest that one call may take; each is a few system calls.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -21,11 +24,22 @@ pub async fn run(words: &[&str]) -> Result<String, PlatformError> {
     run_with(words, "").await
 }
 
-/// The same; it reads `input`.
+/// The same, for a program that changes something; it reads `input`.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_with(words: &[&str], input: &str) -> Result<String, PlatformError> {
+pub async fn change(words: &[&str], input: &str) -> Result<String, PlatformError> {
+    let fail = failpoint::visit("host-tool");
+    failpoint::crash(fail, Fail::Before);
+    if fail == Some(Fail::Io) {
+        return Err(PlatformError::Failed("a fail point".to_owned()));
+    }
+    let done = run_with(words, input).await;
+    failpoint::crash(fail, Fail::After);
+    if fail == Some(Fail::Lost) { Err(PlatformError::Timeout(LIMIT)) } else { done }
+}
+
+async fn run_with(words: &[&str], input: &str) -> Result<String, PlatformError> {
     let Some((name, arguments)) = words.split_first() else { return Err(PlatformError::Failed("the command is empty".to_owned())) };
     let mut command = Command::new(name);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env("LC_ALL", "C").kill_on_drop(true);
@@ -61,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_says_what_the_program_said() {
         assert_eq!(run(&["echo", "a b"]).await.unwrap(), "a b\n");
-        assert_eq!(run_with(&["cat"], "in\n").await.unwrap(), "in\n");
+        assert_eq!(change(&["cat"], "in\n").await.unwrap(), "in\n");
         let missing = run(&["no-such-program-of-firedrill"]).await.unwrap_err();
         assert!(matches!(&missing, PlatformError::Unavailable(why) if why.contains("not installed")), "{missing:?}");
         let failed = run(&["ls", "/no/such/folder"]).await.unwrap_err();

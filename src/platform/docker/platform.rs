@@ -21,7 +21,7 @@ use super::{
     exec::memory::Progress,
     inventory::Scan,
     observe, own, replacement,
-    sight::Sights,
+    sight::{Looks, Sights},
     swarm::{suspension, task},
     undo::{Before, Owed},
 };
@@ -52,6 +52,7 @@ pub struct DockerPlatform {
     places: Mutex<BTreeMap<InstanceId, usize>>,
     /// What was seen of them a moment ago.
     sights: Sights,
+    looks: Looks,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
     /// What listens to the engines.
@@ -73,6 +74,7 @@ impl DockerPlatform {
             own: own::ids(),
             places: Mutex::default(),
             sights: Sights::default(),
+            looks: Looks::default(),
             was_there: AtomicBool::new(false),
             watches: Mutex::default(),
             run: Mutex::default(),
@@ -198,11 +200,10 @@ impl Platform for DockerPlatform {
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         if let Some(group) = suspended(act) {
             let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            return suspension::prepare(&self.scan(), group, run.as_ref()).await;
+            return suspension::prepare(&self.scan(), &self.looks, group, run.as_ref()).await;
         }
         let (deed, on) = self.resolve(act).await?;
-        let asked = clock::now();
-        let now = on.inspect().await?;
+        let (asked, now) = self.looks.at(on.engine, &on.instance.id).await?;
         let undo = deed.prepare(on, &now).await?;
         let undo = task::way_back(&self.engines, act, on, &now, undo).await?;
         self.sights.inspected(&on.instance.id, asked, now);
@@ -211,6 +212,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
+        self.looks.forget();
         // Everything is looked at before anything is done: what is done then starts at once.
         let looked = clock::now();
         let ready = join_all(
@@ -239,7 +241,10 @@ impl Platform for DockerPlatform {
     }
 
     async fn verify(&self, acts: &[Prepared], effects: Vec<Effect>) -> Vec<Effect> {
-        join_all(self.engines.iter().map(Engine::read_clock)).await;
+        // A suspension has no moment that anybody waits for.
+        if acts.iter().any(|prepared| suspended(&prepared.act).is_none()) {
+            join_all(self.engines.iter().map(Engine::read_clock)).await;
+        }
         join_all(acts.iter().zip(effects).map(|(prepared, mut effect)| async move {
             if !matches!(effect.status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 return effect;
@@ -259,6 +264,7 @@ impl Platform for DockerPlatform {
     }
 
     async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
+        self.looks.forget();
         if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
         }

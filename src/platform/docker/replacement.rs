@@ -11,6 +11,7 @@ use super::{
     deed::{answered, effect},
     engine::{Engine, Trouble},
     inventory::SWARM_TASK,
+    sight::Looks,
 };
 use crate::{
     clock,
@@ -104,7 +105,12 @@ pub(super) fn belongs(instance: &Instance, group: &Group) -> bool {
 }
 
 /// Reads the restart policies of a group's containers.
-pub(super) async fn prepare(engines: &[Engine], members: &[(Instance, usize)], group: &Group) -> Result<Undo, PlatformError> {
+pub(super) async fn prepare(
+    engines: &[Engine],
+    looks: &Looks,
+    members: &[(Instance, usize)],
+    group: &Group,
+) -> Result<Undo, PlatformError> {
     if let Some((task, _)) = members.iter().find(|(member, _)| member.labels.contains_key(SWARM_TASK)) {
         return Err(PlatformError::Refused(format!(
             "{} is a task of Swarm, which starts another for each that ends, whatever the container's restart policy: its replacement \
@@ -112,7 +118,7 @@ pub(super) async fn prepare(engines: &[Engine], members: &[(Instance, usize)], g
             task.name
         )));
     }
-    let found = try_join_all(members.iter().map(|(member, place)| read(&engines[*place], member))).await?;
+    let found = try_join_all(members.iter().map(|(member, place)| read(&engines[*place], looks, member))).await?;
     let policies: Vec<Before> = found.into_iter().flatten().filter(|before| !before.policy.is_off()).collect();
     if policies.is_empty() {
         return Ok(Undo::Nothing { why: format!("no container of {group} has a restart policy") });
@@ -126,9 +132,9 @@ pub(super) async fn prepare(engines: &[Engine], members: &[(Instance, usize)], g
 }
 
 /// One container's policy; none when it is gone meanwhile.
-async fn read(engine: &Engine, member: &Instance) -> Result<Option<Before>, Trouble> {
-    match engine.inspect(member.id.as_str()).await {
-        Ok(now) => Ok(Some(Before {
+async fn read(engine: &Engine, looks: &Looks, member: &Instance) -> Result<Option<Before>, Trouble> {
+    match looks.at(engine, &member.id).await {
+        Ok((_, now)) => Ok(Some(Before {
             engine: engine.id.clone(),
             container: member.id.clone(),
             name: member.name.clone(),

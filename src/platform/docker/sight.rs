@@ -3,13 +3,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bollard::models::ContainerInspectResponse;
 
-use super::container::state;
+use super::{
+    container::state,
+    engine::{Engine, Trouble},
+};
 use crate::{
     clock,
     model::{
@@ -62,6 +65,36 @@ impl Sights {
     pub(super) fn take(&self, id: &InstanceId) -> Option<ContainerInspectResponse> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)?;
         (seen.confirmed && fresh(seen.asked)).then_some(seen.inspected)
+    }
+}
+
+/// A look at a container that several acts are prepared by: an outage prepares the kill of each container, and the suspension of its
+/// restart policy. It holds what was seen, and when it was asked for.
+type Look = tokio::sync::Mutex<Option<(Mono, ContainerInspectResponse)>>;
+
+/// One inspection of a container for all who ask for it at about the same time.
+#[derive(Debug, Default)]
+pub(super) struct Looks(Mutex<BTreeMap<InstanceId, Arc<Look>>>);
+
+impl Looks {
+    /// The container now, as somebody may have seen it a moment ago; and when it was asked for.
+    pub(super) async fn at(&self, engine: &Engine, id: &InstanceId) -> Result<(Mono, ContainerInspectResponse), Trouble> {
+        let look = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default());
+        let mut look = look.lock().await;
+        if let Some((asked, seen)) = &*look
+            && fresh(*asked)
+        {
+            return Ok((*asked, seen.clone()));
+        }
+        let asked = clock::now();
+        let seen = engine.inspect(id.as_str()).await?;
+        *look = Some((asked, seen.clone()));
+        Ok((asked, seen))
+    }
+
+    /// Something is done: nothing is as it was seen.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -1,10 +1,12 @@
 //! A drill behind a real HAProxy, and what HAProxy's own log says of the same requests: each request carries its number in a header
-//! that HAProxy logs. Used by the tests and by `benches/docker.rs`.
+//! that HAProxy logs. Beside it HAProxy's counters: when a later request of a kept connection dies unanswered, it closes the connection
+//! in silence and writes no line (it takes it that the client tries again), but it counts. Used by the tests and by `benches/docker.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
+    io::{Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -59,6 +61,8 @@ pub struct Agreement {
     pub sent: usize,
     /// Whole log.
     pub lines: Vec<Line>,
+    /// Requests that failed towards a server, by HAProxy's own counters (`econ` and `eresp` of its backend); none in `mode tcp`.
+    pub counted: Option<u64>,
     /// The last answer or failure that firedrill ascribes to the victim, after the moment HAProxy wrote that it is down; seconds.
     pub ejected_later_s: Option<f64>,
 }
@@ -67,6 +71,12 @@ impl Agreement {
     /// The numbers that HAProxy logged with a failure.
     pub fn logged_failures(&self) -> BTreeSet<u32> {
         self.lines.iter().filter(|line| line.status != 200 || !line.ended.starts_with("--")).filter_map(|line| line.number).collect()
+    }
+
+    /// Failures that HAProxy wrote no line about.
+    pub fn silent(&self) -> BTreeMap<u32, SampleOutcome> {
+        let logged = self.logged();
+        self.failed.iter().filter(|(number, _)| !logged.contains(number)).map(|(number, class)| (*number, *class)).collect()
     }
 
     /// The numbers that HAProxy logged.
@@ -78,7 +88,8 @@ impl Agreement {
 fn settings(case: &Case, names: &[String], log: &str) -> String {
     let mut text = format!(
         "global\n    maxconn 4000\n    log {log} format raw daemon\ndefaults\n    mode {mode}\n    log global\n    timeout client 30s\n    \
-         timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n",
+         timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n\
+         frontend counters\n    mode http\n    no log\n    bind :8404\n    stats enable\n    stats uri /\n",
         mode = case.mode
     );
     text += if case.mode == "http" {
@@ -118,8 +129,25 @@ pub fn run(engine: &Engine, case: &Case) -> Agreement {
     let ran = drill(engine, &project, case, &address, folder.path());
     // About a connection that is kept, HAProxy writes when it ends.
     std::thread::sleep(Duration::from_millis(300));
+    // A balancer that was itself killed has lost its counters.
+    let counted = if case.mode == "http" && !case.fault.contains("balancer") { Some(counters(&balancer.ip(&network))) } else { None };
     drop(sites);
-    read(ran, &syslog.heard())
+    read(ran, &syslog.heard(), counted)
+}
+
+/// Errors of connections and of answers, from HAProxy's page of counters.
+fn counters(host: &str) -> u64 {
+    let mut stream = TcpStream::connect((host, 8404)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(b"GET /;csv HTTP/1.0\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    let table = page.split_once("\r\n\r\n").expect("a page").1;
+    let mut lines = table.trim_start_matches("# ").lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().expect("a head");
+    let column = |name: &str| head.iter().position(|found| *found == name).expect("a column");
+    let row = lines.find(|line| line[..2] == ["sites", "BACKEND"]).expect("the backend");
+    ["econ", "eresp"].map(|name| row[column(name)].parse::<u64>().expect("a number")).iter().sum()
 }
 
 fn await_port(address: &str, balancer: &Container<'_>) {
@@ -151,7 +179,7 @@ fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, fol
     firedrill(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
 }
 
-fn read(ran: Ran, log: &[(Mono, String)]) -> Agreement {
+fn read(ran: Ran, log: &[(Mono, String)], counted: Option<u64>) -> Agreement {
     let samples = fs::read(ran.folder().join("samples/0.bin")).unwrap();
     let mut failed = BTreeMap::new();
     let mut sent = 0;
@@ -172,5 +200,5 @@ fn read(ran: Ran, log: &[(Mono, String)]) -> Agreement {
         let last_seen = victim["effect_after_s"].as_f64()? + victim["last_seen_after_s"].as_f64()?;
         Some(last_seen - down.seconds_from(origin))
     });
-    Agreement { failed, sent, lines: lines.collect(), ejected_later_s, ran }
+    Agreement { failed, sent, lines: lines.collect(), counted, ejected_later_s, ran }
 }

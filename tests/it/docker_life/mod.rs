@@ -2,6 +2,7 @@
 //! engine that is killed in the middle.
 
 mod conforming;
+mod crashing;
 mod daemon;
 mod observing;
 mod recovering;

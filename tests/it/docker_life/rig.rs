@@ -1,6 +1,6 @@
 //! The platform on a project, and the project's containers as `docker inspect` tells them.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{net::TcpListener, path::Path, process::Command, time::Duration};
 
 use firedrill::{
     model::{
@@ -104,7 +104,7 @@ fn comparable(told: &Value) -> Value {
         .map(|(name, at)| {
             let mut aliases: Vec<&str> = at["Aliases"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             // Its own short id, and (when it was made again) the host name that it kept.
-            aliases.retain(|alias| !id.starts_with(alias) && Some(*alias) != told["Config"]["Hostname"].as_str());
+            aliases.retain(|alias| *alias != &id[..12] && Some(*alias) != told["Config"]["Hostname"].as_str());
             (name.clone(), json!({ "aliases": aliases, "address": chosen(at), "links": at["Links"] }))
         })
         .collect();
@@ -166,14 +166,26 @@ pub struct User<'p> {
 
 impl<'p> User<'p> {
     pub fn new(project: &'p Project<'p>, method: &str) -> Self {
+        // A command is a probe that needs no port.
+        Self::with(project, "{ command: [\"true\"], rate: 10/s }", "500ms", method)
+    }
+
+    /// One whose runs measure hardly anything, and are over soon. A probe that starts no programs is seldom late.
+    pub fn in_a_hurry(project: &'p Project<'p>, method: &str) -> Self {
+        let door = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let probe = format!("{{ tcp: '{}', rate: 50/s }}", door.local_addr().expect("an address"));
+        std::thread::spawn(move || door.incoming().for_each(drop));
+        Self::with(project, &probe, "100ms", method)
+    }
+
+    fn with(project: &'p Project<'p>, probe: &str, quiet: &str, method: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let environments = format!("environments:\n  staging:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
         std::fs::write(folder.path().join("firedrill.yaml"), environments).expect("written");
-        // A command is a probe that needs no port.
         let experiment = format!(
-            "title: lives\nprobes:\n  always: {{ command: [\"true\"], rate: 10/s }}\n\
-             steady-state: [{{ probe: always, availability: '>= 10%' }}]\nguardrails: {{ max-affected: {{ service: 100% }} }}\n\
-             warm-up: 0s\nbaseline: 500ms\nrecovery: {{ hold: 500ms, limit: 20s }}\nmethod:\n{method}"
+            "title: lives\nprobes:\n  always: {probe}\nsteady-state: [{{ probe: always, availability: '>= 10%' }}]\n\
+             guardrails: {{ max-affected: {{ service: 100% }} }}\nwarm-up: 0s\nbaseline: {quiet}\n\
+             recovery: {{ hold: {quiet}, limit: 20s }}\nmethod:\n{method}"
         );
         std::fs::write(folder.path().join("experiment.yaml"), experiment).expect("written");
         Self { folder, project }

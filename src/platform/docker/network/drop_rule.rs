@@ -96,7 +96,7 @@ fn jump((hook, way): (&str, &str), chain: &str) -> String {
 /// Changes the rules of one family: all of it, or nothing.
 async fn at_once(net: &NetNs, tool: &str, lines: &[String]) -> Result<(), PlatformError> {
     let input = format!("*filter\n{}\nCOMMIT\n", lines.join("\n"));
-    net.run_with(&[&format!("{tool}-restore"), "-w", "--noflush"], &input).await.map(drop)
+    net.change(&[&format!("{tool}-restore"), "-w", "--noflush"], &input).await.map(drop)
 }
 
 /// Whether both hooks of both families drop, or refuse.

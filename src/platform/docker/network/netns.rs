@@ -41,20 +41,21 @@ impl NetNs {
     /// # Errors
     /// As [`host_tool::run`].
     pub async fn run(&self, words: &[&str]) -> Result<String, PlatformError> {
-        self.run_with(words, "").await
+        let way = self.way_in();
+        host_tool::run(&inside(&way, words)).await.map_err(|error| without(&way, error))
     }
 
-    /// The same; it reads `input`.
+    /// The same, for a program that changes something; it reads `input`.
     ///
     /// # Errors
-    /// As [`host_tool::run`].
-    pub async fn run_with(&self, words: &[&str], input: &str) -> Result<String, PlatformError> {
-        let namespace = format!("--net=/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd());
-        let all: Vec<&str> = ["nsenter", namespace.as_str(), "--"].into_iter().chain(words.iter().copied()).collect();
-        host_tool::run_with(&all, input).await.map_err(|error| match error {
-            PlatformError::Failed(why) => PlatformError::Failed(why.replace(&format!("nsenter {namespace} -- "), "")),
-            other => other,
-        })
+    /// As [`host_tool::change`].
+    pub async fn change(&self, words: &[&str], input: &str) -> Result<String, PlatformError> {
+        let way = self.way_in();
+        host_tool::change(&inside(&way, words), input).await.map_err(|error| without(&way, error))
+    }
+
+    fn way_in(&self) -> String {
+        format!("--net=/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
     /// The interfaces other than loopback, sorted.
@@ -69,6 +70,18 @@ impl NetNs {
         names.sort();
         names.dedup();
         Ok(names)
+    }
+}
+
+fn inside<'a>(way: &'a str, words: &[&'a str]) -> Vec<&'a str> {
+    ["nsenter", way, "--"].into_iter().chain(words.iter().copied()).collect()
+}
+
+/// The error as if the program had been run by itself.
+fn without(way: &str, error: PlatformError) -> PlatformError {
+    match error {
+        PlatformError::Failed(why) => PlatformError::Failed(why.replace(&format!("nsenter {way} -- "), "")),
+        other => other,
     }
 }
 

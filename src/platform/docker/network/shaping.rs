@@ -87,7 +87,7 @@ pub async fn set(net: &NetNs, handle: &str, fault: &Fault) -> Result<(), Platfor
     for root in &roots {
         let head = ["tc", "qdisc", "replace", "dev", root.dev.as_str(), "root", "handle", handle];
         let all: Vec<&str> = head.into_iter().chain(words.iter().map(String::as_str)).collect();
-        if let Err(error) = net.run(&all).await {
+        if let Err(error) = net.change(&all, "").await {
             clear(net, handle).await?;
             return Err(error);
         }
@@ -102,7 +102,7 @@ pub async fn set(net: &NetNs, handle: &str, fault: &Fault) -> Result<(), Platfor
 pub async fn clear(net: &NetNs, handle: &str) -> Result<bool, PlatformError> {
     let ours: Vec<Qdisc> = roots(net).await?.into_iter().filter(|qdisc| qdisc.handle == handle).collect();
     for root in &ours {
-        net.run(&["tc", "qdisc", "del", "dev", &root.dev, "root", "handle", handle]).await?;
+        net.change(&["tc", "qdisc", "del", "dev", &root.dev, "root", "handle", handle], "").await?;
     }
     Ok(!ours.is_empty())
 }

@@ -29,6 +29,7 @@ use crate::{
             engine::{Engine, Trouble},
             inventory::{SWARM_TASK, Scan},
             mark, replacement,
+            sight::Looks,
         },
     },
 };
@@ -64,13 +65,18 @@ fn rest(prepared: &Prepared, owed: &Owed) -> Option<Prepared> {
 }
 
 /// Reads what holds the group's replacements back, and how it is now.
-pub(in crate::platform::docker) async fn prepare(scan: &Scan<'_>, group: &Group, run: Option<&RunId>) -> Result<Undo, PlatformError> {
+pub(in crate::platform::docker) async fn prepare(
+    scan: &Scan<'_>,
+    looks: &Looks,
+    group: &Group,
+    run: Option<&RunId>,
+) -> Result<Undo, PlatformError> {
     let (found, swarm) = scan.with_swarm().await?;
     let of_swarm = |one: &Instance| one.labels.contains_key(SWARM_TASK);
     let members = found.iter().filter(|(one, _)| replacement::belongs(one, group)).cloned();
     let (tasks, others): (Vec<_>, Vec<_>) = members.partition(|(one, _)| of_swarm(one));
     if tasks.is_empty() && scan.spec.stack.is_none() {
-        return replacement::prepare(scan.engines, &others, group).await;
+        return replacement::prepare(scan.engines, looks, &others, group).await;
     }
     if swarm.nodes().next().is_none() {
         let who = tasks.first().map_or_else(|| group.to_string(), |(task, _)| task.name.clone());
@@ -83,7 +89,7 @@ pub(in crate::platform::docker) async fn prepare(scan: &Scan<'_>, group: &Group,
     let services = services(scan.engines, &swarm, &tasks, &chosen).await?;
     let (nodes, closed) = to_hold(&chosen, run)?;
     let containers =
-        if others.is_empty() { Undo::Nothing { why: String::new() } } else { replacement::prepare(scan.engines, &others, group).await? };
+        if others.is_empty() { Undo::Nothing { why: String::new() } } else { replacement::prepare(scan.engines, looks, &others, group).await? };
     if nodes.is_empty() {
         return Ok(match containers {
             restore @ Undo::Restore { .. } => restore,
