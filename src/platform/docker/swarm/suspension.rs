@@ -88,8 +88,11 @@ pub(in crate::platform::docker) async fn prepare(
     let chosen = chosen(scan, &swarm, group, &tasks, &found)?;
     let services = services(scan.engines, &swarm, &tasks, &chosen).await?;
     let (nodes, closed) = to_hold(&chosen, run)?;
-    let containers =
-        if others.is_empty() { Undo::Nothing { why: String::new() } } else { replacement::prepare(scan.engines, looks, &others, group).await? };
+    let containers = if others.is_empty() {
+        Undo::Nothing { why: String::new() }
+    } else {
+        replacement::prepare(scan.engines, looks, &others, group).await?
+    };
     if nodes.is_empty() {
         return Ok(match containers {
             restore @ Undo::Restore { .. } => restore,
