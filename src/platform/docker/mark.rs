@@ -28,7 +28,7 @@ use crate::{
 const DIGITS: usize = 18;
 const BASE: u32 = 32;
 /// How many numbers of acts there are: each fits into the handle of a queueing discipline (`network::shaping`).
-pub const NUMBERS: u16 = 0xfff;
+const NUMBERS: u16 = 0xfff;
 const NUMBER_BITS: u32 = 12;
 /// Of the start time, in ticks: it repeats after 46 hours. Should another process get the maker's number just then, it is taken for the
 /// maker, and what is left behind stays.

@@ -90,8 +90,13 @@ pub fn kind_of(roots: &[Qdisc], handle: &str) -> Fault {
 /// Why an interface cannot be shaped: somebody shapes it already, and what they set could not be put back as it was.
 pub fn taken(roots: &[Qdisc]) -> Option<String> {
     let other = roots.iter().find(|qdisc| !DEFAULTS.contains(&qdisc.kind.as_str()))?;
-    let whose = if ours(&other.handle) { "by another fault of firedrill" } else { "by somebody else" };
-    Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was", other.dev, other.kind))
+    let (whose, lost) = if ours(&other.handle) {
+        // One whose run is gone is found and undone before (`orphans`), unless no chain could stand beside it.
+        ("by another fault of firedrill", "; if that one's run is lost, a restart of the container takes it away")
+    } else {
+        ("by somebody else", "")
+    };
+    Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was{lost}", other.dev, other.kind))
 }
 
 /// Shapes every interface. Done twice it changes nothing.
