@@ -4,6 +4,7 @@
 mod conforming;
 mod daemon;
 mod observing;
+mod orphaned;
 mod recovering;
 mod removing;
 mod rig;
