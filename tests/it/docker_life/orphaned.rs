@@ -102,6 +102,21 @@ fn lose(user: &User<'_>, mut child: Child) {
     std::fs::remove_dir_all(user.folder().join("state")).expect("removed");
 }
 
+/// `recover` from another PID namespace, in which the numbers of `/proc` are not those of the processes around it.
+fn elsewhere(user: &User<'_>) -> String {
+    let here = user.command(&["recover", "--env", "staging"]);
+    let mut there = std::process::Command::new("unshare");
+    there.args(["--pid", "--fork"]).arg(here.get_program()).args(here.get_args()).current_dir(user.folder());
+    for (name, value) in here.get_envs() {
+        match value {
+            Some(value) => there.env(name, value),
+            None => there.env_remove(name),
+        };
+    }
+    let output = there.output().expect("unshare");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
 #[test]
 fn recover_finds_what_is_left_in_an_environment_and_leaves_the_living_alone() {
     let engine = Engine::shared();
@@ -121,6 +136,8 @@ fn recover_finds_what_is_left_in_an_environment_and_leaves_the_living_alone() {
     lose(&user, child);
     let (code, said) = other.says(&["recover"]);
     assert!(code == Some(0) && site.hit().len() == 5, "nobody named the place: {said}");
+    let said = elsewhere(&other);
+    assert!(said.contains("nothing to recover") && site.hit().len() == 5, "from there it cannot be told who lives: {said}");
     // Nothing can run in one that is paused, so its stress is ended later.
     engine.docker(&["pause", &site.all[3].id]);
     let (code, said) = other.says(&["recover", "--env", "staging"]);
