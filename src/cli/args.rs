@@ -282,6 +282,12 @@ pub struct Recover {
     /// A journal's path or a run's id; every unfinished run when left out.
     #[arg(value_name = "JOURNAL")]
     pub journal: Option<String>,
+    /// A local system to look in for what runs left whose journals are lost; those that `firedrill up` keeps are looked in anyway.
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<PathBuf>,
+    /// Where else to look for what runs left whose journals are lost.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `firedrill halt`.

@@ -1,24 +1,34 @@
 //! `firedrill recover`: undoes what interrupted runs left behind, known from their journals or, where those are lost, from the
-//! systems themselves. Never while their process lives.
+//! systems themselves: local ones that run, and the environment that the flags name. Never while their process lives.
 
 use std::path::Path;
 
-use super::{args::Recover, connect, say};
+use super::{args::Recover, connect, loading, say};
 use crate::{
     clock::{self, Clock},
     engine::recover::{self, Recovered},
+    file::Diagnostics,
     journal::{Store, store::Found},
     lock::{self, Holder},
     model::{
         claim::Claim,
+        environment::Environment,
         ids::{RunId, Scope},
         verdict::Verdict,
     },
+    platform::{Platform, PlatformError},
     state_dir,
 };
 
 /// Recovers one run, or all.
 pub async fn recover(args: Recover) -> u8 {
+    let named = match environment(&args) {
+        Ok(named) => named,
+        Err(diagnostics) => {
+            say::err(&diagnostics.text(say::colour_on_stderr()));
+            return Verdict::Invalid.exit_code();
+        }
+    };
     let found = Store::open().and_then(|store| {
         let found = match &args.journal {
             Some(which) => vec![store.find(which)],
@@ -54,34 +64,77 @@ pub async fn recover(args: Recover) -> u8 {
             }
         }
     }
+    let mut orphans = Vec::new();
     if args.journal.is_none() {
-        let orphans = orphans(&store).await;
-        code = orphans.iter().map(|(system, recovered)| tell(system, recovered)).fold(code, u8::max);
-        if none && orphans.is_empty() {
-            say::out("nothing to recover: every run was undone\n");
+        orphans = without_journals(&store).await;
+    }
+    if let Some(environment) = named {
+        match in_environment(&store, &environment).await {
+            Ok(found) => orphans.extend(found),
+            Err((verdict, why)) => {
+                say::problem(format!("{}: {why}", environment.name));
+                code = code.max(verdict.exit_code());
+            }
         }
+    }
+    code = orphans.iter().map(|(system, recovered)| tell(system, recovered)).fold(code, u8::max);
+    if none && orphans.is_empty() && code == 0 {
+        say::out("nothing to recover: every run was undone\n");
     }
     code
 }
 
-/// Undoes what runs without a journal left in the systems that run, and says what it was, system by system. Where a run is at work, or
-/// a journal still owes something, nothing is touched.
-async fn orphans(store: &Store) -> Vec<(String, Recovered)> {
+/// The environment that the flags name; none without flags.
+fn environment(args: &Recover) -> Result<Option<Environment>, Diagnostics> {
+    let asked = args.place.env.is_some() || args.system.is_some() || !args.place.vars.is_empty();
+    asked.then(|| loading::environment(&args.place, args.system.as_deref())).transpose()
+}
+
+/// Undoes what runs without a journal left in the local systems that run, and says what it was, system by system.
+async fn without_journals(store: &Store) -> Vec<(String, Recovered)> {
     let mut out = Vec::new();
     for connected in connect::running().await {
-        let platform = connected.platform();
-        let (Ok(scope), Ok(claims)) = (platform.scope().await, platform.claims().await) else { continue };
-        let Ok(_lock) = lock::take(&holder(scope.clone(), claims, RunId::from("recover"))) else { continue };
-        if !store.unfinished_of(&scope).is_ok_and(|unfinished| unfinished.is_empty()) {
-            continue;
-        }
-        match recover::recover_orphans(platform, Clock::start()).await {
-            Ok(recovered) if recovered.restored.is_empty() && recovered.nothing.is_empty() && recovered.stuck.is_empty() => {}
-            Ok(recovered) => out.push((scope.to_string(), recovered)),
-            Err(error) => say::problem(format!("{scope}: it cannot be told what is left behind there: {error}")),
+        match orphans(store, connected.platform()).await {
+            Ok(recovered) => out.extend(recovered),
+            // Somebody works there, or it has just ended; nobody asked for this one.
+            Err((Verdict::NotStarted, _)) => {}
+            Err((_, why)) => say::problem(why),
         }
     }
     out
+}
+
+/// The same in the environment that was asked for.
+async fn in_environment(store: &Store, environment: &Environment) -> Result<Option<(String, Recovered)>, (Verdict, String)> {
+    let connected = connect::reach(environment).await.map_err(|why| (Verdict::NotStarted, why))?;
+    let recovered = orphans(store, connected.platform()).await;
+    connected.disconnect().await;
+    recovered
+}
+
+/// Undoes what runs without a journal left in a platform. Where a run is at work, or a journal still owes something, nothing is touched.
+async fn orphans(store: &Store, platform: &dyn Platform) -> Result<Option<(String, Recovered)>, (Verdict, String)> {
+    let not_there = |error: PlatformError| (Verdict::NotStarted, error.to_string());
+    let scope = platform.scope().await.map_err(not_there)?;
+    let claims = platform.claims().await.map_err(not_there)?;
+    let holder = holder(scope.clone(), claims.clone(), RunId::from("recover"));
+    let _lock = lock::take(&holder).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    let unread = |error: std::io::Error| (Verdict::Error, format!("the journals cannot be read: {error}"));
+    let owing = !store.unfinished_of(&scope).map_err(unread)?.is_empty();
+    if let Some(run) = store.unfinished_beside(&scope, &claims).map_err(unread)?.first() {
+        return Err((
+            Verdict::NotStarted,
+            format!("what is there may be of run {run}, on a place that overlaps this one: recover it first"),
+        ));
+    }
+    if owing {
+        return Err((Verdict::NotStarted, "what is there may be of the runs whose recovery is not done".to_owned()));
+    }
+    match recover::recover_orphans(platform, Clock::start()).await {
+        Ok(recovered) if recovered.restored.is_empty() && recovered.nothing.is_empty() && recovered.stuck.is_empty() => Ok(None),
+        Ok(recovered) => Ok(Some((scope.to_string(), recovered))),
+        Err(error) => Err((Verdict::Error, format!("{scope}: it cannot be told what is left behind there: {error}"))),
+    }
 }
 
 fn holder(scope: Scope, claims: Vec<Claim>, run: RunId) -> Holder {

@@ -6,6 +6,7 @@
 //! * What a run has for itself: `claims`.
 //! * `swarm`: containers that are tasks of Swarm services, and the nodes that they run on.
 //! * What is done: `platform` only dispatches; each fault is a [`deed::Deed`] in a file of its own. `undo` is what a recovery needs.
+//! * What was left behind: `mark` tells whose a fault is, `orphans` finds those of runs that are gone, with no journal.
 //!
 //! The engine is not trusted to answer: it can dead-lock under bulk kills, so every call has a deadline, and no answer is never a pass.
 
@@ -23,6 +24,7 @@ pub mod inventory;
 mod mark;
 pub mod network;
 mod observe;
+mod orphans;
 mod own;
 mod platform;
 mod replacement;

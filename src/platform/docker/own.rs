@@ -22,7 +22,7 @@ fn ids_in(cgroup: &str, mounts: &str) -> BTreeSet<String> {
 }
 
 /// The parts of a path that are container ids, bare or as systemd writes them (`docker-<id>.scope`).
-fn container_ids(path: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn container_ids(path: &str) -> impl Iterator<Item = String> + '_ {
     path.split(['/', '-', '.'])
         .filter(|part| part.len() == 64 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
         .map(str::to_owned)

@@ -20,7 +20,7 @@ use super::{
     engine::{Engine, Trouble},
     exec::memory::Progress,
     inventory::Scan,
-    observe, own, replacement,
+    observe, orphans, own, replacement,
     sight::{Looks, Sights},
     swarm::{suspension, task},
     undo::{Before, Owed},
@@ -38,7 +38,7 @@ use crate::{
         observation::Observation,
         undo::Undo,
     },
-    platform::{Platform, PlatformError, Reverted},
+    platform::{Orphan, Platform, PlatformError, Reverted},
 };
 
 /// Containers of one or several engines.
@@ -287,5 +287,9 @@ impl Platform for DockerPlatform {
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(observe::watch(&mut watches, &self.spec, &self.engines, &self.own))
+    }
+
+    async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
+        orphans::find(&self.scan()).await
     }
 }

@@ -75,6 +75,9 @@ pub enum Before {
         life: Life,
         /// The handle of the discipline, which no other act has.
         handle: String,
+        /// The name of the chain that stands beside it and tells whose it is, where one was to be made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<String>,
     },
     /// It was not under stress: processes with this mark are to go.
     Unstressed {

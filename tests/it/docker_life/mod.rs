@@ -5,6 +5,7 @@ mod conforming;
 mod crashing;
 mod daemon;
 mod observing;
+mod orphaned;
 mod recovering;
 mod removing;
 mod rig;

@@ -123,6 +123,53 @@ fn an_outage_that_is_killed_is_recovered_by_another_process() {
     assert_eq!((code, swarm.state(0)), (Some(0), before), "{said}");
 }
 
+/// A run in the middle of its outage; none when it ended before it did anything.
+fn outage(swarm: &Swarm, user: &super::rig::User<'_>) -> Option<std::process::Child> {
+    let said = std::fs::File::create(user.folder().join("said")).expect("a file");
+    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
+    let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
+    let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
+    eventually("nothing runs, or it ended", || swarm.running(0).is_empty() || text().contains("report:"));
+    if swarm.running(0).is_empty() {
+        return Some(child);
+    }
+    child.wait().expect("ended");
+    assert!(text().contains("more than 10 ms late"), "{}", text());
+    None
+}
+
+#[test]
+fn an_outage_whose_journal_is_lost_is_found_by_its_mark() {
+    let swarm = Swarm::of(vec![Engine::start()]);
+    swarm.service("web", &["--replicas", "2"]);
+    swarm.runs(0, 2);
+    let before = swarm.state(0);
+    let experiment = format!("{ALWAYS}  - zone-outage: docker\n  - wait: 60s\n");
+    let (user, other) = (swarm.user(&experiment), swarm.user(&experiment));
+    let quiet = quiet();
+    let mut child = (0..8).find_map(|_| outage(&swarm, &user)).expect("this machine is not too busy for a drill of 10 requests a second");
+    drop(quiet);
+    let held = swarm.state(0);
+    assert!(held.starts_with("pause "), "{held}");
+    let (code, said) = other.says(&["recover", "--env", "staging"]);
+    assert!(code == Some(0) && said.contains("nothing to recover"), "{code:?}: {said}");
+    assert_eq!(swarm.state(0), held, "what a run that lives did is left alone");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    std::fs::remove_dir_all(user.folder().join("state")).expect("removed");
+    // What carries no mark of ours is somebody else's.
+    swarm.update(0, &["--label-add", "firedrill.held=20261121-101010-abcdef/somebody"]);
+    let (code, said) = other.says(&["recover", "--env", "staging"]);
+    assert!(code == Some(0) && swarm.state(0).starts_with("pause "), "{code:?}: {said}");
+    let mark = held.split_once("firedrill.held:").and_then(|(_, rest)| rest.strip_suffix(']')).expect("a mark");
+    swarm.update(0, &["--label-add", &format!("firedrill.held={mark}")]);
+    let (code, said) = other.says(&["recover", "--env", "staging"]);
+    assert_eq!((code, swarm.state(0)), (Some(0), before), "{said}");
+    let run = mark.split_once('/').expect("a run").0;
+    assert!(said.contains(&format!("suspend-replacement of all services in zone docker, which run {run} left without a")), "{said}");
+    swarm.runs(0, 2);
+}
+
 fn child_ended(said: &str) -> bool {
     said.contains("verdict") || said.contains("error")
 }

@@ -25,7 +25,7 @@ use crate::{
             container::state,
             deed::{Deed, On, answered, effect, failure_here, seen},
             engine::{Engine, READ_LIMIT, Trouble},
-            mark,
+            mark::{self, Mark},
             network::partition::well_again,
             undo::{Before, Owed, of_another_fault},
         },
@@ -49,6 +49,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TICKS: u64 = 5;
 /// Bytes a second at which memory and disk are filled at the least.
 const FILL_RATE: u64 = 20_000_000;
+
+/// The variable that its processes carry; the scripts know it, too.
+const VARIABLE: &str = "FIREDRILL_STRESS";
+/// What its value begins with, before the mark.
+const PREFIX: &str = "firedrill-";
+
+/// The mark of the stress that a process with this environment is part of.
+pub fn mark_in(environment: &[u8]) -> Option<Mark> {
+    let entries = environment.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok());
+    let mut values = entries.filter_map(|entry| entry.strip_prefix(VARIABLE)?.strip_prefix('='));
+    values.find_map(|value| Mark::read(value.strip_prefix(PREFIX)?))
+}
+
+/// The word that carries a mark, as undo data has it.
+pub fn word(mark: Mark) -> String {
+    format!("{PREFIX}{mark}")
+}
 
 /// Keeps a container busy.
 #[derive(Debug)]
@@ -174,7 +191,7 @@ impl Deed for Stress {
             let why = format!("{name} has no `{program}`: `stress` needs {} in the container", NEEDED.join(", "));
             return Err(PlatformError::Refused(why));
         }
-        let mark = format!("firedrill-{}", mark::fresh()?);
+        let mark = word(mark::fresh()?);
         let says = format!("end the stress in {name} ({})", self.says());
         Ok(Before::Unstressed { life: state::life(now), mark }.into_undo(on.engine, &on.instance.id, says))
     }
@@ -195,7 +212,7 @@ impl Deed for Stress {
         }
         let numbers = [u64::from(self.cpu), self.memory, self.disk, LONGEST.as_secs()].map(|n| n.to_string());
         let words: Vec<String> = ["sh", "-c", STRESS, "sh"].map(str::to_owned).into_iter().chain(numbers).collect();
-        let env = [format!("FIREDRILL_STRESS={mark}")];
+        let env = [format!("{VARIABLE}={mark}")];
         let command = Command { container: on.id(), words: &words, env: &env, limit: LONGEST };
         let requested = clock::now();
         answered(prepared, requested, command.start(on.engine).await)
@@ -269,6 +286,13 @@ mod tests {
     fn what_the_look_printed_is_added_up() {
         assert_eq!(taken("7 10 100 0\n8 20 300 512\nnonsense\n"), Taken { processes: 2, ticks: 30, memory: 400 * 1024, disk: 512 });
         assert_eq!(taken(""), Taken::default());
+    }
+
+    #[test]
+    fn the_mark_is_read_from_the_environment() {
+        let mark = mark::fresh().unwrap();
+        assert_eq!(mark_in(format!("PATH=/bin\0{VARIABLE}={}\0", word(mark)).as_bytes()), Some(mark));
+        assert_eq!(mark_in(format!("{VARIABLE}={mark}\0NO_{VARIABLE}={}\0", word(mark)).as_bytes()), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A partition by rules: every packet of the container, in and out, vanishes (both sides wait for their own timeouts) or is refused (both
-//! sides are told at once). One chain of our own with a name that nobody else has; undone by its name alone. Loopback stays: the
+//! sides are told at once). One chain of our own with a name that nobody else has (`chains`); undone by its name alone. Loopback stays: the
 //! container's health check and the engine's name server at 127.0.0.11 still answer.
 
 use super::netns::NetNs;
@@ -9,14 +9,6 @@ use crate::{model::fault::PartitionMode, platform::PlatformError};
 const TOOLS: [&str; 2] = ["iptables", "ip6tables"];
 /// The hooks of the container's own traffic, and how each of them leaves out loopback.
 const HOOKS: [(&str, &str); 2] = [("INPUT", "-i"), ("OUTPUT", "-o")];
-
-/// What all our chains' names begin with.
-const PREFIX: &str = "FIREDRILL-";
-
-/// The chain's name for an act: a chain's name may have 28 letters.
-pub fn chain(holder: &str) -> String {
-    format!("{PREFIX}{holder:.16}")
-}
 
 /// The rules inside the chain, as the tool prints them after `-A CHAIN`. A refusal is a packet itself and passes our own chain on its way
 /// out: what says no must come through, and with IPv6 what finds a neighbour at all.
@@ -62,13 +54,14 @@ pub async fn set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<(), Pl
     Ok(())
 }
 
-/// Takes the rules away. Answers whether there were any.
+/// Takes the rules away, those that [`set`] made first last: whoever is interrupted leaves a chain where `chains` looks for it. Answers
+/// whether there were any.
 ///
 /// # Errors
 /// When a rule is still there.
 pub async fn clear(net: &NetNs, chain: &str) -> Result<bool, PlatformError> {
     let mut any = false;
-    for tool in TOOLS {
+    for tool in TOOLS.into_iter().rev() {
         let found = net.run(&[tool, "-w", "-S"]).await?;
         let declared = format!("-N {chain}");
         if !found.lines().any(|line| line == declared) {
@@ -115,18 +108,13 @@ pub async fn is_set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<boo
     Ok(true)
 }
 
-/// Chains of ours that are there, whoever made them.
-///
-/// # Errors
-/// When the rules cannot be read.
-pub async fn chains(net: &NetNs) -> Result<Vec<String>, PlatformError> {
-    let rules = net.run(&["iptables", "-w", "-S"]).await?;
-    Ok(rules.lines().filter_map(|line| line.strip_prefix("-N ")).filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{super::netns::tests::Lonely, *};
+    use super::{
+        super::{chains, netns::tests::Lonely},
+        *,
+    };
+    use crate::platform::docker::mark;
 
     async fn all(net: &NetNs) -> String {
         net.run(&["iptables", "-w", "-S"]).await.unwrap() + &net.run(&["ip6tables", "-w", "-S"]).await.unwrap()
@@ -144,8 +132,7 @@ mod tests {
         let net = &lonely.net;
         net.run(&["iptables", "-w", "-A", "INPUT", "-p", "tcp", "--dport", "81", "-j", "REJECT"]).await.unwrap();
         let before = all(net).await;
-        let name = chain("1.1-20261121-a-very-long-holder");
-        assert!(name.len() <= 28, "{name}");
+        let name = chains::name(mark::fresh().unwrap());
         assert!(!clear(net, &name).await.unwrap(), "nothing was there");
         assert!(!is_set(net, &name, mode).await.unwrap());
 
@@ -154,7 +141,8 @@ mod tests {
         let once = all(net).await;
         set(net, &name, mode).await.unwrap();
         assert_eq!(all(net).await, once, "set twice is set once");
-        assert_eq!(chains(net).await.unwrap(), std::slice::from_ref(&name));
+        let found = chains::all(net).await.unwrap();
+        assert!(matches!(&found[..], [one] if one.name == name && one.cuts_off == Some(mode)), "{found:?}");
         // Half of it gone is not a partition.
         net.run(&["ip6tables", "-w", "-D", "OUTPUT", "!", "-o", "lo", "-j", &name]).await.unwrap();
         assert!(!is_set(net, &name, mode).await.unwrap());

@@ -1,6 +1,7 @@
 //! What is done inside a container's network namespace, from this machine: dropping its packets, limiting, delaying and losing
 //! them. Nothing is installed in the container, and its own loopback stays as it is.
 
+pub mod chains;
 pub mod disconnect;
 pub mod drop_rule;
 pub mod inside;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    disconnect, drop_rule,
+    chains, disconnect, drop_rule,
     inside::{self, Left},
     machine,
 };
@@ -63,7 +63,7 @@ impl Deed for Partition {
         };
         match (cannot, self.mode) {
             (None, mode) => {
-                let chain = drop_rule::chain(&mark::fresh()?);
+                let chain = chains::name(mark::fresh()?);
                 let what = if mode == PartitionMode::Hang { "the packets of" } else { "connections to and from" };
                 let says = format!("let {what} {name} pass again");
                 Ok(Before::Passed { life, chain, mode }.into_undo(on.engine, &on.instance.id, says))

@@ -1,9 +1,14 @@
-//! `limit`, `slow` and `loss`: the queueing discipline of `shaping` on a container's interfaces.
+//! `limit`, `slow` and `loss`: the queueing discipline of `shaping` on a container's interfaces, and beside it a chain of `chains` which
+//! tells whose it is.
+//!
+//! The chain comes first and goes last. Where none can be made (an engine on this machine needs `iptables` itself, so that is rare), the
+//! fault is done all the same: its journal knows it, and only if that is lost it is not found.
 
 use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
+    chains,
     inside::{self, Left},
     machine,
     partition::well_again,
@@ -36,7 +41,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    async fn set(&self, on: On<'_>, life: &Life, handle: &str) -> Result<(), PlatformError> {
+    async fn set(&self, on: On<'_>, life: &Life, handle: &str, chain: Option<&str>) -> Result<(), PlatformError> {
         let name = &on.instance.name;
         let net = match inside::of_that_life(on.engine, on.id(), name, life).await? {
             Left::Namespace(net) => net,
@@ -48,7 +53,16 @@ impl Shape {
         if let Some(why) = shaping::taken(&roots) {
             return Err(PlatformError::Refused(format!("{name}: {why}")));
         }
-        shaping::set(&net, handle, &self.fault).await
+        if let Some(chain) = chain
+            && let Err(error) = chains::stand(&net, chain).await
+        {
+            tracing::debug!("{name} is shaped without a chain beside it: {error}");
+        }
+        let set = shaping::set(&net, handle, &self.fault).await;
+        if let (Err(_), Some(chain)) = (&set, chain) {
+            chains::take_away(&net, chain).await?;
+        }
+        set
     }
 
     async fn is_set(&self, on: On<'_>, life: &Life, handle: &str) -> Result<(), String> {
@@ -82,15 +96,18 @@ impl Deed for Shape {
         if let Some(why) = shaping::taken(&roots) {
             return Err(refused(why));
         }
-        let handle = shaping::handle((mark::draw()? & 0xffff) as u16);
+        let mark = mark::fresh()?;
+        let (handle, chain) = (shaping::handle(mark), Some(chains::name(mark)));
         let says = format!("take the {} from the network of {name}", self.fault.kind());
-        Ok(Before::Unshaped { life: state::life(now), handle }.into_undo(on.engine, &on.instance.id, says))
+        Ok(Before::Unshaped { life: state::life(now), handle, chain }.into_undo(on.engine, &on.instance.id, says))
     }
 
     async fn inject(&self, on: On<'_>, prepared: &Prepared) -> Effect {
         let requested = clock::now();
         match Owed::read(&prepared.undo).map(|owed| owed.before) {
-            Ok(Before::Unshaped { life, handle }) => done_here(prepared, requested, self.set(on, &life, &handle).await),
+            Ok(Before::Unshaped { life, handle, chain }) => {
+                done_here(prepared, requested, self.set(on, &life, &handle, chain.as_deref()).await)
+            }
             Ok(_) => effect(prepared, requested, failure_here(of_another_fault())),
             Err(error) => effect(prepared, requested, failure_here(error)),
         }
@@ -98,7 +115,7 @@ impl Deed for Shape {
 
     async fn verify(&self, on: On<'_>, prepared: &Prepared, effect: Effect) -> Effect {
         let found = match Owed::read(&prepared.undo).map(|owed| owed.before) {
-            Ok(Before::Unshaped { life, handle }) => self.is_set(on, &life, &handle).await,
+            Ok(Before::Unshaped { life, handle, .. }) => self.is_set(on, &life, &handle).await,
             Ok(_) => Err(of_another_fault().to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -106,13 +123,18 @@ impl Deed for Shape {
     }
 
     async fn revert(&self, engine: &Engine, prepared: &Prepared, owed: Owed) -> Result<Reverted, PlatformError> {
-        let Before::Unshaped { life, handle } = &owed.before else { return Err(of_another_fault()) };
+        let Before::Unshaped { life, handle, chain } = &owed.before else { return Err(of_another_fault()) };
         let (id, name) = (owed.container.as_str(), prepared.act.target.says());
         let net = match inside::of_that_life(engine, id, &name, life).await? {
             Left::Namespace(net) => net,
             Left::Gone(why) => return Ok(Reverted::NothingToUndo { why }),
         };
-        if !shaping::clear(&net, handle).await? {
+        let shaped = shaping::clear(&net, handle).await?;
+        let marked = match chain {
+            Some(chain) => chains::take_away(&net, chain).await?,
+            None => false,
+        };
+        if !shaped && !marked {
             return Ok(Reverted::NothingToUndo { why: format!("no interface of {name} is shaped by this act") });
         }
         well_again(engine, id, &name, life).await?;

@@ -4,19 +4,25 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::netns::NetNs;
-use crate::{model::fault::Fault, platform::PlatformError};
+use crate::{
+    model::{fault::Fault, quantity::Share},
+    platform::{PlatformError, docker::mark::Mark},
+};
 
 /// Whether a discipline's handle is one of ours, whichever act's. The kernel itself counts upwards from 8001.
 fn ours(handle: &str) -> bool {
     handle.len() == 5 && handle.starts_with('f')
 }
 
-/// The handle that marks a discipline as an act's own: one of 4095, so that no act takes away what another one set.
-pub fn handle(draw: u16) -> String {
-    format!("f{:03x}:", draw % 0xfff)
+/// The handle that marks a discipline as an act's own: one of 4095, so that no act takes away what another one set. All of the act's mark
+/// does not fit into it.
+pub fn handle(mark: Mark) -> String {
+    format!("f{:03x}:", mark.number())
 }
+
 /// Kinds that the kernel gives an interface by itself, and gives again when another is taken away.
 const DEFAULTS: [&str; 5] = ["noqueue", "pfifo_fast", "fq_codel", "fq", "mq"];
 
@@ -32,6 +38,9 @@ pub struct Qdisc {
     /// Whether it stands at the root.
     #[serde(default)]
     pub root: bool,
+    /// What it is told to do.
+    #[serde(default)]
+    pub options: Value,
 }
 
 /// The words of `tc` after `root handle H` for a fault; `None` for faults that are no shaping.
@@ -67,11 +76,27 @@ pub async fn roots(net: &NetNs) -> Result<Vec<Qdisc>, PlatformError> {
     Ok(all.into_iter().filter(|qdisc| qdisc.root && qdisc.dev != "lo").collect())
 }
 
+/// Which fault the disciplines of a handle are; only its kind can be told. One that is half undone counts as the simplest.
+pub fn kind_of(roots: &[Qdisc], handle: &str) -> Fault {
+    match roots.iter().find(|root| root.handle == handle) {
+        Some(root) if root.kind == "netem" && root.options.get("delay").is_some() => {
+            Fault::Slow { latency: Duration::ZERO, jitter: Duration::ZERO }
+        }
+        Some(root) if root.kind == "netem" => Fault::Loss { share: Share(0.0) },
+        _ => Fault::Limit { rate: 0 },
+    }
+}
+
 /// Why an interface cannot be shaped: somebody shapes it already, and what they set could not be put back as it was.
 pub fn taken(roots: &[Qdisc]) -> Option<String> {
     let other = roots.iter().find(|qdisc| !DEFAULTS.contains(&qdisc.kind.as_str()))?;
-    let whose = if ours(&other.handle) { "by another fault of firedrill" } else { "by somebody else" };
-    Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was", other.dev, other.kind))
+    let (whose, lost) = if ours(&other.handle) {
+        // One whose run is gone is found and undone before (`orphans`), unless no chain could stand beside it.
+        ("by another fault of firedrill", "; if that one's run is lost, a restart of the container takes it away")
+    } else {
+        ("by somebody else", "")
+    };
+    Some(format!("{} is shaped already ({}, {whose}): one shaping at a time can be put back as it was{lost}", other.dev, other.kind))
 }
 
 /// Shapes every interface. Done twice it changes nothing.
@@ -120,7 +145,7 @@ pub async fn is_set(net: &NetNs, handle: &str, fault: &Fault) -> Result<bool, Pl
 #[cfg(test)]
 mod tests {
     use super::{super::netns::tests::Lonely, *};
-    use crate::model::quantity::Share;
+    use crate::platform::docker::mark;
 
     #[test]
     fn faults_become_words_of_tc() {
@@ -134,13 +159,22 @@ mod tests {
         assert_eq!(words(&Fault::Pause), None);
     }
 
+    #[test]
+    fn a_discipline_tells_which_fault_it_is() {
+        let text = r#"[{"kind":"netem","handle":"f001:","dev":"a","root":true,"options":{"limit":100000,"delay":{"delay":0.1}}},
+            {"kind":"netem","handle":"f002:","dev":"b","root":true,"options":{"limit":100000,"loss-random":{"loss":0.1}}},
+            {"kind":"tbf","handle":"f003:","dev":"c","root":true}]"#;
+        let roots: Vec<Qdisc> = serde_json::from_str(text).unwrap();
+        let kinds = ["f001:", "f002:", "f003:", "f004:"].map(|handle| kind_of(&roots, handle).kind().name());
+        assert_eq!(kinds, ["slow", "loss", "limit", "limit"]);
+    }
+
     #[tokio::test]
     async fn a_limit_is_set_and_goes_and_a_foreign_one_stays() {
         let lonely = Lonely::start();
         let net = &lonely.net;
         let fault = Fault::Limit { rate: 100_000 };
-        let handle = handle(0x1fff);
-        assert_eq!(handle, "f001:");
+        let handle = handle(mark::fresh().unwrap());
         let before = roots(net).await.unwrap();
         assert_eq!(taken(&before), None);
         assert!(!clear(net, &handle).await.unwrap());

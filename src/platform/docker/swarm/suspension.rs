@@ -16,23 +16,31 @@ use super::{
 use crate::{
     clock,
     model::{
-        act::{Effect, EffectStatus, Group, Prepared},
-        ids::RunId,
+        act::{Act, Effect, EffectStatus, Group, Prepared, Target},
+        fault::Fault,
+        ids::{ActId, RunId},
         instance::Instance,
         time::Bracket,
         undo::Undo,
     },
     platform::{
-        PlatformError, Reverted,
+        Orphan, PlatformError, Reverted,
         docker::{
             deed::{answered, effect},
             engine::{Engine, Trouble},
             inventory::{SWARM_TASK, Scan},
-            mark, replacement,
+            mark::{self, Mark},
+            replacement,
             sight::Looks,
         },
     },
 };
+
+/// The availability of the nodes that are held back; others take no tasks anyway.
+const ACTIVE: &str = "active";
+
+/// Stands for the run in the mark of an act that belongs to none.
+const NO_RUN: &str = "-";
 
 /// What such a suspension owes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -196,8 +204,8 @@ fn to_hold(chosen: &[&Node], run: Option<&RunId>) -> Result<(Vec<node::Before>, 
                     node.id
                 )));
             }
-            None if node.availability() == "active" => {
-                let mark = format!("{}/{}", run.map_or("-", RunId::as_str), mark::fresh()?);
+            None if node.availability() == ACTIVE => {
+                let mark = format!("{}/{}", run.map_or(NO_RUN, RunId::as_str), mark::fresh()?);
                 let availability = node.availability().to_owned();
                 nodes.push(node::Before { node: node.id.clone(), name: node.says(), availability, mark });
             }
@@ -205,6 +213,27 @@ fn to_hold(chosen: &[&Node], run: Option<&RunId>) -> Result<(Vec<node::Before>, 
         }
     }
     Ok((nodes, closed))
+}
+
+/// The nodes that runs which are gone hold back. How the services of their tasks ran then, nobody tells any more: they are not waited for.
+pub(in crate::platform::docker) fn left_behind(scan: &Scan<'_>, swarm: &Swarm) -> Vec<Orphan> {
+    let mut orphans = Vec::new();
+    for (node, host) in swarm.nodes() {
+        let Some(held) = node.label(HELD) else { continue };
+        let Some((run, mark)) = held.split_once('/') else { continue };
+        if !Mark::read(mark).is_some_and(Mark::left_behind) {
+            continue;
+        }
+        let before = node::Before { node: node.id.clone(), name: node.says(), availability: ACTIVE.to_owned(), mark: held.to_owned() };
+        let says = format!("make the node {} `{ACTIVE}` again", before.name);
+        let Ok(owed) = serde_json::to_value(Owed { nodes: vec![before], services: Vec::new(), containers: None }) else { continue };
+        let (zone, _) = scan.place_of(node, host);
+        let id = ActId { step: 0, act: u32::try_from(orphans.len()).unwrap_or(u32::MAX) };
+        let act = Act { id, fault: Fault::SuspendReplacement, target: Target::Group(Group { zone, ..Group::default() }) };
+        let run = (run != NO_RUN).then(|| RunId::from(run));
+        orphans.push(Orphan { run, prepared: Prepared { act, undo: Undo::restore(says, owed) } });
+    }
+    orphans
 }
 
 /// Holds the nodes back. All are looked at before one is touched.

@@ -1,0 +1,125 @@
+//! What runs that are gone left behind, and no journal knows: found by its marks (`mark`), undone by the same code as any act.
+//!
+//! | what | is seen at | seen from |
+//! | --- | --- | --- |
+//! | a partition by rules, a shaping | chains of ours in a container's network namespace (`networks`) | the engine's own machine |
+//! | stress | the environment of a container's processes (`residents`) | the engine's own machine |
+//! | nodes of Swarm that are held back | their labels (`swarm::suspension`) | anywhere |
+//!
+//! Everything else (what is paused, ended, disconnected or without its restart policy) carries no mark: whether it was us, only a journal
+//! tells. Reading is all that is done here, and what cannot be read from here (without root, without `iptables`) was not done from here.
+
+mod networks;
+mod residents;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    container::state,
+    engine::{Engine, Trouble},
+    exec::stress,
+    inventory::Scan,
+    mark::Mark,
+    swarm::suspension,
+    undo::Before,
+};
+use crate::{
+    clock,
+    model::{
+        act::{Act, Prepared, Target},
+        fault::{Fault, PartitionMode},
+        ids::ActId,
+        instance::{Instance, InstanceState},
+    },
+    platform::{Orphan, PlatformError},
+};
+
+/// A fault that a run which is gone left on a container.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Left {
+    /// A chain of rules.
+    Cut { chain: String, mode: PartitionMode },
+    /// Queueing disciplines, and the chain beside them.
+    Shaped { chain: String, handle: String, fault: Fault },
+    /// Processes.
+    Stressed { mark: Mark },
+}
+
+impl Left {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Cut { mode, .. } => Fault::Partition { mode: *mode },
+            Self::Shaped { fault, .. } => fault.clone(),
+            // How much of what, nobody tells any more; its undo does not ask.
+            Self::Stressed { .. } => Fault::Stress { cpu: None, memory: None, disk: None },
+        }
+    }
+}
+
+/// Every orphan on what the environment means; what holds nodes back comes last, as it was done first.
+pub(super) async fn find(scan: &Scan<'_>) -> Result<Vec<Orphan>, PlatformError> {
+    let (found, swarm) = scan.with_swarm().await?;
+    let (asked, mut orphans) = (clock::now(), Vec::new());
+    for (instance, engine, left) in on_containers(scan.engines, &found).await? {
+        let id = ActId { step: 0, act: u32::try_from(orphans.len()).unwrap_or(u32::MAX) };
+        orphans.extend(orphan(engine, instance, id, left).await?);
+    }
+    orphans.extend(suspension::left_behind(scan, &swarm));
+    tracing::debug!(containers = found.len(), orphans = orphans.len(), took = ?clock::now().since(asked), "looked for what is left behind");
+    Ok(orphans)
+}
+
+/// What is left on containers that run on engines of this machine. No engine is asked for it.
+async fn on_containers<'a>(
+    engines: &'a [Engine],
+    found: &'a [(Instance, usize)],
+) -> Result<Vec<(&'a Instance, &'a Engine, Left)>, PlatformError> {
+    let here: BTreeMap<&str, (&Instance, &Engine)> = found
+        .iter()
+        .map(|(instance, place)| (instance.id.as_str(), (instance, &engines[*place])))
+        .filter(|(_, (instance, engine))| engine.endpoint.is_local() && lives(instance))
+        .collect();
+    if here.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: BTreeSet<String> = here.keys().map(|id| (*id).to_owned()).collect();
+    let residents = tokio::task::spawn_blocking(move || residents::of(&ids))
+        .await
+        .map_err(|error| PlatformError::Failed(format!("the processes of this machine could not be looked at: {error}")))?;
+    let stressed = residents.iter().flat_map(|(id, resident)| {
+        let left = resident.stresses.iter().filter(|mark| mark.left_behind());
+        left.map(|mark| (id.clone(), Left::Stressed { mark: *mark }))
+    });
+    let mut all: Vec<(String, Left)> = stressed.collect();
+    all.extend(networks::left_behind(&residents).await);
+    Ok(all.into_iter().filter_map(|(id, left)| here.get(id.as_str()).map(|(instance, engine)| (*instance, *engine, left))).collect())
+}
+
+fn lives(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Running | InstanceState::Starting | InstanceState::Paused)
+}
+
+/// The act as a journal would have told it; none when the container has ended meanwhile, and the fault with it.
+async fn orphan(engine: &Engine, instance: &Instance, id: ActId, left: Left) -> Result<Option<Orphan>, PlatformError> {
+    let now = match engine.inspect(instance.id.as_str()).await {
+        Ok(now) => now,
+        Err(Trouble::Gone(_)) => return Ok(None),
+        Err(trouble) => return Err(trouble.into()),
+    };
+    // Stress is ended from inside, where nothing can run while it is paused. It does nothing meanwhile, and a later look finds it.
+    let out_of_reach = state::paused(&now) && matches!(left, Left::Stressed { .. });
+    if !state::running(&now) || out_of_reach {
+        return Ok(None);
+    }
+    let (name, fault, life) = (&instance.name, left.fault(), state::life(&now));
+    let (before, says) = match left {
+        Left::Cut { chain, mode } => (Before::Passed { life, chain, mode }, format!("let the packets of {name} pass again")),
+        Left::Shaped { chain, handle, .. } => {
+            (Before::Unshaped { life, handle, chain: Some(chain) }, format!("take the {} from the network of {name}", fault.kind()))
+        }
+        Left::Stressed { mark } => (Before::Unstressed { life, mark: stress::word(mark) }, format!("end the stress in {name}")),
+    };
+    let undo = before.into_undo(engine, &instance.id, says);
+    let act = Act { id, fault, target: Target::Instance(Box::new(instance.clone())) };
+    Ok(Some(Orphan { run: None, prepared: Prepared { act, undo } }))
+}
