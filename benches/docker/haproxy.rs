@@ -46,8 +46,11 @@ fn round(engine: &Engine, connections: &'static str) {
         told_of.symmetric_difference(&logged_failures).count() + unexplained,
     );
     println!(
-        "    without a line there: {} (each an EOF on a kept connection, which HAProxy closes in silence); by its counters {} failed",
+        "    without a line there: {} (each an EOF on a kept connection, which HAProxy closes in silence); retried {}, of which {} failed; by \
+         HAProxy's counters all in all {} failed",
         silent.len(),
+        found.retried.len(),
+        found.failed_retries(),
         found.counted.unwrap_or_default(),
     );
     match found.ejected_later_s {

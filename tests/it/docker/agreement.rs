@@ -17,7 +17,7 @@ use firedrill::model::{
 };
 
 use super::{
-    rig::{Ran, firedrill},
+    rig::{self, Ran, undisturbed},
     syslog::Syslog,
 };
 use crate::support::{
@@ -48,6 +48,7 @@ pub struct Case {
 pub struct Line {
     pub number: Option<u32>,
     pub status: i32,
+    pub server: String,
     /// How it ended, by HAProxy's letters: `--` is well.
     pub ended: String,
 }
@@ -59,9 +60,11 @@ pub struct Agreement {
     pub failed: BTreeMap<u32, SampleOutcome>,
     /// Requests that firedrill sent and saw the end of.
     pub sent: usize,
+    /// What became of those that were sent once more, on a connection of their own and without a number, because a browser would.
+    pub retried: Vec<SampleOutcome>,
     /// Whole log.
     pub lines: Vec<Line>,
-    /// Requests that failed towards a server, by HAProxy's own counters (`econ` and `eresp` of its backend); none in `mode tcp`.
+    /// Requests that HAProxy had no good answer for, by its own counters; none in `mode tcp`.
     pub counted: Option<u64>,
     /// The last answer or failure that firedrill ascribes to the victim, after the moment HAProxy wrote that it is down; seconds.
     pub ejected_later_s: Option<f64>,
@@ -71,6 +74,17 @@ impl Agreement {
     /// The numbers that HAProxy logged with a failure.
     pub fn logged_failures(&self) -> BTreeSet<u32> {
         self.lines.iter().filter(|line| line.status != 200 || !line.ended.starts_with("--")).filter_map(|line| line.number).collect()
+    }
+
+    /// Retries in HAProxy's log: lines without a number, and how many of them tell of a failure.
+    pub fn logged_retries(&self) -> (usize, usize) {
+        let nameless = self.lines.iter().filter(|line| line.number.is_none() && line.server != "<NOSRV>");
+        nameless.fold((0, 0), |(all, failed), line| (all + 1, failed + usize::from(line.status != 200)))
+    }
+
+    /// Retries that failed, too.
+    pub fn failed_retries(&self) -> usize {
+        self.retried.iter().filter(|outcome| !outcome.is_ok()).count()
     }
 
     /// Failures that HAProxy wrote no line about.
@@ -88,8 +102,7 @@ impl Agreement {
 fn settings(case: &Case, names: &[String], log: &str) -> String {
     let mut text = format!(
         "global\n    maxconn 4000\n    log {log} format raw daemon\ndefaults\n    mode {mode}\n    log global\n    timeout client 30s\n    \
-         timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n\
-         frontend counters\n    mode http\n    no log\n    bind :8404\n    stats enable\n    stats uri /\n",
+         timeout server 30s\n    timeout connect 5s\nfrontend www\n    bind :8080\n    default_backend sites\n",
         mode = case.mode
     );
     text += if case.mode == "http" {
@@ -99,6 +112,7 @@ fn settings(case: &Case, names: &[String], log: &str) -> String {
     } else {
         "    log-format \"request - %B %s %tsc\"\n"
     };
+    text += "frontend counters\n    mode http\n    no log\n    bind :8404\n    stats enable\n    stats uri /\n";
     text += "backend sites\n    balance roundrobin\n";
     for line in case.settings.split(';').map(str::trim).filter(|line| !line.is_empty()) {
         let _ = writeln!(text, "    {line}");
@@ -109,8 +123,12 @@ fn settings(case: &Case, names: &[String], log: &str) -> String {
     text
 }
 
-/// Runs the case.
+/// Runs the case; anew, with another balancer and another log, when the measurement was disturbed.
 pub fn run(engine: &Engine, case: &Case) -> Agreement {
+    undisturbed(case.name, || once(engine, case), |found| &found.ran)
+}
+
+fn once(engine: &Engine, case: &Case) -> Agreement {
     let folder = tempfile::tempdir().unwrap();
     let project = engine.project("agreement");
     let names: Vec<String> = (1..=case.backends).map(|n| format!("{}-web-{n}", project.name())).collect();
@@ -130,24 +148,27 @@ pub fn run(engine: &Engine, case: &Case) -> Agreement {
     // About a connection that is kept, HAProxy writes when it ends.
     std::thread::sleep(Duration::from_millis(300));
     // A balancer that was itself killed has lost its counters.
-    let counted = if case.mode == "http" && !case.fault.contains("balancer") { Some(counters(&balancer.ip(&network))) } else { None };
+    let counted = if case.mode == "http" && !case.fault.contains("balancer") { Some(unanswered(&balancer.ip(&network))) } else { None };
     drop(sites);
     read(ran, &syslog.heard(), counted)
 }
 
-/// Errors of connections and of answers, from HAProxy's page of counters.
-fn counters(host: &str) -> u64 {
+/// Requests that came to the backend (`stot`) less those that got a good answer (`hrsp_2xx`). Its counters of errors would not do: one
+/// failure may be counted in two of them.
+fn unanswered(host: &str) -> u64 {
     let mut stream = TcpStream::connect((host, 8404)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.write_all(b"GET /;csv HTTP/1.0\r\n\r\n").unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
-    let table = page.split_once("\r\n\r\n").expect("a page").1;
-    let mut lines = table.trim_start_matches("# ").lines().map(|line| line.split(',').collect::<Vec<_>>());
+    // It comes in one chunk: it is small.
+    let table = page.split_once("# ").expect("a table").1;
+    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = lines.next().expect("a head");
     let column = |name: &str| head.iter().position(|found| *found == name).expect("a column");
     let row = lines.find(|line| line[..2] == ["sites", "BACKEND"]).expect("the backend");
-    ["econ", "eresp"].map(|name| row[column(name)].parse::<u64>().expect("a number")).iter().sum()
+    let number = |name: &str| row[column(name)].parse::<u64>().expect("a number");
+    number("stot") - number("hrsp_2xx")
 }
 
 fn await_port(address: &str, balancer: &Container<'_>) {
@@ -176,22 +197,24 @@ fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, fol
         hold = case.hold,
     );
     fs::write(folder.join("experiment.yaml"), experiment).unwrap();
-    firedrill(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
+    rig::once(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
 }
 
 fn read(ran: Ran, log: &[(Mono, String)], counted: Option<u64>) -> Agreement {
     let samples = fs::read(ran.folder().join("samples/0.bin")).unwrap();
     let mut failed = BTreeMap::new();
-    let mut sent = 0;
+    let (mut sent, mut retried) = (0, Vec::new());
     for sample in samples.as_chunks::<SAMPLE_BYTES>().0.iter().filter_map(Sample::decode) {
         sent += 1;
+        retried.extend(sample.retried);
         if !sample.outcome.is_ok() {
             failed.insert(sample.number, sample.outcome);
         }
     }
     let lines = log.iter().filter_map(|(_, line)| {
         let mut words = line.strip_prefix("request ")?.split_whitespace();
-        Some(Line { number: words.next()?.parse().ok(), status: words.next()?.parse().ok()?, ended: words.nth(1)?.to_owned() })
+        let (number, status) = (words.next()?.parse().ok(), words.next()?.parse().ok()?);
+        Some(Line { number, status, server: words.next()?.to_owned(), ended: words.next()?.to_owned() })
     });
     let down = log.iter().find(|(_, line)| line.contains(" is DOWN")).map(|(at, _)| *at);
     let ejected_later_s = down.and_then(|down| {
@@ -200,5 +223,5 @@ fn read(ran: Ran, log: &[(Mono, String)], counted: Option<u64>) -> Agreement {
         let last_seen = victim["effect_after_s"].as_f64()? + victim["last_seen_after_s"].as_f64()?;
         Some(last_seen - down.seconds_from(origin))
     });
-    Agreement { failed, sent, lines: lines.collect(), counted, ejected_later_s, ran }
+    Agreement { failed, sent, retried, lines: lines.collect(), counted, ejected_later_s, ran }
 }

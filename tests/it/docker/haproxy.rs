@@ -46,7 +46,10 @@ fn agreed(agreement: &Agreement) -> BTreeMap<u32, SampleOutcome> {
     let told_of: BTreeSet<u32> = agreement.failed.keys().filter(|number| !silent.contains_key(number)).copied().collect();
     assert_eq!(told_of, agreement.logged_failures(), "{}", told(agreement));
     assert_eq!(agreement.sent, agreement.logged().len() + silent.len(), "each other request is logged once: {}", told(agreement));
-    assert_eq!(agreement.counted, Some(agreement.failed.len() as u64), "by HAProxy's counters: {}", told(agreement));
+    let retries = (agreement.retried.len(), agreement.failed_retries());
+    assert_eq!(agreement.logged_retries(), retries, "{}", told(agreement));
+    let all = (agreement.failed.len() + agreement.failed_retries()) as u64;
+    assert_eq!(agreement.counted, Some(all), "by HAProxy's counters: {}", told(agreement));
     // The figure is 50 ms (`cargo bench --bench docker -- haproxy`); a busy machine delays log lines as well as answers.
     let later = agreement.ejected_later_s.expect("HAProxy wrote when it left the server out");
     assert!(later.abs() < 0.3, "the victim was last seen {later} s after HAProxy left it out: {}", agreement.ran.said);
