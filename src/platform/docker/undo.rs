@@ -67,6 +67,9 @@ pub enum Before {
         life: Life,
         /// Each network by its id, with its name and the container's place on it.
         networks: BTreeMap<String, Place>,
+        /// Where its ports were published.
+        #[serde(default)]
+        published: BTreeMap<String, Vec<String>>,
     },
     /// Its interfaces were not shaped.
     Unshaped {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    disconnect, drop_rule,
+    disconnect::{self, Owner},
+    drop_rule,
     inside::{self, Left},
     machine,
 };
@@ -127,7 +128,9 @@ impl Deed for Partition {
                 well_again(engine, id, &name, life).await?;
                 Ok(Reverted::Restored { says: format!("the packets of {name} pass again") })
             }
-            Before::Connected { life, networks } => disconnect::revert(engine, id, &name, life, networks).await,
+            Before::Connected { life, networks, published } => {
+                disconnect::revert(Owner { engine, id, name: &name }, life, networks, published).await
+            }
             _ => Err(of_another_fault()),
         }
     }
