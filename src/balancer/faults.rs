@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::draws::Draws;
-use crate::model::{fault::PartitionMode, quantity::Share};
+use crate::model::{fault::Cut, quantity::Share};
 
 /// The faults of one backend.
 pub(super) struct Faults {
@@ -29,7 +29,7 @@ pub(super) struct Faults {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Now {
-    partition: Option<PartitionMode>,
+    partition: Option<Cut>,
     slow: Option<(Duration, Duration)>,
     loss: Option<Share>,
 }
@@ -46,7 +46,7 @@ impl Faults {
     }
 
     /// Begins, replaces or ends a partition.
-    pub(super) fn partition(&self, mode: Option<PartitionMode>) {
+    pub(super) fn partition(&self, mode: Option<Cut>) {
         self.change(|now| now.partition = mode);
     }
 
@@ -83,9 +83,9 @@ impl Faults {
             return Ok(());
         }
         let mut changes = self.now.subscribe();
-        let now = changes.wait_for(|now| now.partition != Some(PartitionMode::Hang)).await;
+        let now = changes.wait_for(|now| now.partition != Some(Cut::Hang)).await;
         match now.map(|now| now.partition) {
-            Ok(Some(PartitionMode::Refuse)) => Err(CutOff),
+            Ok(Some(Cut::Refuse)) => Err(CutOff),
             _ => Ok(()),
         }
     }
@@ -93,7 +93,7 @@ impl Faults {
     /// Comes back once the way refuses.
     pub(super) async fn cut(&self) -> CutOff {
         let mut changes = self.now.subscribe();
-        let seen = changes.wait_for(|now| now.partition == Some(PartitionMode::Refuse)).await.is_ok();
+        let seen = changes.wait_for(|now| now.partition == Some(Cut::Refuse)).await.is_ok();
         if !seen {
             // The sender is our own field: it is not gone while somebody waits here.
             std::future::pending::<()>().await;

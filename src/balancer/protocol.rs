@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    fault::PartitionMode,
+    fault::Cut,
     ids::{InstanceId, Zone},
     quantity::Share,
     time::Mono,
@@ -106,7 +106,7 @@ pub enum Action {
         /// Which.
         id: InstanceId,
         /// How it feels.
-        mode: PartitionMode,
+        mode: Cut,
     },
     /// The backend's answers are delayed. A second one replaces the first.
     Slow {

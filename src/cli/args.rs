@@ -217,6 +217,9 @@ pub struct Drill {
     /// The share of requests that `loss` loses.
     #[arg(long, default_value = "10%")]
     pub share: String,
+    /// How `partition` cuts off: connections `hang`, are refused (`refuse`), or it is taken off its networks (`disconnect`; containers).
+    #[arg(long, default_value = "hang")]
+    pub mode: String,
     /// How much of a service may be affected at most.
     #[arg(long, value_name = "SHARE")]
     pub max_affected: Option<String>,

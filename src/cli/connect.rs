@@ -103,7 +103,9 @@ fn ask_this_machine(capabilities: &mut Capabilities, experiment: &Experiment) {
         _ => None,
     });
     let asked: Vec<Fault> = steps.flatten().map(|step| step.fault.clone()).collect();
-    let asked = asked.iter().filter(|fault| !matches!(fault, Fault::Partition { mode: PartitionMode::Refuse })).map(Fault::kind);
+    // Of a partition, only one that hangs needs anything: the others work through the engine where this machine has no means of its own.
+    let through_engine = |fault: &Fault| matches!(fault, Fault::Partition { mode: PartitionMode::Refuse | PartitionMode::Disconnect });
+    let asked = asked.iter().filter(|fault| !through_engine(fault)).map(Fault::kind);
     let asked: BTreeSet<FaultKind> = asked.collect();
     std::thread::scope(|scope| {
         scope.spawn(|| {

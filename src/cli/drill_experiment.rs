@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::args::Drill;
 use crate::{
-    file::suggest::nearest,
+    file::suggest::{listed, nearest},
     model::{
         blast_radius::Caps,
         experiment::{Bind, Experiment, FaultStep, Recovery, Step},
@@ -102,7 +102,7 @@ fn fault(args: &Drill, errors: &mut Vec<String>) -> Option<Fault> {
         Some(FaultKind::Stop) => Some(Fault::Stop { grace }),
         Some(FaultKind::Pause) => Some(Fault::Pause),
         Some(FaultKind::Restart) => Some(Fault::Restart { grace }),
-        Some(FaultKind::Partition) => Some(Fault::Partition { mode: PartitionMode::Hang }),
+        Some(FaultKind::Partition) => mode(&args.mode, errors).map(|mode| Fault::Partition { mode }),
         Some(FaultKind::ZoneOutage) => Some(Fault::ZoneOutage),
         Some(FaultKind::RegionOutage) => Some(Fault::RegionOutage),
         Some(FaultKind::SuspendReplacement) => Some(Fault::SuspendReplacement),
@@ -121,6 +121,16 @@ fn fault(args: &Drill, errors: &mut Vec<String>) -> Option<Fault> {
             None
         }
     }
+}
+
+fn mode(text: &str, errors: &mut Vec<String>) -> Option<PartitionMode> {
+    let names = || PartitionMode::ALL.into_iter().map(PartitionMode::name);
+    let found = PartitionMode::ALL.into_iter().find(|mode| mode.name() == text);
+    if found.is_none() {
+        let hint = nearest(text, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        errors.push(format!("--mode: `{text}` is not {}{hint}", listed(names(), "or")));
+    }
+    found
 }
 
 fn target(args: &Drill, errors: &mut Vec<String>) -> Option<Selector> {

@@ -143,12 +143,20 @@ impl Checker<'_> {
         }
     }
 
-    /// A partition may be possible in one mode only.
+    /// A partition may be possible in some modes only.
     fn partition_mode(&mut self, here: &str, fault: &Fault) {
-        if !matches!(fault, Fault::Partition { mode: PartitionMode::Hang }) || !self.capabilities.can(FaultKind::Partition) {
+        let Fault::Partition { mode } = *fault else { return };
+        if !self.capabilities.can(FaultKind::Partition) {
             return;
         }
-        let Some(why) = self.capabilities.no_hang.clone() else { return };
+        let Some(why) = self.capabilities.no_mode.get(&mode).cloned() else { return };
+        let cannot = match mode {
+            PartitionMode::Hang => "make connections hang",
+            PartitionMode::Refuse => "refuse connections",
+            PartitionMode::Disconnect => "take its target off the network",
+        };
+        let can = PartitionMode::ALL.into_iter().filter(|mode| !self.capabilities.no_mode.contains_key(mode));
+        let can: Vec<String> = can.map(|mode| format!("mode: {}", mode.name())).collect();
         let said = format!("{here}.mode");
         let (path, told) = if self.loaded.spans.contains_key(&said) {
             (said, "")
@@ -156,8 +164,8 @@ impl Checker<'_> {
             (format!("{here}#key"), ", which is what it does unless told otherwise")
         };
         let platform = self.capabilities.platform;
-        self.error(&path, format!("on the platform `{platform}`, `partition` cannot make connections hang here{told}"))
-            .expected("`mode: refuse`")
+        self.error(&path, format!("on the platform `{platform}`, `partition` cannot {cannot} here{told}"))
+            .expected(listed(can.iter().map(String::as_str), "or"))
             .note(why);
     }
 

@@ -257,8 +257,13 @@ environments:
     fn checks_point_into_the_file() {
         let folder = folder();
         let loaded = load(&folder.path().join("experiments/zone.yaml"), &LoadOptions::default()).unwrap();
-        let mut capabilities =
-            Capabilities { platform: "fake", faults: vec![FaultKind::Kill], why_not: BTreeMap::new(), no_hang: None, foreign: false };
+        let mut capabilities = Capabilities {
+            platform: "fake",
+            faults: vec![FaultKind::Kill],
+            why_not: BTreeMap::new(),
+            no_mode: BTreeMap::new(),
+            foreign: false,
+        };
         let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new() };
         assert!(check(&loaded, &capabilities, Some(&known)).is_empty());
         capabilities.faults = vec![FaultKind::Stop];

@@ -151,9 +151,14 @@ mod tests {
         let schema = experiment();
         let good = include_str!("testdata/everything.yaml");
         assert_eq!(valid(&schema, good), Ok(()));
-        for (from, to) in
-            [("take: 25%", "take: much"), ("title:", "titel:"), ("hold: 20s", "hold: 20"), ("kill:", "kil:"), ("rate: 200/s", "rate: fast")]
-        {
+        for (from, to) in [
+            ("take: 25%", "take: much"),
+            ("title:", "titel:"),
+            ("hold: 20s", "hold: 20"),
+            ("kill:", "kil:"),
+            ("rate: 200/s", "rate: fast"),
+            ("mode: disconnect", "mode: disconect"),
+        ] {
             let bad = good.replacen(from, to, 1);
             assert_ne!(bad, good, "{from}");
             assert!(valid(&schema, &bad).is_err(), "{to}");

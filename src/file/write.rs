@@ -177,7 +177,7 @@ fn fault_pairs(fault: &Fault) -> Pairs {
     match fault {
         Fault::Kill { signal: Some(signal) } => vec![pair("signal", signal)],
         Fault::Stop { grace } | Fault::Restart { grace } if *grace != faults::GRACE => vec![pair("grace", time(*grace))],
-        Fault::Partition { mode: PartitionMode::Refuse } => vec![pair("mode", "refuse")],
+        Fault::Partition { mode } if *mode != PartitionMode::default() => vec![pair("mode", mode.name())],
         Fault::Slow { latency, jitter } => vec![pair("latency", time(*latency)), pair("jitter", time(*jitter))],
         Fault::Loss { share } => vec![pair("share", share)],
         Fault::Limit { rate } => vec![pair("rate", format!("{rate}B/s"))],

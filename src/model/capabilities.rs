@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::FaultKind;
+use super::fault::{FaultKind, PartitionMode};
 
 /// What one platform can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct Capabilities {
     pub faults: Vec<FaultKind>,
     /// For a fault that it cannot do, why, when there is more to say than "cannot".
     pub why_not: BTreeMap<FaultKind, String>,
-    /// Why a partition cannot make connections hang, where it can only refuse them.
-    pub no_hang: Option<String>,
+    /// The modes in which a partition cannot be done, where others can, and why.
+    pub no_mode: BTreeMap<PartitionMode, String>,
     /// Whether it can target things the tool did not start.
     pub foreign: bool,
 }

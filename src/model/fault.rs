@@ -34,7 +34,7 @@ pub enum Fault {
     Remove,
     /// Cut off from the balancer or the network.
     Partition {
-        /// Whether new connections are refused at once or hang.
+        /// Whether connections hang, are refused at once, or find nobody.
         mode: PartitionMode,
     },
     /// Every instance of the zone dies, and none is replaced there while it lasts.
@@ -85,12 +85,47 @@ pub enum Fault {
 /// After so long a stress ends by itself, so that one that nobody undoes does not last; no longer hold is accepted.
 pub const LONGEST_STRESS: Duration = Duration::from_secs(3600);
 
-/// How a partition feels to the other side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// How a partition cuts its target off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionMode {
     /// Packets vanish: connections hang until somebody's timeout.
     #[default]
+    Hang,
+    /// Connections are refused at once.
+    Refuse,
+    /// It is taken off its networks: its names are known to nobody, and where it was nobody answers.
+    Disconnect,
+}
+
+impl PartitionMode {
+    /// Every mode, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Hang, Self::Refuse, Self::Disconnect];
+
+    /// The name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hang => "hang",
+            Self::Refuse => "refuse",
+            Self::Disconnect => "disconnect",
+        }
+    }
+
+    /// The cut on the way to the target; none where the target itself is taken away.
+    pub fn cut(self) -> Option<Cut> {
+        match self {
+            Self::Hang => Some(Cut::Hang),
+            Self::Refuse => Some(Cut::Refuse),
+            Self::Disconnect => None,
+        }
+    }
+}
+
+/// How a way that is cut feels to who takes it, while both ends stay where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cut {
+    /// Packets vanish: connections hang until somebody's timeout.
     Hang,
     /// Connections are refused at once.
     Refuse,

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::model::{
     act::Target,
-    fault::Fault,
+    fault::{Fault, PartitionMode},
     plan::{Plan, PlannedFault, Work},
     quantity,
     undo::Undo,
@@ -116,6 +116,9 @@ fn what(fault: &Fault) -> String {
             format!("{name} by {} (jitter {})", quantity::show_duration(*latency), quantity::show_duration(*jitter))
         }
         Fault::Loss { share } => format!("{name} of {share}"),
+        Fault::Partition { mode: PartitionMode::Disconnect } => {
+            format!("{name} by disconnection (off all of its networks: its names are gone, its published ports answer nobody)")
+        }
         Fault::Run { command: c, .. } => format!("{name} {}", command(c)),
         _ => name.to_owned(),
     }

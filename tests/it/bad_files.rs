@@ -14,7 +14,7 @@ use firedrill::{
     clock,
     file::{Diagnostics, Known, LoadOptions, Source, check, load_source},
     model::{capabilities::Capabilities, fault::FaultKind},
-    platform::local::spec_file,
+    platform::local::{self, spec_file},
 };
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn capabilities() -> Capabilities {
         platform: "local",
         faults: FaultKind::ALL.into_iter().filter(|f| !cannot.contains(f)).collect(),
         why_not: BTreeMap::from([(FaultKind::Failover, "local processes have no managed standby".to_owned())]),
-        no_hang: None,
+        no_mode: local::capabilities().no_mode,
         foreign: true,
     }
 }

@@ -6,7 +6,7 @@ use firedrill::{
     clock::Clock,
     model::{
         act::{Act, EffectStatus, Group, Prepared},
-        fault::Fault,
+        fault::{Fault, PartitionMode},
         ids::ActId,
         instance::{Instance, InstanceState},
         undo::Undo,
@@ -119,7 +119,8 @@ fn faults() -> Vec<Fault> {
         Fault::Pause,
         Fault::Remove,
         Fault::Restart { grace },
-        Fault::Partition { mode: firedrill::model::fault::PartitionMode::Hang },
+        Fault::Partition { mode: PartitionMode::Hang },
+        Fault::Partition { mode: PartitionMode::Disconnect },
         Fault::Slow { latency: grace, jitter: Duration::ZERO },
         Fault::Loss { share: firedrill::model::quantity::Share(0.5) },
         Fault::ZoneOutage,

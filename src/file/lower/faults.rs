@@ -20,6 +20,7 @@ use crate::{
 };
 
 const SIGNALS: &[&str] = &["KILL", "TERM", "INT", "QUIT", "HUP", "ABRT", "SEGV", "USR1", "USR2"];
+const MODES: &[&str] = &[PartitionMode::Hang.name(), PartitionMode::Refuse.name(), PartitionMode::Disconnect.name()];
 const COMMAND: Kind = Kind::List(&Kind::Text);
 
 static KILL: Table =
@@ -33,7 +34,11 @@ static RESTART: Table =
 static REMOVE: Table = Table::new("`remove`", &[]).also(&SELECTOR);
 static PARTITION: Table = Table::new(
     "`partition`",
-    &[key("mode", Kind::Words(&["hang", "refuse"]), "whether connections hang (when left out) or are refused at once")],
+    &[key(
+        "mode",
+        Kind::Words(MODES),
+        "how it is cut off: connections `hang` (when left out), are refused at once (`refuse`), or it is taken off its networks (`disconnect`)",
+    )],
 )
 .also(&SELECTOR);
 static FAILOVER: Table = Table::new("`failover`", &[]).also(&SELECTOR);
@@ -194,10 +199,10 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
         FaultKind::Stop => Fault::Stop { grace: fields.duration("grace", sink).unwrap_or(GRACE) },
         FaultKind::Restart => Fault::Restart { grace: fields.duration("grace", sink).unwrap_or(GRACE) },
         FaultKind::Partition => Fault::Partition {
-            mode: match fields.get("mode", sink, |node, sink| read::word(node, &["hang", "refuse"], sink)) {
-                Some("refuse") => PartitionMode::Refuse,
-                _ => PartitionMode::Hang,
-            },
+            mode: fields
+                .get("mode", sink, |node, sink| read::word(node, MODES, sink))
+                .and_then(|word| PartitionMode::ALL.into_iter().find(|mode| mode.name() == word))
+                .unwrap_or_default(),
         },
         FaultKind::Slow => {
             let jitter = fields.duration("jitter", sink).unwrap_or_default();

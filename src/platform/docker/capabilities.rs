@@ -5,7 +5,10 @@ use super::{
     endpoint::Endpoint,
     network::{machine, partition::cannot_hang},
 };
-use crate::model::{capabilities::Capabilities, fault::FaultKind};
+use crate::model::{
+    capabilities::Capabilities,
+    fault::{FaultKind, PartitionMode},
+};
 
 /// What the platform can do on these engines.
 pub fn capabilities(endpoints: &[Endpoint]) -> Capabilities {
@@ -29,8 +32,8 @@ pub fn capabilities(endpoints: &[Endpoint]) -> Capabilities {
             }
         }
     }
-    let no_hang = (!far.is_empty()).then(|| cannot_hang(&far.join(", ")));
-    Capabilities { platform: "docker", faults, why_not, no_hang, foreign: false }
+    let no_hang = (!far.is_empty()).then(|| (PartitionMode::Hang, cannot_hang(&far.join(", "))));
+    Capabilities { platform: "docker", faults, why_not, no_mode: no_hang.into_iter().collect(), foreign: false }
 }
 
 /// Takes back what this machine has not got the means for, of the faults that an experiment asks for. Tries them out, in network
@@ -38,13 +41,14 @@ pub fn capabilities(endpoints: &[Endpoint]) -> Capabilities {
 pub async fn as_this_machine_can(capabilities: &mut Capabilities, asked: impl IntoIterator<Item = FaultKind>) {
     for kind in asked {
         // A partition that cannot hang has its reason already.
-        let open = capabilities.can(kind) && !(kind == FaultKind::Partition && capabilities.no_hang.is_some());
+        let open = capabilities.can(kind) && !(kind == FaultKind::Partition && capabilities.no_mode.contains_key(&PartitionMode::Hang));
         if !open {
             continue;
         }
         if let Some(why) = machine::cannot(kind).await {
             if kind == FaultKind::Partition {
-                capabilities.no_hang = Some(format!("{why}; `mode: refuse` works through the engine"));
+                let why = format!("{why}; `mode: refuse` and `mode: disconnect` work through the engine");
+                capabilities.no_mode.insert(PartitionMode::Hang, why);
             } else {
                 capabilities.cannot(kind, why);
             }
@@ -69,8 +73,9 @@ mod tests {
     async fn a_far_engine_refuses_connections_but_hangs_none() {
         let mut far = at("tcp://10.1.2.3:2375");
         assert!(far.can(FaultKind::Partition) && far.can(FaultKind::Stress) && far.can(FaultKind::Run));
-        let why = far.no_hang.clone().unwrap();
-        assert!(why.contains("10.1.2.3") && why.contains("`mode: refuse`"), "{why}");
+        assert_eq!(far.no_mode.keys().collect::<Vec<_>>(), [&PartitionMode::Hang]);
+        let why = &far.no_mode[&PartitionMode::Hang];
+        assert!(why.contains("10.1.2.3") && why.contains("`mode: refuse`") && why.contains("`mode: disconnect`"), "{why}");
         for kind in [FaultKind::Crash, FaultKind::Limit, FaultKind::Slow, FaultKind::Loss] {
             assert!(!far.can(kind) && far.why_not[&kind].contains("10.1.2.3"), "{kind}");
         }
@@ -82,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn what_this_machine_has_not_got_is_refused_with_its_name() {
         let mut near = at("unix:///run/docker.sock");
-        assert_eq!(near.no_hang, None);
+        assert!(near.no_mode.is_empty());
         as_this_machine_can(&mut near, [FaultKind::Slow, FaultKind::Limit, FaultKind::Kill]).await;
         assert!(near.can(FaultKind::Kill));
         // Whatever this kernel has: what is taken back says why, and what is not asked for is not tried.

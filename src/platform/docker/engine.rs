@@ -5,7 +5,7 @@ use std::{future::Future, io, os::unix::fs::MetadataExt, time::Duration};
 use bollard::{ClientVersion, Docker, errors::Error, models::ContainerInspectResponse};
 use http::Method;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::{
     endpoint::{Address, Endpoint, Surroundings, endpoints},
@@ -97,6 +97,8 @@ pub struct Engine {
     pub clock: EngineClock,
     /// The commands that were run in its containers from here.
     pub commands: Memory,
+    /// Held while a container is connected to its networks again, so that one after another gets the addresses that it had.
+    pub joining: Mutex<()>,
     wire: Wire,
     turns: Semaphore,
 }
@@ -137,6 +139,7 @@ impl Engine {
             region: endpoint.region.clone(),
             clock: EngineClock::default(),
             commands: Memory::default(),
+            joining: Mutex::default(),
             wire,
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,

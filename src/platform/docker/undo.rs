@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{container::definition::Definition, engine::Engine, swarm::task::Task};
 use crate::{
     model::{
-        fault::PartitionMode,
+        fault::Cut,
         ids::InstanceId,
         undo::{Secret, Undo},
     },
@@ -58,7 +58,7 @@ pub enum Before {
         /// The chain's name, which no other act has.
         chain: String,
         /// What the rules of the chain do.
-        mode: PartitionMode,
+        mode: Cut,
     },
     /// It was on these networks.
     Connected {
@@ -67,6 +67,9 @@ pub enum Before {
         life: Life,
         /// Each network by its id, with its name and the container's place on it.
         networks: BTreeMap<String, Place>,
+        /// Where its ports were published.
+        #[serde(default)]
+        published: BTreeMap<String, Vec<String>>,
     },
     /// Its interfaces were not shaped.
     Unshaped {

@@ -60,7 +60,7 @@ impl Platform for FakePlatform {
                 K::Run,
             ],
             why_not: BTreeMap::new(),
-            no_hang: None,
+            no_mode: BTreeMap::new(),
             foreign: false,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     act::{Group, Prepared},
-    fault::PartitionMode,
+    fault::Cut,
     ids::{InstanceId, RunId, Service},
     instance::Instance,
     quantity::Share,
@@ -85,7 +85,7 @@ pub struct Mark {
 #[serde(rename_all = "kebab-case")]
 pub enum TrafficChange {
     /// Cut off.
-    Partition(Option<PartitionMode>),
+    Partition(Option<Cut>),
     /// Answers are late.
     Slow(Option<Lateness>),
     /// Requests are lost.
@@ -105,7 +105,7 @@ pub struct Lateness {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Cut off.
-    pub partition: Option<PartitionMode>,
+    pub partition: Option<Cut>,
     /// Answers are late.
     pub slow: Option<Lateness>,
     /// Requests are lost.

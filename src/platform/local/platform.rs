@@ -19,7 +19,7 @@ use crate::{
     model::{
         act::{Act, Effect, Group, Prepared, Target},
         capabilities::Capabilities,
-        fault::{Fault, FaultKind},
+        fault::{Fault, FaultKind, PartitionMode},
         ids::{RunId, Scope},
         instance::{Instance, InstanceState, Inventory},
         observation::Observation,
@@ -89,7 +89,7 @@ impl LocalPlatform {
 /// The change that a fault makes to an instance's traffic.
 pub(super) fn traffic_change(fault: &Fault) -> Option<TrafficChange> {
     match fault {
-        Fault::Partition { mode } => Some(TrafficChange::Partition(Some(*mode))),
+        Fault::Partition { mode } => mode.cut().map(|cut| TrafficChange::Partition(Some(cut))),
         Fault::Slow { latency, jitter } => {
             Some(TrafficChange::Slow(Some(Lateness { latency_ns: nanos(*latency), jitter_ns: nanos(*jitter) })))
         }
@@ -108,6 +108,10 @@ pub(super) fn command_env(target: &Target) -> std::collections::BTreeMap<String,
     }
     env
 }
+
+/// Why a process cannot be taken off its networks; said also when a file is checked.
+const NO_DISCONNECT: &str = "the processes of a local system share this machine's network, so none can be taken off it; a partition of them is \
+                             made at the balancer in front of them, where connections hang or are refused";
 
 /// What the local platform can do, known before anything runs.
 pub fn capabilities() -> Capabilities {
@@ -133,7 +137,7 @@ pub fn capabilities() -> Capabilities {
                 .to_owned(),
         )]
         .into(),
-        no_hang: None,
+        no_mode: [(PartitionMode::Disconnect, NO_DISCONNECT.to_owned())].into(),
         foreign: true,
     }
 }
@@ -240,6 +244,9 @@ impl Platform for LocalPlatform {
                 Ok(Before::Went { process, marks, stopped }.into_undo(format!("let {} go on", instance.name)))
             }
             fault => {
+                if let Fault::Partition { mode: PartitionMode::Disconnect } = fault {
+                    return Err(PlatformError::Refused(NO_DISCONNECT.to_owned()));
+                }
                 let Some(change) = traffic_change(fault) else {
                     return Err(PlatformError::Refused(format!("the local platform cannot do {}", fault.kind())));
                 };

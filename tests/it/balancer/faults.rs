@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 use firedrill::{
     balancer::protocol::{Action, Healed},
     clock,
-    model::{fault::PartitionMode, quantity::Share},
+    model::{fault::Cut, quantity::Share},
 };
 use http::{Request, header};
 use http_body_util::{BodyExt, Empty};
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::rig::{PATIENCE, Rig, Server, blind, until};
 
-fn partition(mode: PartitionMode) -> Action {
+fn partition(mode: Cut) -> Action {
     Action::Partition { id: "a".into(), mode }
 }
 
@@ -30,7 +30,7 @@ fn heal(what: Healed) -> Action {
 async fn a_hanging_partition_is_ejected_by_its_checks_and_heals() {
     let (a, b) = (Server::start("a").await, Server::start("b").await);
     let mut rig = Rig::start(&[&a, &b], |c| c.check.timeout = Duration::from_millis(400)).await;
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     let why = rig.ejected("a").await;
     assert!(why.ends_with("no answer within 400ms"), "{why}");
     for _ in 0..4 {
@@ -49,11 +49,11 @@ async fn a_hanging_partition_times_out_new_connections_and_open_ones() {
         c.response_timeout = Duration::from_millis(450);
     })
     .await;
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     assert_eq!(rig.get("/").await, (504, "edge: a: no connection within 200ms\n".into()));
     rig.apply(heal(Healed::Partition));
     assert_eq!(rig.get("/").await.0, 200);
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     // Now there is an idle connection: the request goes there and waits for an answer.
     assert_eq!(rig.get("/").await, (504, "edge: a: no answer within 450ms\n".into()));
     assert_eq!(a.requests(), 1, "requests reached the backend through the partition");
@@ -66,7 +66,7 @@ async fn an_answer_is_held_while_the_partition_hangs_and_then_comes() {
     let mut client = rig.client().await;
     let waiting = TaskTracker::new().spawn(async move { client.send_raw(Request::get("/wait"), Empty::new().boxed_unsync()).await });
     until("the request is with the backend", || a.requests() == 1).await;
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     a.state.gate.add_permits(1);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!waiting.is_finished(), "an answer came through the partition");
@@ -81,7 +81,7 @@ async fn a_body_is_held_or_cut_by_a_partition() {
     let mut held = rig.client().await.send_raw(Request::get("/halves"), Empty::new().boxed_unsync()).await;
     let first = timeout(PATIENCE, held.frame()).await.unwrap().unwrap().unwrap();
     assert_eq!(&first.into_data().unwrap()[..], b"half");
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     a.state.gate.add_permits(1);
     let rest = held.frame();
     tokio::pin!(rest);
@@ -92,7 +92,7 @@ async fn a_body_is_held_or_cut_by_a_partition() {
 
     let mut cut = rig.client().await.send_raw(Request::get("/halves"), Empty::new().boxed_unsync()).await;
     timeout(PATIENCE, cut.frame()).await.unwrap().unwrap().unwrap();
-    rig.apply(partition(PartitionMode::Refuse));
+    rig.apply(partition(Cut::Refuse));
     let broken = timeout(PATIENCE, cut.frame()).await.expect("the backend is silent, and the cut was not noticed");
     assert!(broken.unwrap().is_err(), "the body ended as if it were whole");
 }
@@ -104,7 +104,7 @@ async fn a_refusing_partition_fails_at_once_and_heals() {
     let mut client = rig.client().await;
     let in_flight = TaskTracker::new().spawn(async move { client.get("/hang").await });
     until("the request is with the backend", || a.requests() == 1).await;
-    rig.apply(partition(PartitionMode::Refuse));
+    rig.apply(partition(Cut::Refuse));
     let broken = timeout(PATIENCE, in_flight).await.unwrap().unwrap();
     assert_eq!(broken.status(), 502);
     let text = "edge: a: connection refused (partition)\n";
@@ -183,14 +183,14 @@ async fn a_tunnel_hangs_goes_on_and_is_cut() {
     let mut io = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
     let mut heard = [0; 7];
     io.read_exact(&mut heard).await.unwrap();
-    rig.apply(partition(PartitionMode::Hang));
+    rig.apply(partition(Cut::Hang));
     io.write_all(b"through").await.unwrap();
     let early = timeout(Duration::from_millis(100), io.read_exact(&mut heard)).await;
     assert!(early.is_err(), "bytes came through the partition");
     rig.apply(heal(Healed::Partition));
     timeout(PATIENCE, io.read_exact(&mut heard)).await.unwrap().unwrap();
     assert_eq!(&heard, b"through");
-    rig.apply(partition(PartitionMode::Refuse));
+    rig.apply(partition(Cut::Refuse));
     let ended = timeout(PATIENCE, io.read(&mut heard)).await.expect("the tunnel stayed open");
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
 }
@@ -199,7 +199,7 @@ async fn a_tunnel_hangs_goes_on_and_is_cut() {
 async fn only_the_backend_with_the_fault_has_it() {
     let (a, b) = (Server::start("a").await, Server::start("b").await);
     let rig = Rig::start(&[&a, &b], blind).await;
-    rig.apply(partition(PartitionMode::Refuse));
+    rig.apply(partition(Cut::Refuse));
     let mut statuses = Vec::new();
     for _ in 0..10 {
         statuses.push(rig.get("/").await.0);

@@ -7,7 +7,7 @@ use firedrill::{
         process::{ProcessError, serve},
         protocol::{Action, Command, Config, Healed, Report},
     },
-    model::fault::PartitionMode,
+    model::fault::Cut,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, duplex},
@@ -75,7 +75,7 @@ async fn a_life_from_config_to_the_end_of_stdin() {
     process.line(r#"{"seq":4,"command":"dance","id":"a"}"#).await;
     let Some(Report::Refused { seq: 4, why }) = process.report().await else { panic!() };
     assert!(why.contains("unknown variant `dance`"), "{why}");
-    assert_eq!(process.command(5, Action::Partition { id: "a".into(), mode: PartitionMode::Refuse }).await, Report::Done { seq: 5 });
+    assert_eq!(process.command(5, Action::Partition { id: "a".into(), mode: Cut::Refuse }).await, Report::Done { seq: 5 });
     let Some(Report::Ejected { id, .. }) = process.report().await else { panic!() };
     assert_eq!(id.as_str(), "a");
 

@@ -44,6 +44,11 @@ fn every_flag_that_is_wrong_is_named_at_once() {
         .says("--probe is missing");
     rig.firedrill(["drill", "kill", "--probe", &rig.url()]).code(2).says("nothing says whom");
     let (url, none) = (rig.url(), "webb");
+    let partition = ["drill", "partition", "--service", "web", "--yes", "--probe", &url, "--mode"];
+    rig.firedrill([&partition[..], &["disconect"]].concat())
+        .code(2)
+        .says("--mode: `disconect` is not `hang`, `refuse` or `disconnect`; did you mean `disconnect`?");
+    rig.firedrill([&partition[..], &["disconnect"]].concat()).code(3).says("refused").says("balancer");
     rig.firedrill(["drill", "kill", "--service", none, "--yes", "--probe", &url]).code(3).says("webb");
     rig.firedrill(["drill", "kill", "--service", "web", "--take", "all", "--yes", "--probe", &url]).code(3).says("max-affected");
     assert!(rig.processes().is_empty(), "{:?}", rig.processes());

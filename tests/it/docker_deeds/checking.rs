@@ -26,13 +26,23 @@ const NEAR: &str = "unix:///no/such/docker.sock";
 fn the_mode_of_a_partition_decides_where_it_can_be_done() {
     let (code, said) = check(FAR, "partition: { service: web }");
     assert_eq!(code, Some(2), "{said}");
-    for words in ["cannot make connections hang here", "unless told otherwise", "`mode: refuse`", "10.1.2.3", "experiment.yaml:6:5"] {
+    for words in [
+        "cannot make connections hang here",
+        "unless told otherwise",
+        "`mode: refuse` or `mode: disconnect`",
+        "10.1.2.3",
+        "experiment.yaml:6:5",
+    ] {
         assert!(said.contains(words), "no {words:?} in: {said}");
     }
     let (code, said) = check(FAR, "partition: { service: web, mode: hang }");
     assert!(code == Some(2) && said.contains("experiment.yaml:6:38") && !said.contains("unless told otherwise"), "{said}");
-    let (code, said) = check(FAR, "partition: { service: web, mode: refuse }");
-    assert_eq!(code, Some(0), "{said}");
+    for address in [FAR, NEAR] {
+        for mode in ["refuse", "disconnect"] {
+            let (code, said) = check(address, &format!("partition: {{ service: web, mode: {mode} }}"));
+            assert_eq!(code, Some(0), "{said}");
+        }
+    }
     let (code, said) = check(NEAR, "partition: { service: web }");
     assert_eq!(code, Some(0), "{said}");
 }

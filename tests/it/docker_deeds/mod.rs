@@ -2,6 +2,7 @@
 
 mod checking;
 mod crashing;
+mod disconnecting;
 mod network;
 mod rig;
 mod running;

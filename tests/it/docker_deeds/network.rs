@@ -24,6 +24,7 @@ use crate::{
 };
 
 const HANG: Fault = Fault::Partition { mode: PartitionMode::Hang };
+const DISCONNECT: Fault = Fault::Partition { mode: PartitionMode::Disconnect };
 const REFUSE: Fault = Fault::Partition { mode: PartitionMode::Refuse };
 
 fn site<'p>(project: &'p Project<'_>) -> (Container<'p>, SocketAddr) {
@@ -99,7 +100,10 @@ async fn partitions_conform() {
     let platform = platform(&project).await;
     conforms(&platform, 1, &HANG).await;
     conforms(&platform, 11, &REFUSE).await;
-    conforms(&Far::of(&project).await.platform, 21, &REFUSE).await;
+    conforms(&platform, 21, &DISCONNECT).await;
+    let far = Far::of(&project).await;
+    conforms(&far.platform, 31, &REFUSE).await;
+    conforms(&far.platform, 41, &DISCONNECT).await;
 }
 
 #[tokio::test]
@@ -175,9 +179,12 @@ async fn who_shares_a_network_is_not_cut_off() {
     run(&side, &format!("container:{}", site.name));
     let host = format!("{}-host", project.name());
     run(&host, "host");
+    let none = format!("{}-none", project.name());
+    run(&none, "none");
     let platform = platform(&project).await;
-    for fault in [HANG, REFUSE, Fault::Limit { rate: 1_000_000 }] {
-        for (name, words) in [(&site.name, side.as_str()), (&side, "that one would be hit too"), (&host, "the machine's own network")] {
+    for fault in [HANG, REFUSE, DISCONNECT, Fault::Limit { rate: 1_000_000 }] {
+        let (sides, hosts) = ("that one would be hit too", "the machine's own network");
+        for (name, words) in [(&site.name, side.as_str()), (&side, sides), (&host, hosts), (&none, "uses no network")] {
             let why = refused(&platform, fault.clone(), &instance(&platform, name).await).await;
             assert!(why.contains(words), "{fault:?} on {name}: {why}");
         }

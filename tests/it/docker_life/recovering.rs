@@ -55,6 +55,36 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
 }
 
 #[test]
+fn a_container_that_is_off_its_networks_is_put_back_by_another_process() {
+    let engine = Engine::shared();
+    let project = engine.project("recovering");
+    let _all = four(&project);
+    let before = world(&project);
+    let user = User::new(&project, "  - partition: { service: web, zone: a, take: 2, mode: disconnect }\n  - wait: 60s\n");
+    let (code, plan) = user.says(&["plan", "experiment.yaml"]);
+    assert_eq!(code, Some(0), "{plan}");
+    for words in
+        ["partition by disconnection", "its names are gone, its published ports answer nobody", "undo: connect", "under the same names"]
+    {
+        assert!(plan.contains(words), "no {words:?} in: {plan}");
+    }
+    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
+    let mut child = run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let network = format!("{}_default", project.name());
+    let on = || engine.docker(&["ps", "-q", "--filter", &format!("network={network}")]).lines().count();
+    eventually("two are off", || on() == 3);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let (code, said) = user.says(&["recover"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(on(), 5);
+    world(&project).is(&before, &said);
+    let (code, said) = user.says(&["recover"]);
+    assert_eq!(code, Some(0), "{said}");
+    world(&project).is(&before, &said);
+}
+
+#[test]
 fn two_at_once_on_one_project_exclude_each_other() {
     let engine = Engine::shared();
     let project = engine.project("recovering");

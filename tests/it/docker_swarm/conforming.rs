@@ -1,7 +1,12 @@
 //! The contract of `trait Platform` where Swarm replaces what ends.
 
 use firedrill::{
-    model::{act::Group, fault::Fault, undo::Undo},
+    model::{
+        act::{Act, Group, Target},
+        fault::{Fault, PartitionMode},
+        ids::ActId,
+        undo::Undo,
+    },
     platform::{Platform, PlatformError, Reverted},
 };
 
@@ -18,6 +23,7 @@ async fn one_node_keeps_the_contract() {
     let platform = swarm.platform(&[0]).await;
     instances(&swarm, &platform).await;
     a_killed_task_is_replaced_and_never_started_again(&swarm, &platform).await;
+    a_task_is_not_taken_off_its_networks(&platform).await;
     conforms(&platform, 11, &Fault::SuspendReplacement).await;
     conforms(&platform, 21, &Fault::ZoneOutage).await;
     conforms(&platform, 31, &Fault::RegionOutage).await;
@@ -45,6 +51,14 @@ async fn instances(swarm: &Swarm, platform: &dyn Platform) {
             && swarm.manager().docker(&["ps", "-q", "--filter", "label=firedrill.zone=b", "--filter", "status=running"]).is_empty()
     });
     swarm.settled("web", 3);
+}
+
+async fn a_task_is_not_taken_off_its_networks(platform: &dyn Platform) {
+    let victim = platform.inventory().await.expect("an inventory").instances.remove(0);
+    let fault = Fault::Partition { mode: PartitionMode::Disconnect };
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(victim)) };
+    let refused = platform.prepare(&act).await;
+    assert!(matches!(&refused, Err(PlatformError::Refused(why)) if why.contains("is a task of Swarm")), "{refused:?}");
 }
 
 async fn a_killed_task_is_replaced_and_never_started_again(swarm: &Swarm, platform: &firedrill::platform::docker::DockerPlatform) {

@@ -5,7 +5,7 @@
 
 use super::netns::NetNs;
 use crate::{
-    model::fault::PartitionMode,
+    model::fault::Cut,
     platform::{PlatformError, docker::mark::Mark},
 };
 
@@ -25,7 +25,7 @@ pub struct Chain {
     /// The mark in it.
     pub mark: Mark,
     /// What its rules do; none without rules.
-    pub cuts_off: Option<PartitionMode>,
+    pub cuts_off: Option<Cut>,
 }
 
 /// Every chain of ours that is there, whoever made it.
@@ -50,7 +50,7 @@ fn read(saved: &str) -> Vec<Chain> {
         } else if let Some((name, rule)) = line.strip_prefix("-A ").and_then(|rest| rest.split_once(' '))
             && let Some(chain) = all.iter_mut().find(|chain| chain.name == name)
         {
-            chain.cuts_off = Some(if rule == "-j DROP" { PartitionMode::Hang } else { PartitionMode::Refuse });
+            chain.cuts_off = Some(if rule == "-j DROP" { Cut::Hang } else { Cut::Refuse });
         }
     }
     all
@@ -98,7 +98,7 @@ mod tests {
              -A {refuses} -p tcp -m tcp --tcp-flags RST RST -j RETURN\n-A {refuses} -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n"
         );
         let found: Vec<_> = read(&saved).into_iter().map(|chain| (chain.name, chain.cuts_off)).collect();
-        assert_eq!(found, [(hangs, Some(PartitionMode::Hang)), (refuses, Some(PartitionMode::Refuse)), (nothing, None)]);
+        assert_eq!(found, [(hangs, Some(Cut::Hang)), (refuses, Some(Cut::Refuse)), (nothing, None)]);
         assert_eq!(read("# nothing\n"), []);
     }
 

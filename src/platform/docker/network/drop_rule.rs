@@ -3,7 +3,7 @@
 //! container's health check and the engine's name server at 127.0.0.11 still answer.
 
 use super::netns::NetNs;
-use crate::{model::fault::PartitionMode, platform::PlatformError};
+use crate::{model::fault::Cut, platform::PlatformError};
 
 /// Both families: a container with IPv6 would otherwise still be reached.
 const TOOLS: [&str; 2] = ["iptables", "ip6tables"];
@@ -12,10 +12,10 @@ const HOOKS: [(&str, &str); 2] = [("INPUT", "-i"), ("OUTPUT", "-o")];
 
 /// The rules inside the chain, as the tool prints them after `-A CHAIN`. A refusal is a packet itself and passes our own chain on its way
 /// out: what says no must come through, and with IPv6 what finds a neighbour at all.
-fn rules(mode: PartitionMode, tool: &str) -> &'static [&'static str] {
+fn rules(mode: Cut, tool: &str) -> &'static [&'static str] {
     match (mode, tool) {
-        (PartitionMode::Hang, _) => &["-j DROP"],
-        (PartitionMode::Refuse, "ip6tables") => &[
+        (Cut::Hang, _) => &["-j DROP"],
+        (Cut::Refuse, "ip6tables") => &[
             "-p tcp -m tcp --tcp-flags RST RST -j RETURN",
             "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4 -j RETURN",
             "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN",
@@ -23,7 +23,7 @@ fn rules(mode: PartitionMode, tool: &str) -> &'static [&'static str] {
             "-p tcp -j REJECT --reject-with tcp-reset",
             "-j REJECT --reject-with icmp6-port-unreachable",
         ],
-        (PartitionMode::Refuse, _) => &[
+        (Cut::Refuse, _) => &[
             "-p tcp -m tcp --tcp-flags RST RST -j RETURN",
             "-p icmp -m icmp --icmp-type 3/3 -j RETURN",
             "-p tcp -j REJECT --reject-with tcp-reset",
@@ -36,7 +36,7 @@ fn rules(mode: PartitionMode, tool: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// When the rules cannot be set; what was set is taken away again.
-pub async fn set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<(), PlatformError> {
+pub async fn set(net: &NetNs, chain: &str, mode: Cut) -> Result<(), PlatformError> {
     if is_set(net, chain, mode).await? {
         return Ok(());
     }
@@ -96,7 +96,7 @@ async fn at_once(net: &NetNs, tool: &str, lines: &[String]) -> Result<(), Platfo
 ///
 /// # Errors
 /// When the rules cannot be read.
-pub async fn is_set(net: &NetNs, chain: &str, mode: PartitionMode) -> Result<bool, PlatformError> {
+pub async fn is_set(net: &NetNs, chain: &str, mode: Cut) -> Result<bool, PlatformError> {
     for tool in TOOLS {
         let found = net.run(&[tool, "-w", "-S"]).await?;
         let has = |rule: String| found.lines().any(|line| line == rule);
@@ -122,12 +122,12 @@ mod tests {
 
     #[tokio::test]
     async fn rules_are_set_once_and_go_without_a_trace() {
-        for mode in [PartitionMode::Hang, PartitionMode::Refuse] {
+        for mode in [Cut::Hang, Cut::Refuse] {
             set_once_and_gone(mode).await;
         }
     }
 
-    async fn set_once_and_gone(mode: PartitionMode) {
+    async fn set_once_and_gone(mode: Cut) {
         let lonely = Lonely::start();
         let net = &lonely.net;
         net.run(&["iptables", "-w", "-A", "INPUT", "-p", "tcp", "--dport", "81", "-j", "REJECT"]).await.unwrap();

@@ -1,15 +1,17 @@
 //! `partition`: a container is cut off from the network.
 //!
 //! On an engine of this machine by rules inside the container's network namespace: packets vanish (`mode: hang`) or are refused
-//! (`mode: refuse`), and the container keeps its addresses, names and places on its networks. On an engine elsewhere only the engine's API is
-//! there: it can disconnect the container from its networks, after which its names and published ports answer nobody (`mode: refuse`), and
-//! nothing can make connections hang.
+//! (`mode: refuse`), and the container keeps its addresses, names and places on its networks. On an engine anywhere by its API: the
+//! container is disconnected from its networks (`mode: disconnect`), after which its names are gone from the engine's name server and its
+//! published ports answer nobody. Elsewhere, that is what `mode: refuse` does too, and nothing can make connections hang.
 
 use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 
 use super::{
-    chains, disconnect, drop_rule,
+    chains,
+    disconnect::{self, Owner},
+    drop_rule,
     inside::{self, Left},
     machine,
 };
@@ -17,7 +19,7 @@ use crate::{
     clock,
     model::{
         act::{Effect, Prepared},
-        fault::PartitionMode,
+        fault::{Cut, PartitionMode},
         undo::Undo,
     },
     platform::{
@@ -35,7 +37,7 @@ use crate::{
 /// Cuts a container off.
 #[derive(Debug)]
 pub struct Partition {
-    /// How it feels to the other side.
+    /// How it is cut off.
     pub mode: PartitionMode,
 }
 
@@ -43,7 +45,7 @@ pub struct Partition {
 pub fn cannot_hang(far: &str) -> String {
     format!(
         "packets vanish by a rule in the container's network namespace, which needs an engine on this machine, and {far} is not; \
-         `mode: refuse` works there"
+         `mode: refuse` and `mode: disconnect` work there"
     )
 }
 
@@ -55,21 +57,22 @@ impl Deed for Partition {
         state::runs(now).map_err(|why| PlatformError::Refused(format!("{name} {why}")))?;
         inside::nobody_else_is_hit(on, now).await?;
         let life = state::life(now);
+        let Some(cut) = self.mode.cut() else { return disconnect::way_back(on, now, life) };
         // Tried now, so that what would keep us out is said before anything is done.
         let cannot = if on.engine.endpoint.is_local() {
             machine::cannot_drop().await.or_else(|| inside::namespace(on.engine, now).err().map(|error| error.to_string()))
         } else {
             Some(cannot_hang(&on.engine.endpoint.address.to_string()))
         };
-        match (cannot, self.mode) {
+        match (cannot, cut) {
             (None, mode) => {
                 let chain = chains::name(mark::fresh()?);
-                let what = if mode == PartitionMode::Hang { "the packets of" } else { "connections to and from" };
+                let what = if mode == Cut::Hang { "the packets of" } else { "connections to and from" };
                 let says = format!("let {what} {name} pass again");
                 Ok(Before::Passed { life, chain, mode }.into_undo(on.engine, &on.instance.id, says))
             }
-            (Some(why), PartitionMode::Hang) => Err(refused(why)),
-            (Some(_), PartitionMode::Refuse) => disconnect::way_back(on, now, life),
+            (Some(why), Cut::Hang) => Err(refused(why)),
+            (Some(_), Cut::Refuse) => disconnect::way_back(on, now, life),
         }
     }
 
@@ -126,7 +129,9 @@ impl Deed for Partition {
                 well_again(engine, id, &name, life).await?;
                 Ok(Reverted::Restored { says: format!("the packets of {name} pass again") })
             }
-            Before::Connected { life, networks } => disconnect::revert(engine, id, &name, life, networks).await,
+            Before::Connected { life, networks, published } => {
+                disconnect::revert(Owner { engine, id, name: &name }, life, networks, published).await
+            }
             _ => Err(of_another_fault()),
         }
     }

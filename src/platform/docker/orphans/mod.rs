@@ -27,7 +27,7 @@ use crate::{
     clock,
     model::{
         act::{Act, Prepared, Target},
-        fault::{Fault, PartitionMode},
+        fault::{Cut, Fault, PartitionMode},
         ids::ActId,
         instance::{Instance, InstanceState},
     },
@@ -38,7 +38,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Left {
     /// A chain of rules.
-    Cut { chain: String, mode: PartitionMode },
+    Cut { chain: String, mode: Cut },
     /// Queueing disciplines, and the chain beside them.
     Shaped { chain: String, handle: String, fault: Fault },
     /// Processes.
@@ -48,7 +48,12 @@ pub(super) enum Left {
 impl Left {
     fn fault(&self) -> Fault {
         match self {
-            Self::Cut { mode, .. } => Fault::Partition { mode: *mode },
+            Self::Cut { mode, .. } => Fault::Partition {
+                mode: match mode {
+                    Cut::Hang => PartitionMode::Hang,
+                    Cut::Refuse => PartitionMode::Refuse,
+                },
+            },
             Self::Shaped { fault, .. } => fault.clone(),
             // How much of what, nobody tells any more; its undo does not ask.
             Self::Stressed { .. } => Fault::Stress { cpu: None, memory: None, disk: None },
