@@ -5,6 +5,7 @@
 
 #[path = "../tests/it/docker/agreement.rs"]
 #[cfg(feature = "docker")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod agreement;
 #[path = "docker/haproxy.rs"]
 #[cfg(feature = "docker")]

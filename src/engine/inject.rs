@@ -1,6 +1,6 @@
 //! From a planned act to a verified effect: prepare → check again → journal *Armed* + fsync → act → journal → verify.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::{capacity::Capacity, command, script::Script};
 use crate::{
@@ -18,16 +18,35 @@ use crate::{
     platform::PlatformError,
 };
 
+/// What was found right before acts, from which they are done or left.
+pub(crate) struct Looked {
+    inventory: Result<Inventory, PlatformError>,
+    undos: Vec<Result<Undo, PlatformError>>,
+}
+
+/// Looks at each victim, from which its undo is made, and beside that at everything. Only reads: a phase or a step begins with its first
+/// act, not with this.
+pub(crate) async fn look(script: &Script<'_>, acts: &[Prepared]) -> Looked {
+    let asked = script.clock.now();
+    let (inventory, undos) = join(script.platform.inventory(), undos(script, acts)).await;
+    tracing::debug!(acts = acts.len(), took_ns = script.clock.now().since(asked).as_nanos() as u64, "looked right before acts");
+    Looked { inventory, undos }
+}
+
 /// Does acts that start at once. Acts around instances (replacement stops) come before acts on instances: a zone must not be
 /// refilled between the two. If one target is no longer what was chosen, none of them is touched: fewer victims than asked is no
 /// drill, only harm.
 ///
 /// # Errors
-/// When the journal cannot be written, or the inventory cannot be read: nothing that is not in the journal was done.
-pub(crate) async fn inject(script: &mut Script<'_>, acts: Vec<Prepared>, capacity: &mut Capacity) -> Result<Vec<Effect>, String> {
-    // First the undos, then one look at everything: the last look is the one that decides, and it is fresh.
-    let undos = undos(script, &acts).await;
-    let inventory = script.platform.inventory().await.map_err(|error| format!("the inventory could not be read again: {error}"))?;
+/// When the journal cannot be written, or the inventory could not be read: nothing that is not in the journal was done.
+pub(crate) async fn inject(
+    script: &mut Script<'_>,
+    acts: Vec<Prepared>,
+    looked: Looked,
+    capacity: &mut Capacity,
+) -> Result<Vec<Effect>, String> {
+    let undos = looked.undos;
+    let inventory = looked.inventory.map_err(|error| format!("the inventory could not be read again: {error}"))?;
     let victims: Vec<&Instance> =
         acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance()).collect();
     caps::still_healthy_enough(&script.experiment.caps, &victims, &inventory)?;

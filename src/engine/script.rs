@@ -11,7 +11,7 @@ use super::{
     command,
     dispatcher::{Fact, Status},
     halt::{Halt, Urgency},
-    inject,
+    inject::{self, Looked},
     ledger::Ledger,
     planning, undo,
 };
@@ -122,7 +122,6 @@ impl Script<'_> {
             return ended;
         }
 
-        self.tell(EventKind::PhaseStarted { phase: Phase::Fault });
         let mut capacity = Capacity::default();
         let mut broke = self.method(&mut capacity).await;
         let mut lost = false;
@@ -172,28 +171,36 @@ impl Script<'_> {
     /// Does the steps in order. `Some` says why it could not be done as planned.
     async fn method(&mut self, capacity: &mut Capacity) -> Option<String> {
         let plan = self.plan;
+        let mut begun = false;
         for step in &plan.steps {
+            if begun && self.halt.urgency() > Urgency::None {
+                return None;
+            }
+            // What has to be read for it is read before it begins.
+            let acts = self.acts(step).await;
+            let looked = match &acts {
+                Ok(acts) if !acts.is_empty() => {
+                    Some(inject::look(self, &acts.iter().map(|(act, _)| act.clone()).collect::<Vec<_>>()).await)
+                }
+                _ => None,
+            };
+            if !begun {
+                self.tell(EventKind::PhaseStarted { phase: Phase::Fault });
+                begun = true;
+            }
             if self.halt.urgency() > Urgency::None {
                 return None;
             }
             self.tell(EventKind::StepStarted { step: step.number, says: says(step) });
             // What lasts "until the end of the method" is watched only if the method does not itself say how long.
             self.watch_until = None;
-            let result = match &step.work {
-                Work::Wait(d) => match self.wait(*d).await {
+            let result = match (&step.work, acts, looked) {
+                (Work::Wait(d), ..) => match self.wait(*d).await {
                     Waited::Lost => Err("the system under the run is gone".to_owned()),
                     Waited::Whole | Waited::Halted => Ok(()),
                 },
-                Work::Command(command) => {
-                    let fault = Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
-                    let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
-                    let undo = command::undo_of(command);
-                    self.together(vec![(Prepared { act, undo }, None)], capacity).await
-                }
-                Work::Faults(faults) => match self.bound(step.number, faults).await {
-                    Ok(acts) => self.together(acts, capacity).await,
-                    Err(why) => Err(why),
-                },
+                (_, Ok(acts), Some(looked)) => self.together(acts, looked, capacity).await,
+                (_, acts, _) => acts.map(drop),
             };
             self.tell(EventKind::StepEnded { step: step.number });
             if let Err(why) = result {
@@ -203,7 +210,20 @@ impl Script<'_> {
         None
     }
 
-    /// The acts of a step with their holds; drawn now where the file says `bind: at-step`.
+    /// The acts of a step with their holds: none while it only waits.
+    async fn acts(&mut self, step: &PlannedStep) -> Result<Vec<(Prepared, Option<Duration>)>, String> {
+        match &step.work {
+            Work::Wait(_) => Ok(Vec::new()),
+            Work::Command(command) => {
+                let fault = Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
+                let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
+                Ok(vec![(Prepared { act, undo: command::undo_of(command) }, None)])
+            }
+            Work::Faults(faults) => self.bound(step.number, faults).await,
+        }
+    }
+
+    /// The acts of planned faults with their holds; drawn now where the file says `bind: at-step`.
     async fn bound(&mut self, number: u32, faults: &[PlannedFault]) -> Result<Vec<(Prepared, Option<Duration>)>, String> {
         if faults.iter().any(|fault| fault.bound_at_step) {
             let step = planning::bind(self.experiment, self.plan, number, self.platform, &self.pending)
@@ -216,9 +236,9 @@ impl Script<'_> {
     }
 
     /// Acts that start at once; those with a hold are undone when it ends.
-    async fn together(&mut self, acts: Vec<(Prepared, Option<Duration>)>, capacity: &mut Capacity) -> Result<(), String> {
+    async fn together(&mut self, acts: Vec<(Prepared, Option<Duration>)>, looked: Looked, capacity: &mut Capacity) -> Result<(), String> {
         let holds: Vec<(ActId, Option<Duration>)> = acts.iter().map(|(prepared, hold)| (prepared.act.id, *hold)).collect();
-        let effects = inject::inject(self, acts.into_iter().map(|(prepared, _)| prepared).collect(), capacity).await?;
+        let effects = inject::inject(self, acts.into_iter().map(|(prepared, _)| prepared).collect(), looked, capacity).await?;
         let begun = self.clock.now();
         let missed: Vec<String> = effects
             .iter()

@@ -21,7 +21,7 @@ use super::{
     exec::memory::Progress,
     inventory::Scan,
     observe, orphans, own, replacement,
-    sight::{Looks, Sights},
+    sight::{Listing, Looks, Sights},
     swarm::{suspension, task},
     undo::{Before, Owed},
 };
@@ -53,6 +53,7 @@ pub struct DockerPlatform {
     /// What was seen of them a moment ago.
     sights: Sights,
     looks: Looks,
+    listing: Listing,
     /// Whether the project or stack was there once: a drill may remove the last of it.
     was_there: AtomicBool,
     /// What listens to the engines.
@@ -75,6 +76,7 @@ impl DockerPlatform {
             places: Mutex::default(),
             sights: Sights::default(),
             looks: Looks::default(),
+            listing: Listing::default(),
             was_there: AtomicBool::new(false),
             watches: Mutex::default(),
             run: Mutex::default(),
@@ -163,9 +165,10 @@ impl Platform for DockerPlatform {
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let (scan, asked) = (self.scan(), clock::now());
-        let (found, swarm) = scan.with_swarm().await?;
-        self.sights.listed(asked, &found);
+        let scan = self.scan();
+        let listed = self.listing.now(&scan).await?;
+        let (found, swarm) = &*listed;
+        self.sights.listed(found);
         if found.is_empty() && !self.was_there.load(Ordering::Relaxed) {
             if let Some(error) = scan.unknown().await {
                 return Err(error);
@@ -175,8 +178,8 @@ impl Platform for DockerPlatform {
         }
         let seen = found.iter().map(|(instance, place)| (instance.id.clone(), *place));
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
-        let desired = swarm.desired(&self.spec, &found);
-        let instances = found.into_iter().map(|(instance, _)| instance).collect();
+        let desired = swarm.desired(&self.spec, found);
+        let instances = found.iter().map(|(instance, _)| instance.clone()).collect();
         Ok(Inventory { scope: self.scope().await?, instances, desired })
     }
 
@@ -200,7 +203,9 @@ impl Platform for DockerPlatform {
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         if let Some(group) = suspended(act) {
             let run = self.run.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            return suspension::prepare(&self.scan(), &self.looks, group, run.as_ref()).await;
+            let scan = self.scan();
+            let listed = self.listing.lately(&scan).await?;
+            return suspension::prepare(&scan, &listed, &self.looks, group, run.as_ref()).await;
         }
         let (deed, on) = self.resolve(act).await?;
         let (asked, now) = self.looks.at(on.engine, &on.instance.id).await?;
@@ -213,6 +218,7 @@ impl Platform for DockerPlatform {
 
     async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
         self.looks.forget();
+        self.listing.forget();
         // Everything is looked at before anything is done: what is done then starts at once.
         let looked = clock::now();
         let ready = join_all(
@@ -265,6 +271,7 @@ impl Platform for DockerPlatform {
 
     async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
         self.looks.forget();
+        self.listing.forget();
         if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
             return Ok(Reverted::NothingToUndo { why: why.clone() });
         }

@@ -1,9 +1,15 @@
-//! What was seen of a container a moment ago. Right before an act it has to be looked at; one that was inspected, and listed in the same
-//! state after that, all within this short time, was. Fifty inspections more would only hold up the first of fifty kills.
+//! What was seen a moment ago, and stands for a look right before an act.
+//!
+//! An act is prepared by an inspection of each container, and the inventory is listed beside that; fifty inspections more would only hold up
+//! the first of fifty kills. So what was inspected a moment ago is used by the act itself (unless a list tells otherwise), and several acts
+//! that are prepared at the same time share their looks.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,6 +18,8 @@ use bollard::models::ContainerInspectResponse;
 use super::{
     container::state,
     engine::{Engine, Trouble},
+    inventory::Scan,
+    swarm::place::Swarm,
 };
 use crate::{
     clock,
@@ -20,19 +28,17 @@ use crate::{
         instance::{Instance, InstanceState},
         time::Mono,
     },
+    platform::PlatformError,
 };
 
-/// How long both looks stand for a look right before the act. An engine takes longer than this to end a container and start it again.
+/// How long a look stands for one right before the act. An engine takes longer than this to end a container and start it again.
 const FRESH: Duration = Duration::from_millis(50);
 
-/// An inspection, and what a later list said of it.
+/// An inspection.
 #[derive(Debug)]
 struct Seen {
     inspected: ContainerInspectResponse,
     asked: Mono,
-    answered: Mono,
-    /// A list that was asked for after the inspection's answer agreed with it.
-    confirmed: bool,
 }
 
 /// The latest sight of each container that an act was prepared on.
@@ -42,29 +48,25 @@ pub(super) struct Sights(Mutex<BTreeMap<InstanceId, Seen>>);
 impl Sights {
     /// A container was inspected; it was asked for at `asked`.
     pub(super) fn inspected(&self, id: &InstanceId, asked: Mono, inspected: ContainerInspectResponse) {
-        let seen = Seen { inspected, asked, answered: clock::now(), confirmed: false };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, old| fresh(old.asked));
-        all.insert(id.clone(), seen);
+        all.insert(id.clone(), Seen { inspected, asked });
     }
 
-    /// Everything was listed; it was asked for at `asked`. What is not in the list, or otherwise in it, has to be looked at anew.
-    pub(super) fn listed(&self, asked: Mono, found: &[(Instance, usize)]) {
+    /// Everything was listed. What is not in the list, or otherwise in it, has to be looked at anew.
+    pub(super) fn listed(&self, found: &[(Instance, usize)]) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.is_empty() {
             return;
         }
         let listed: BTreeMap<&InstanceId, &Instance> = found.iter().map(|(instance, _)| (&instance.id, instance)).collect();
         all.retain(|id, seen| listed.get(id).is_some_and(|listed| agree(&seen.inspected, listed)));
-        for seen in all.values_mut() {
-            seen.confirmed |= asked >= seen.answered;
-        }
     }
 
     /// The container as it was a moment ago; none when it has to be looked at now. An act uses it up: after it, nothing is as it was.
     pub(super) fn take(&self, id: &InstanceId) -> Option<ContainerInspectResponse> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)?;
-        (seen.confirmed && fresh(seen.asked)).then_some(seen.inspected)
+        fresh(seen.asked).then_some(seen.inspected)
     }
 }
 
@@ -95,6 +97,49 @@ impl Looks {
     /// Something is done: nothing is as it was seen.
     pub(super) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// All containers, and what managers tell of the swarm.
+pub(super) type Listed = (Vec<(Instance, usize)>, Swarm);
+
+/// The latest list, for who needs one at about the same time.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// When it was asked for, and after how many changes.
+    latest: tokio::sync::Mutex<Option<(Mono, u64, Arc<Listed>)>>,
+    changes: AtomicU64,
+}
+
+impl Listing {
+    /// Everything, listed now.
+    pub(super) async fn now(&self, scan: &Scan<'_>) -> Result<Arc<Listed>, PlatformError> {
+        let mut latest = self.latest.lock().await;
+        self.list(scan, &mut latest).await
+    }
+
+    /// Everything, as somebody may have listed it a moment ago.
+    pub(super) async fn lately(&self, scan: &Scan<'_>) -> Result<Arc<Listed>, PlatformError> {
+        let mut latest = self.latest.lock().await;
+        if let Some((asked, changes, listed)) = &*latest
+            && fresh(*asked)
+            && *changes == self.changes.load(Ordering::Relaxed)
+        {
+            return Ok(Arc::clone(listed));
+        }
+        self.list(scan, &mut latest).await
+    }
+
+    async fn list(&self, scan: &Scan<'_>, latest: &mut Option<(Mono, u64, Arc<Listed>)>) -> Result<Arc<Listed>, PlatformError> {
+        let (asked, changes) = (clock::now(), self.changes.load(Ordering::Relaxed));
+        let listed = Arc::new(scan.with_swarm().await?);
+        *latest = Some((asked, changes, Arc::clone(&listed)));
+        Ok(listed)
+    }
+
+    /// Something is done: nothing is as it was listed.
+    pub(super) fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 }
 

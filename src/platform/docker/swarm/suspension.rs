@@ -31,7 +31,7 @@ use crate::{
             inventory::{SWARM_TASK, Scan},
             mark::{self, Mark},
             replacement,
-            sight::Looks,
+            sight::{Listed, Looks},
         },
     },
 };
@@ -75,11 +75,11 @@ fn rest(prepared: &Prepared, owed: &Owed) -> Option<Prepared> {
 /// Reads what holds the group's replacements back, and how it is now.
 pub(in crate::platform::docker) async fn prepare(
     scan: &Scan<'_>,
+    (found, swarm): &Listed,
     looks: &Looks,
     group: &Group,
     run: Option<&RunId>,
 ) -> Result<Undo, PlatformError> {
-    let (found, swarm) = scan.with_swarm().await?;
     let of_swarm = |one: &Instance| one.labels.contains_key(SWARM_TASK);
     let members = found.iter().filter(|(one, _)| replacement::belongs(one, group)).cloned();
     let (tasks, others): (Vec<_>, Vec<_>) = members.partition(|(one, _)| of_swarm(one));
@@ -93,8 +93,8 @@ pub(in crate::platform::docker) async fn prepare(
              manager to `hosts:`"
         )));
     }
-    let chosen = chosen(scan, &swarm, group, &tasks, &found)?;
-    let services = services(scan.engines, &swarm, &tasks, &chosen).await?;
+    let chosen = chosen(scan, swarm, group, &tasks, found)?;
+    let services = services(scan.engines, swarm, &tasks, &chosen).await?;
     let (nodes, closed) = to_hold(&chosen, run)?;
     let containers = if others.is_empty() {
         Undo::Nothing { why: String::new() }
