@@ -1,10 +1,13 @@
 //! From a planned act to a verified effect: prepare → check again → journal *Armed* + fsync → act → journal → verify.
 
+use std::time::Duration;
+
 use futures_util::future::{join, join_all};
 
-use super::{capacity::Capacity, command, script::Script};
+use super::{capacity::Capacity, command, halt::Urgency, script::Script};
 use crate::{
     event::EventKind,
+    journal::{ActRecord, JournalError},
     model::{
         act::{Effect, EffectStatus, Prepared, Target},
         instance::{Instance, Inventory},
@@ -18,6 +21,9 @@ use crate::{
     platform::PlatformError,
 };
 
+/// How old the list may be that acts are decided on.
+const FRESH: Duration = Duration::from_millis(250);
+
 /// What was found right before acts, from which they are done or left.
 pub(crate) struct Looked {
     inventory: Result<Inventory, PlatformError>,
@@ -28,7 +34,11 @@ pub(crate) struct Looked {
 /// act, not with this.
 pub(crate) async fn look(script: &Script<'_>, acts: &[Prepared]) -> Looked {
     let asked = script.clock.now();
-    let (inventory, undos) = join(script.platform.inventory(), undos(script, acts)).await;
+    let (mut inventory, undos) = join(script.platform.inventory(), undos(script, acts)).await;
+    if script.clock.now().since(asked) > FRESH {
+        // The undos took their time: what is healthy, and who may be touched, is decided on what is there now.
+        inventory = script.platform.inventory().await;
+    }
     tracing::debug!(acts = acts.len(), took_ns = script.clock.now().since(asked).as_nanos() as u64, "looked right before acts");
     Looked { inventory, undos }
 }
@@ -51,22 +61,26 @@ pub(crate) async fn inject(
         acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance()).collect();
     caps::still_healthy_enough(&script.experiment.caps, &victims, &inventory)?;
     capacity.before(&inventory, acts.iter().map(|prepared| &prepared.act));
-    let (ready, untouched) = check_again(acts, undos, &inventory, script.clock.now());
-    if !untouched.is_empty() {
-        for effect in &untouched {
+    let (ready, left_alone) = check_again(acts, undos, &inventory, script.clock.now());
+    if !left_alone.is_empty() {
+        for effect in &left_alone {
             script.tell(EventKind::Acted { effect: effect.clone() });
         }
-        return Ok(untouched);
+        return Ok(left_alone);
     }
     let (instances, around): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| prepared.act.target.instance().is_some());
     arm(script, [&around[..], &instances[..]].concat())?;
     let mut effects = stop_replacement(script, &around).await;
-    let done = match effects.iter().find(|effect| !effect.status.happened()) {
+    let stopped = stopped(script, &effects);
+    let done = match &stopped {
         None => act(script, &instances).await,
-        Some(failed) => not_without(script, failed, &instances),
+        Some(why) => instances.iter().map(|prepared| untouched(prepared, script.clock.now(), refused(why))).collect(),
     };
     // What came of both is written down at once: *Armed* is on the disk, and says enough until then.
-    let written = script.journal.acted(&[&effects[..], &done[..]].concat());
+    let mut written = script.journal.acted(&[&effects[..], &done[..]].concat());
+    if let Some(why) = stopped {
+        written = written.and(never_begun(script, &instances, &why));
+    }
     let verified = verify(script, &instances, done).await;
     tell(script, &verified);
     effects.extend(verified);
@@ -92,11 +106,34 @@ async fn stop_replacement(script: &mut Script<'_>, around: &[Prepared]) -> Vec<E
     verified
 }
 
-/// Without what had to come first, the acts on instances would be another fault than the planned one: none of them is done.
-fn not_without(script: &Script<'_>, failed: &Effect, instances: &[Prepared]) -> Vec<Effect> {
-    let why = failed.status.why().unwrap_or_default();
-    let why = format!("nothing was done to it, because what had to come first did not happen: {why}");
-    instances.iter().map(|prepared| untouched(prepared, script.clock.now(), EffectStatus::Refused { why: why.clone() })).collect()
+/// Why acts on instances are not begun after what had to come before them: without that they would be another fault than the planned one;
+/// and after a halt nothing new is done.
+fn stopped(script: &Script<'_>, before: &[Effect]) -> Option<String> {
+    if let Some(failed) = before.iter().find(|effect| !effect.status.happened()) {
+        return Some(format!("what had to come first did not happen: {}", failed.status.why().unwrap_or_default()));
+    }
+    (!before.is_empty() && script.halt.urgency() > Urgency::None).then(|| "the run was halted".to_owned())
+}
+
+fn refused(why: &str) -> EffectStatus {
+    EffectStatus::Refused { why: format!("nothing was done to it, because {why}") }
+}
+
+/// Acts that were armed and never begun owe nothing: an undo of them would touch what nobody has touched.
+fn never_begun(script: &mut Script<'_>, instances: &[Prepared], why: &str) -> Result<(), JournalError> {
+    let why = format!("it was never begun, because {why}");
+    let records = instances.iter().flat_map(|prepared| {
+        let act = prepared.act.id;
+        [(act, ActRecord::Reverting), (act, ActRecord::NothingToUndo { why: why.clone() })]
+    });
+    let written = script.journal.write_all(records.collect());
+    if written.is_ok() {
+        for prepared in instances {
+            script.tell(EventKind::NothingToUndo { act: prepared.act.id, why: why.clone() });
+        }
+        script.pending.retain(|pending| instances.iter().all(|prepared| prepared.act.id != pending.act.id));
+    }
+    written
 }
 
 fn tell(script: &Script<'_>, effects: &[Effect]) {

@@ -180,7 +180,12 @@ impl Script<'_> {
             let acts = self.acts(step).await;
             let looked = match &acts {
                 Ok(acts) if !acts.is_empty() => {
-                    Some(inject::look(self, &acts.iter().map(|(act, _)| act.clone()).collect::<Vec<_>>()).await)
+                    let acts: Vec<Prepared> = acts.iter().map(|(act, _)| act.clone()).collect();
+                    tokio::select! {
+                        biased;
+                        () = self.halt.reached(Urgency::Undo) => None,
+                        looked = inject::look(self, &acts) => Some(looked),
+                    }
                 }
                 _ => None,
             };

@@ -30,8 +30,6 @@ pub const READ_LIMIT: Duration = Duration::from_secs(10);
 const CLOCK_READINGS: usize = 3;
 /// Calls under way at once on one engine; more wait for their turn.
 const MOST_AT_ONCE: usize = 128;
-/// Inspections under way at once on one engine: more do not make it faster, only its clients slower.
-const MOST_LOOKS: usize = 8;
 /// The oldest API that is known to do what is asked of it.
 const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
@@ -103,7 +101,6 @@ pub struct Engine {
     pub joining: Mutex<()>,
     wire: Wire,
     turns: Semaphore,
-    looks: Semaphore,
 }
 
 impl Engine {
@@ -145,7 +142,6 @@ impl Engine {
             joining: Mutex::default(),
             wire,
             turns: Semaphore::new(MOST_AT_ONCE),
-            looks: Semaphore::new(MOST_LOOKS),
             endpoint,
         };
         engine.introduce().await.map_err(|trouble| PlatformError::Unavailable(trouble.to_string()))?;
@@ -192,11 +188,7 @@ impl Engine {
 
     /// The container of this id, as it is now.
     pub async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse, Trouble> {
-        let look = async {
-            let _turn = self.looks.acquire().await;
-            self.docker.inspect_container(id, None).await
-        };
-        self.call("a container's state", READ_LIMIT, look).await
+        self.call("a container's state", READ_LIMIT, self.docker.inspect_container(id, None)).await
     }
 
     /// The container of this id or name in the engine's own words, with all that this build has no name for.

@@ -130,3 +130,23 @@ async fn a_defect_in_the_middle_of_an_undo_is_residue_and_recovery_undoes_it() {
     // The next run on the scope undoes it first.
     Drill::on(six()).file(TWO).after(done).run().await.expect(Verdict::Passed).restored();
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_what_comes_first_nobody_is_hurt_and_nothing_of_it_is_undone() {
+    let file = "
+steady-state: [{ probe: home, availability: '>= 20%' }]
+guardrails: { max-affected: { service: 100% } }
+method: [{ zone-outage: a, hold: 3s }]
+";
+    let drill = Drill::on(six()).file(file).trouble(|script| {
+        script.nth(Call::Inject, 1, Trouble::Fails("the group cannot be held".to_owned()));
+    });
+    let done = drill.run().await.expect(Verdict::Error).restored();
+    let words = done.words();
+    let of_kills = |what: &str| words.iter().filter(|line| line.contains(what) && line.contains("kill")).count();
+    assert_eq!(of_kills(" arm "), 2, "{words:#?}");
+    assert!(words.iter().any(|line| line.contains("acted 1.") && line.contains("refused")), "{words:#?}");
+    assert!(!words.iter().any(|line| line.contains("died") || line.contains("started web-a")), "{words:#?}");
+    assert!(matches!(&done.outcome.ended, Ended::Broke { why } if why.contains("the group cannot be held")), "{:?}", done.outcome);
+    assert_eq!(done.open_journals(), 0, "nothing is owed");
+}

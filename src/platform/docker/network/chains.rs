@@ -61,7 +61,7 @@ fn read(saved: &str) -> Vec<Chain> {
 /// # Errors
 /// When it cannot be made.
 pub async fn stand(net: &NetNs, name: &str) -> Result<(), PlatformError> {
-    let made = net.run(&["iptables", "-w", "-N", name]).await;
+    let made = net.change(&["iptables", "-w", "-N", name], "").await;
     if made.is_err() && is_there(net, name).await? { Ok(()) } else { made.map(drop) }
 }
 
@@ -71,7 +71,7 @@ pub async fn stand(net: &NetNs, name: &str) -> Result<(), PlatformError> {
 /// When it is still there, or no answer came.
 pub async fn take_away(net: &NetNs, name: &str) -> Result<bool, PlatformError> {
     match is_there(net, name).await {
-        Ok(true) => net.run(&["iptables", "-w", "-X", name]).await.map(|_| true),
+        Ok(true) => net.change(&["iptables", "-w", "-X", name], "").await.map(|_| true),
         Err(timeout @ PlatformError::Timeout(_)) => Err(timeout),
         // Where chains cannot be read at all, none was made.
         Ok(false) | Err(_) => Ok(false),

@@ -12,7 +12,10 @@
 mod networks;
 mod residents;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     container::state,
@@ -33,6 +36,9 @@ use crate::{
     },
     platform::{Orphan, PlatformError},
 };
+
+/// How long the look at the processes of this machine may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A fault that a run which is gone left on a container.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,8 +94,11 @@ async fn on_containers<'a>(
         return Ok(Vec::new());
     }
     let ids: BTreeSet<String> = here.keys().map(|id| (*id).to_owned()).collect();
-    let residents = tokio::task::spawn_blocking(move || residents::of(&ids))
+    let looking = tokio::task::spawn_blocking(move || residents::of(&ids));
+    // A process that is stuck in the kernel may hold up who reads of it.
+    let residents = tokio::time::timeout(LOOK_LIMIT, looking)
         .await
+        .map_err(|_| PlatformError::Timeout(LOOK_LIMIT))?
         .map_err(|error| PlatformError::Failed(format!("the processes of this machine could not be looked at: {error}")))?;
     let stressed = residents.iter().flat_map(|(id, resident)| {
         let left = resident.stresses.iter().filter(|mark| mark.left_behind());

@@ -28,12 +28,15 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::NotConnected;
-use crate::platform::docker::endpoint::Address;
+use crate::{clock, model::time::Mono, platform::docker::endpoint::Address};
 
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a connection that ended may take to tell why.
 const REASON_LIMIT: Duration = Duration::from_secs(1);
+/// How long a connection is kept for the next question: for the many before an act, and not until somebody between us and the engine has
+/// forgotten it without a word.
+const KEPT_FOR: Duration = Duration::from_secs(5);
 /// Connections that are kept for the next question.
 const MOST_KEPT: usize = 64;
 
@@ -69,6 +72,8 @@ struct Line {
     sender: SendRequest<Body>,
     /// Why it ended, if it did not end well.
     ended: oneshot::Receiver<hyper::Error>,
+    /// When it was asked last.
+    asked: Mono,
 }
 
 /// The connections to one engine.
@@ -124,12 +129,13 @@ impl Lines {
     /// A connection that waits for a question.
     fn idle(&self) -> Option<Line> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|line| !line.sender.is_closed());
+        kept.retain(|line| !line.sender.is_closed() && clock::now().since(line.asked) < KEPT_FOR);
         let free = kept.iter().position(|line| line.sender.is_ready())?;
         Some(kept.swap_remove(free))
     }
 
-    fn keep(&self, line: Line) {
+    fn keep(&self, mut line: Line) {
+        line.asked = clock::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MOST_KEPT {
             kept.push(line);
@@ -150,7 +156,7 @@ impl Lines {
                 let _ = tell.send(error);
             }
         });
-        Ok(Line { sender, ended })
+        Ok(Line { sender, ended, asked: clock::now() })
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
