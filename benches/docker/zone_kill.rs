@@ -125,7 +125,7 @@ fn start_again(engine: &Engine, zone: &[Container<'_>]) {
 fn ask(stream: &mut UnixStream, path: &str) {
     write!(stream, "GET /v1.41/containers/{path} HTTP/1.1\r\nhost: docker\r\n\r\n").unwrap();
     let mut answer = Vec::new();
-    let mut piece = [0; 65536];
+    let mut piece = vec![0; 65536];
     // Long answers come in chunks, of which the last is empty.
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
         let n = std::io::Read::read(stream, &mut piece).unwrap();
