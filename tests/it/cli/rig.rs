@@ -140,9 +140,9 @@ impl Rig {
     }
 
     /// Starts a run and waits until its act has happened; anew where the machine was too busy for a baseline.
-    pub fn acting<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A> + Clone) -> Started {
+    pub fn acting(&self, args: &[&str]) -> Started {
         for _ in 0..8 {
-            let mut run = self.start(args.clone());
+            let mut run = self.start(args);
             eventually("it acts or ends", || run.ended() || run.said_so_far().contains("happened"));
             let said = run.said_so_far();
             if said.contains("happened") {

@@ -19,7 +19,7 @@ fn ctrl_c_in_the_middle_undoes_and_is_aborted() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(&without_replacement(), &long());
     let up = rig.up();
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     assert_eq!(rig.serving().len(), 2, "one is dead");
     run.signal(Signal::INT);
     run.end().code(4).says("ABORTED").says("Ctrl-C");
@@ -35,7 +35,7 @@ fn halt_from_another_process_undoes_and_is_aborted() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(&without_replacement(), &long().replace("kill:", "pause:"));
     let up = rig.up();
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     let folder = rig.run_folder();
     let id = folder.file_name().unwrap().to_str().unwrap();
     rig.firedrill(["halt", "another"]).code(2).says("no drill with the id `another`");
@@ -55,9 +55,9 @@ fn one_system_file_on_two_ports_is_two_systems_and_on_one_port_one() {
         format!("  there:\n    platform: {{ local: system.yaml }}\n    vars: {{ port: {other}, url: \"http://127.0.0.1:{other}\" }}\n");
     let file = std::fs::read_to_string(rig.path("firedrill.yaml")).unwrap() + &there;
     rig.write("firedrill.yaml", &file);
-    let first = rig.acting(["run", "experiment.yaml", "--env", "here"]);
+    let first = rig.acting(&["run", "experiment.yaml", "--env", "here"]);
     rig.firedrill(["run", "experiment.yaml", "--env", "here"]).code(3).says("another drill is at work there");
-    let second = rig.acting(["run", "experiment.yaml", "--env", "there"]);
+    let second = rig.acting(&["run", "experiment.yaml", "--env", "there"]);
     for run in [first, second] {
         run.signal(Signal::INT);
         run.end().code(4).says("ABORTED");
@@ -82,7 +82,7 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
     let rig = Rig::with(&without_replacement(), &long());
     let up = rig.up();
     let before = rig.serving();
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     rig.firedrill(["recover"]).code(3).says("wait for it, or stop it with `firedrill halt");
     run.signal(Signal::KILL);
     let _ = run.end();
@@ -107,7 +107,7 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
 fn a_killed_run_takes_the_system_with_it_that_it_started() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(SYSTEM, &long());
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     assert!(rig.processes().len() > 4, "{:?}", rig.processes());
     run.signal(Signal::KILL);
     let _ = run.end();
@@ -121,7 +121,7 @@ fn the_next_run_finishes_the_undo_of_the_last() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(&without_replacement(), &long());
     let up = rig.up();
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     // Two at once on one system: the second is refused, and touches nothing.
     rig.firedrill(["run", "experiment.yaml"]).code(3).says("NOT STARTED");
     run.signal(Signal::KILL);
@@ -141,7 +141,7 @@ fn a_system_that_is_lost_under_the_run_ends_it_with_an_error() {
     let _quiet = crate::support::quiet::quiet();
     let rig = Rig::with(&without_replacement(), &long());
     let up = rig.up();
-    let run = rig.acting(["run", "experiment.yaml"]);
+    let run = rig.acting(&["run", "experiment.yaml"]);
     up.signal(Signal::KILL);
     // At once, not when the hold of a minute ends; and it is no verdict about the system.
     run.end().code(5).says("ERROR").says("the system under the run is gone").says("nothing to undo for 1.1");
