@@ -184,7 +184,12 @@ impl Watcher {
         }
         let id = InstanceId(actor.id.unwrap_or_default());
         if matches!(action.as_str(), "create" | "start") && !self.known.contains_key(&id) {
+            // This one has yet to be told as started, though the list may show it running already.
+            let lived = self.lived.contains(&id);
             self.look().await;
+            if !lived {
+                self.lived.remove(&id);
+            }
         }
         // Of another project, or gone again before it could be looked at.
         let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
