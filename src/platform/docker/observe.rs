@@ -152,6 +152,7 @@ struct Unheard;
 impl Watcher {
     async fn run(mut self, mut events: mpsc::Receiver<(usize, Heard)>) {
         self.look().await;
+        self.all_live();
         self.serving = self.count();
         self.wanted = self.serving.clone();
         while let Some((place, heard)) = events.recv().await {
@@ -184,12 +185,7 @@ impl Watcher {
         }
         let id = InstanceId(actor.id.unwrap_or_default());
         if matches!(action.as_str(), "create" | "start") && !self.known.contains_key(&id) {
-            // This one has yet to be told as started, though the list may show it running already.
-            let lived = self.lived.contains(&id);
             self.look().await;
-            if !lived {
-                self.lived.remove(&id);
-            }
         }
         // Of another project, or gone again before it could be looked at.
         let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
@@ -330,6 +326,7 @@ impl Watcher {
         self.tell(at, Observed::Note { text }).await?;
         let before = std::mem::take(&mut self.known);
         self.look().await;
+        self.all_live();
         let now: Vec<Instance> = self.known.values().cloned().collect();
         for (id, mut old) in before {
             let gone = now.iter().find(|new| new.id == id).is_none_or(|new| new.state == InstanceState::Stopped);
@@ -347,11 +344,14 @@ impl Watcher {
     async fn look(&mut self) {
         let scan = Scan { spec: &self.spec, engines: &self.engines, own: &self.own };
         for (instance, _) in scan.run().await.unwrap_or_default() {
-            if !matches!(instance.state, InstanceState::Stopped | InstanceState::Gone) {
-                self.lived.insert(instance.id.clone());
-            }
             self.known.entry(instance.id.clone()).or_insert(instance);
         }
+    }
+
+    /// What runs now was started before anybody listened. Not so what a later list shows: its start is still to be told.
+    fn all_live(&mut self) {
+        let live = self.known.values().filter(|known| !matches!(known.state, InstanceState::Stopped | InstanceState::Gone));
+        self.lived.extend(live.map(|known| known.id.clone()));
     }
 
     /// Tells how many serve, of each service where that has changed.
