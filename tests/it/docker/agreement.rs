@@ -25,6 +25,11 @@ use crate::support::{
     project::{Container, Project},
 };
 
+/// How long firedrill waits for an answer.
+pub const DEADLINE: Duration = Duration::from_secs(2);
+/// HAProxy may still try for a client that has left: three more times, 5 s each, before it writes its line.
+const LAST_LINE: Duration = Duration::from_secs(25);
+
 /// A balancer's settings, and what happens behind it.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -51,6 +56,8 @@ pub struct Line {
     pub server: String,
     /// How it ended, by HAProxy's letters: `--` is well.
     pub ended: String,
+    /// From the request's arrival to the end of its answer.
+    pub took: Duration,
 }
 
 /// What both sides say.
@@ -71,9 +78,10 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The numbers that HAProxy logged with a failure.
+    /// The numbers that HAProxy logged with a failure, or with an answer that came after the client's deadline.
     pub fn logged_failures(&self) -> BTreeSet<u32> {
-        self.lines.iter().filter(|line| line.status != 200 || !line.ended.starts_with("--")).filter_map(|line| line.number).collect()
+        let failed = |line: &&Line| line.status != 200 || !line.ended.starts_with("--") || line.took >= DEADLINE;
+        self.lines.iter().filter(failed).filter_map(|line| line.number).collect()
     }
 
     /// Retries in HAProxy's log: lines without a number, and how many of them tell of a failure.
@@ -107,10 +115,10 @@ fn settings(case: &Case, names: &[String], log: &str) -> String {
     );
     text += if case.mode == "http" {
         // A failure is ascribed to the server that it was tried on, as an answer is.
-        "    capture request header x-request-number len 12\n    log-format \"request %[capture.req.hdr(0)] %ST %s %tsc\"\n    \
+        "    capture request header x-request-number len 12\n    log-format \"request %[capture.req.hdr(0)] %ST %s %tsc %Ta\"\n    \
          http-after-response set-header x-served-by %[srv_name] unless { res.hdr(x-served-by) -m found }\n"
     } else {
-        "    log-format \"request - %B %s %tsc\"\n"
+        "    log-format \"request - %B %s %tsc %Tt\"\n"
     };
     text += "frontend counters\n    mode http\n    no log\n    bind :8404\n    stats enable\n    stats uri /\n";
     text += "backend sites\n    balance roundrobin\n";
@@ -147,6 +155,9 @@ fn once(engine: &Engine, case: &Case) -> Agreement {
     let ran = drill(engine, &project, case, &address, folder.path());
     // About a connection that is kept, HAProxy writes when it ends.
     std::thread::sleep(Duration::from_millis(300));
+    if case.mode == "http" && case.connections == "new" && !case.fault.contains("balancer") {
+        syslog.wait_for(samples(&ran).len(), LAST_LINE);
+    }
     // A balancer that was itself killed has lost its counters.
     let counted = if case.mode == "http" && !case.fault.contains("balancer") { Some(unanswered(&balancer.ip(&network))) } else { None };
     drop(sites);
@@ -185,12 +196,13 @@ fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, fol
     let environment = format!("environments:\n  lab:\n    platform: {{ docker: {{ project: {} }} }}\n", project.name());
     fs::write(folder.join("firedrill.yaml"), environment).unwrap();
     let experiment = format!(
-        "title: {name}\nseed: 5\nprobes:\n  home:\n    http: http://{address}/\n    rate: {rate}/s\n    timeout: 2s\n    \
+        "title: {name}\nseed: 5\nprobes:\n  home:\n    http: http://{address}/\n    rate: {rate}/s\n    timeout: {deadline}s\n    \
          connections: {connections}\n    number-header: x-request-number\n    served-by: {{ header: x-served-by }}\n\
          steady-state:\n  - {{ probe: home, availability: '>= 10%', in: [fault] }}\nwarm-up: 1s\nbaseline: 4s\n\
          recovery: {{ hold: 3s, limit: 10s }}\nmethod:\n  - {fault}\n    hold: {hold}\nguardrails:\n  \
          max-affected: {{ service: 100% }}\n",
         name = case.name,
+        deadline = DEADLINE.as_secs(),
         rate = case.rate,
         connections = case.connections,
         fault = case.fault,
@@ -200,11 +212,15 @@ fn drill(engine: &Engine, project: &Project<'_>, case: &Case, address: &str, fol
     rig::once(engine, folder, &["run", "experiment.yaml", "--env", "lab"])
 }
 
+fn samples(ran: &Ran) -> Vec<Sample> {
+    let raw = fs::read(ran.folder().join("samples/0.bin")).unwrap();
+    raw.as_chunks::<SAMPLE_BYTES>().0.iter().filter_map(Sample::decode).collect()
+}
+
 fn read(ran: Ran, log: &[(Mono, String)], counted: Option<u64>) -> Agreement {
-    let samples = fs::read(ran.folder().join("samples/0.bin")).unwrap();
     let mut failed = BTreeMap::new();
     let (mut sent, mut retried) = (0, Vec::new());
-    for sample in samples.as_chunks::<SAMPLE_BYTES>().0.iter().filter_map(Sample::decode) {
+    for sample in samples(&ran) {
         sent += 1;
         retried.extend(sample.retried);
         if !sample.outcome.is_ok() {
@@ -214,7 +230,9 @@ fn read(ran: Ran, log: &[(Mono, String)], counted: Option<u64>) -> Agreement {
     let lines = log.iter().filter_map(|(_, line)| {
         let mut words = line.strip_prefix("request ")?.split_whitespace();
         let (number, status) = (words.next()?.parse().ok(), words.next()?.parse().ok()?);
-        Some(Line { number, status, server: words.next()?.to_owned(), ended: words.next()?.to_owned() })
+        let (server, ended) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let took = Duration::from_millis(words.next()?.parse().unwrap_or(0));
+        Some(Line { number, status, server, ended, took })
     });
     let down = log.iter().find(|(_, line)| line.contains(" is DOWN")).map(|(at, _)| *at);
     let ejected_later_s = down.and_then(|down| {

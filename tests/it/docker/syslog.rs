@@ -5,10 +5,10 @@ use std::{
     net::UdpSocket,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firedrill::{clock, model::time::Mono};
@@ -17,6 +17,8 @@ use firedrill::{clock, model::time::Mono};
 pub struct Syslog {
     port: u16,
     stop: Arc<AtomicBool>,
+    /// Lines about requests.
+    requests: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<(Mono, String)>>,
 }
 
@@ -29,21 +31,33 @@ impl Syslog {
         let port = socket.local_addr().unwrap().port();
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
         let thread = std::thread::spawn(move || {
             let mut heard = Vec::new();
             let mut buffer = [0; 2048];
             while !asked.load(Ordering::Relaxed) {
                 if let Ok(n) = socket.recv(&mut buffer) {
-                    heard.push((clock::now(), String::from_utf8_lossy(&buffer[..n]).trim_end().to_owned()));
+                    let line = String::from_utf8_lossy(&buffer[..n]).trim_end().to_owned();
+                    counted.fetch_add(usize::from(line.starts_with("request ")), Ordering::Relaxed);
+                    heard.push((clock::now(), line));
                 }
             }
             heard
         });
-        Self { port, stop, thread }
+        Self { port, stop, requests, thread }
     }
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Waits for lines about so many requests, but not for longer than this.
+    pub fn wait_for(&self, requests: usize, limit: Duration) {
+        let until = Instant::now() + limit;
+        while self.requests.load(Ordering::Relaxed) < requests && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Everything that came.

@@ -73,26 +73,10 @@ impl<'p> Site<'p> {
     /// A run in the middle of its faults, of a user with a state directory of its own.
     fn at_work(&self) -> (User<'p>, Child) {
         let user = User::new(self.project, METHOD);
-        // On a busy machine firedrill may rightly find its own baseline too late to be trusted.
-        let child = (0..8).find_map(|_| start(&user)).expect("this machine is not too busy for a drill of 10 requests a second");
+        let child = user.in_the_middle("wait 1m");
         assert_eq!(self.hit(), ["cut", "refused", "limited", "marked", "busy"]);
         (user, child)
     }
-}
-
-/// A run in the middle of its faults; none when it ended before it did anything.
-fn start(user: &User<'_>) -> Option<Child> {
-    let said = std::fs::File::create(user.folder().join("said")).expect("a file");
-    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
-    let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
-    let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
-    eventually("it is in the middle of its faults, or ended", || ["wait 1m", "report:"].iter().any(|words| text().contains(words)));
-    if text().contains("wait 1m") {
-        return Some(child);
-    }
-    child.wait().expect("ended");
-    assert!(text().contains("more than 10 ms late"), "{}", text());
-    None
 }
 
 /// Kills the run; its state directory goes, too.

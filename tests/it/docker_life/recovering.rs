@@ -1,6 +1,6 @@
 //! A tool that is killed in the middle of a drill: another process puts back the world as it was.
 
-use super::rig::{User, eventually, four, world};
+use super::rig::{User, four, world};
 use crate::support::engine::Engine;
 
 const METHOD: &str = "
@@ -19,28 +19,10 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
     let _all = four(&project);
     let before = world(&project);
     let user = User::new(&project, METHOD);
-    let said = std::fs::File::create(user.folder().join("said")).expect("a file");
-    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
-    let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
-    let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
-    let running = || {
-        engine.docker(&[
-            "ps",
-            "-q",
-            "--filter",
-            "status=running",
-            "--filter",
-            &format!("label=com.docker.compose.project={}", project.name()),
-        ])
-    };
-    let mut waited = 0;
-    // Everything in zone a is down, and one in zone b is gone.
-    while running().lines().count() != 1 {
-        waited += 1;
-        assert!(waited < 300 && child.try_wait().expect("it is ours").is_none(), "it did not come so far: {}", text());
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut child = user.in_the_middle("wait 1m");
+    let of_this = format!("label=com.docker.compose.project={}", project.name());
+    let running = engine.docker(&["ps", "-q", "--filter", "status=running", "--filter", &of_this]);
+    assert_eq!(running.lines().count(), 1, "everything in zone a is down, and one in zone b is gone");
     child.kill().expect("killed");
     child.wait().expect("ended");
     assert!(world(&project) != before);
@@ -68,11 +50,10 @@ fn a_container_that_is_off_its_networks_is_put_back_by_another_process() {
     {
         assert!(plan.contains(words), "no {words:?} in: {plan}");
     }
-    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
-    let mut child = run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut child = user.in_the_middle("wait 1m");
     let network = format!("{}_default", project.name());
     let on = || engine.docker(&["ps", "-q", "--filter", &format!("network={network}")]).lines().count();
-    eventually("two are off", || on() == 3);
+    assert_eq!(on(), 3, "two are off");
     child.kill().expect("killed");
     child.wait().expect("ended");
     let (code, said) = user.says(&["recover"]);
@@ -91,12 +72,11 @@ fn two_at_once_on_one_project_exclude_each_other() {
     let web = project.container("web").start();
     project.container("web").start();
     let user = User::new(&project, "  - pause: { service: web, take: 1 }\n  - wait: 60s\n");
-    let mut first = user.command(&["run", "experiment.yaml", "--yes"]);
-    let mut child = first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut child = user.in_the_middle("wait 1m");
     let paused =
         || engine.docker(&["ps", "-q", "--filter", "status=paused", "--filter", &format!("name={}", web.name.trim_end_matches("-1"))]);
-    eventually("one is paused", || !paused().is_empty());
     let hit = paused();
+    assert!(!hit.is_empty(), "one is paused");
     let (code, said) = user.says(&["run", "experiment.yaml", "--yes"]);
     assert!(code != Some(0) && said.contains(&child.id().to_string()), "{code:?}: {said}");
     assert_eq!(paused(), hit, "the second touched nothing");

@@ -1,6 +1,11 @@
 //! The platform on a project, and the project's containers as `docker inspect` tells them.
 
-use std::{net::TcpListener, path::Path, process::Command, time::Duration};
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command},
+    time::Duration,
+};
 
 use firedrill::{
     model::{
@@ -200,6 +205,27 @@ impl<'p> User<'p> {
         let mut command = self.project.engine().command(env!("CARGO_BIN_EXE_firedrill"));
         command.args(arguments).current_dir(self.folder()).env("FIREDRILL_STATE_DIR", self.folder().join("state"));
         command
+    }
+
+    /// `firedrill run` up to this word of its method, where the run's last wait has begun. On a busy machine firedrill may rightly find
+    /// its own baseline too late to be trusted: then it is started again.
+    pub fn in_the_middle(&self, word: &str) -> Child {
+        (0..8).find_map(|_| self.started(word)).expect("this machine is not too busy for a drill of 10 requests a second")
+    }
+
+    /// A run in the middle of its faults; none when it ended before it did anything.
+    fn started(&self, word: &str) -> Option<Child> {
+        let said = std::fs::File::create(self.folder().join("said")).expect("a file");
+        let mut run = self.command(&["run", "experiment.yaml", "--yes"]);
+        let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
+        let text = || std::fs::read_to_string(self.folder().join("said")).unwrap_or_default();
+        eventually("it is in the middle of its faults, or ended", || [word, "report:"].iter().any(|words| text().contains(words)));
+        if text().contains(word) {
+            return Some(child);
+        }
+        child.wait().expect("ended");
+        assert!(text().contains("more than 10 ms late"), "{}", text());
+        None
     }
 
     /// Runs it to its end: the exit code, and all that it said.
