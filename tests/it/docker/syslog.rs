@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use firedrill::{clock, model::time::Mono};
@@ -54,8 +54,8 @@ impl Syslog {
 
     /// Waits for lines about so many requests, but not for longer than this.
     pub fn wait_for(&self, requests: usize, limit: Duration) {
-        let until = Instant::now() + limit;
-        while self.requests.load(Ordering::Relaxed) < requests && Instant::now() < until {
+        let until = clock::now().plus(limit);
+        while self.requests.load(Ordering::Relaxed) < requests && clock::now() < until {
             std::thread::sleep(Duration::from_millis(50));
         }
     }

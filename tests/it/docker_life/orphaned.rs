@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use super::rig::{User, eventually};
+use super::rig::User;
 use crate::support::{
     engine::Engine,
     project::{Container, Project},
