@@ -86,6 +86,7 @@ fn main() {
         observations: &[],
         names: &names,
         due: &[u64::from(REQUESTS)],
+        state: &[],
         doubts: &[],
         seed: 1,
     };

@@ -60,6 +60,7 @@ fn run(rate: f64, timeout: Duration, seconds: f64, windows: &[(Failing, f64, f64
         observations: &[],
         names: &recorded.names,
         due: &recorded.due,
+        state: &recorded.state,
         doubts: &recorded.doubts,
         seed: 1,
     };

@@ -87,6 +87,7 @@ pub(crate) fn conclude(
         observations: &state.observations,
         names: &recorded.names,
         due: &recorded.due,
+        state: &recorded.state,
         doubts: &recorded.doubts,
         seed: plan.seed,
     };

@@ -49,11 +49,13 @@ impl Groups {
     }
 
     /// The groups. One route alone is the whole, and is left out.
-    pub fn finish(self, names: &[String], seed: u64) -> Vec<GroupStats> {
-        let routes = self.collectors.keys().filter(|(by, ..)| *by == GroupBy::Route).any(|(_, _, key)| *key != 0);
+    pub fn finish(self, names: &[String], routes: &[String], seed: u64) -> Vec<GroupStats> {
+        let several = self.collectors.keys().filter(|(by, ..)| *by == GroupBy::Route).any(|(_, _, key)| *key != 0);
         let key_says = |by: GroupBy, key: u16| match by {
             _ if key == OTHERS => "others".to_owned(),
-            GroupBy::Route => key.to_string(),
+            GroupBy::Route => {
+                key.checked_sub(1).and_then(|place| routes.get(usize::from(place))).cloned().unwrap_or_else(|| key.to_string())
+            }
             GroupBy::Policy if key == Policy::New as u16 => Policy::New.name().to_owned(),
             GroupBy::Policy => Policy::KeepAlive.name().to_owned(),
             _ => names.get(usize::from(key)).cloned().unwrap_or_else(|| format!("name {key}")),
@@ -61,7 +63,7 @@ impl Groups {
         let mut groups: Vec<GroupStats> = self
             .collectors
             .into_iter()
-            .filter(|((by, ..), _)| routes || *by != GroupBy::Route)
+            .filter(|((by, ..), _)| several || *by != GroupBy::Route)
             .map(|((by, phase, key), collector)| GroupStats { by, key: key_says(by, key), phase, stats: collector.stats(seed) })
             .collect();
         groups.sort_by(|a, b| (a.by, &a.key, a.phase).cmp(&(b.by, &b.key, b.phase)));

@@ -54,6 +54,8 @@ pub struct Live {
 struct ProbeView {
     name: ProbeName,
     interval_ns: u64,
+    /// Whether the rate says how many requests are due in a bucket.
+    even: bool,
     timeout_ns: u64,
     sliding: Sliding,
     since_tick: Slice,
@@ -77,6 +79,7 @@ impl ProbeView {
         Self {
             name: spec.name.clone(),
             interval_ns: nanos(spec.rate.interval()).max(1),
+            even: spec.kind.is_even(),
             timeout_ns: nanos(spec.timeout),
             sliding: Sliding::new(keep_ns),
             since_tick: Slice::default(),
@@ -91,7 +94,8 @@ impl ProbeView {
             let (from, to) = (self.frontier * BUCKET_NS, (self.frontier + 1) * BUCKET_NS);
             let due = to.div_ceil(self.interval_ns) - from.div_ceil(self.interval_ns);
             let overdue = to + self.timeout_ns + HANDOVER_NS <= now_ns;
-            if !overdue && self.sliding.recorded(self.frontier) < due {
+            let complete = self.even && self.sliding.recorded(self.frontier) >= due;
+            if !overdue && !complete {
                 break;
             }
             self.frontier += 1;

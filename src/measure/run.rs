@@ -22,6 +22,7 @@ use crate::model::{
     observation::Observation,
     probe::ProbeSpec,
     sample::SampleOutcome,
+    state::StateFindings,
     steady_state::Phase,
     time::{Mono, nanos},
 };
@@ -47,6 +48,8 @@ pub struct Input<'a> {
     pub names: &'a [String],
     /// Requests that were due, per probe.
     pub due: &'a [u64],
+    /// What each probe found out about state.
+    pub state: &'a [Option<StateFindings>],
     /// What the recorder doubts.
     pub doubts: &'a [String],
     /// The seed of the bootstrap.
@@ -75,6 +78,7 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
         death_spread_s: victims.death_spread_s(),
         victims: victims.times(),
         probes,
+        findings: Vec::new(),
         trust,
     }
 }
@@ -170,13 +174,14 @@ fn one_probe(
         timeout_s: spec.timeout.as_secs_f64(),
         accounting,
         phases: phase_stats,
-        groups: groups.finish(input.names, input.seed),
+        groups: groups.finish(input.names, &spec.kind.routes(), input.seed),
         downtime_s: outages.iter().map(|w| w.duration_s).sum(),
         weighted_downtime_s: outages.iter().map(|w| w.duration_s * w.share()).sum(),
         smallest_visible_outage_s: 3.0 / spec.rate.0,
         worst_windows: worst.into_iter().filter_map(Worst::finish).collect(),
         first_error_after_s: first_error_ns.zip(effect_ns).map(|(error, effect)| (error - effect) as f64 / 1e9),
         budget: input.experiment.objective.and_then(|objective| budget(objective, spec.rate.0, &whole)),
+        state: input.state.get(usize::from(place)).cloned().flatten(),
         timeline: pictures.finish(input.names),
         whole,
         outages,

@@ -94,6 +94,7 @@ fn measured(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64
         observations: &[],
         names: &[String::new()],
         due: &[source.probes[0].len() as u64],
+        state: &[],
         doubts: &[],
         seed: 1,
     };
@@ -253,6 +254,7 @@ fn victims_are_followed_from_the_effect() {
             observations: &observations,
             names: &[String::new(), "web-a-1".into()],
             due: &[8_000],
+            state: &[],
             doubts: &[],
             seed: 1,
         },

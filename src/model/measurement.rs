@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    finding::Finding,
     ids::{ActId, InstanceId, ProbeName, Service, Zone},
     sample::SampleOutcome,
+    state::StateFindings,
     steady_state::Phase,
     time::Mono,
 };
@@ -40,6 +42,9 @@ pub struct Measurement {
     pub capacity_by_step: Vec<StepCapacity>,
     /// The difference between the first and the last death inside each zone.
     pub death_spread_s: BTreeMap<Zone, f64>,
+    /// What was found out about the system beside the numbers.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// Whether the numbers are to be trusted, and why not.
     pub trust: Trust,
 }
@@ -110,6 +115,9 @@ pub struct ProbeMeasurement {
     pub first_error_after_s: Option<f64>,
     /// How much of the error budget this run burned, if there is an objective.
     pub budget: Option<Budget>,
+    /// What became of the state that the probe made or held; absent for kinds that hold none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateFindings>,
     /// The timeline for pictures: equal buckets over the whole run.
     pub timeline: Timeline,
 }

@@ -43,6 +43,27 @@ impl ProbeKind {
             Self::Command(_) => "command",
         }
     }
+
+    /// The rate at which requests begin by themselves; `None` for a kind all of whose requests are asked for by its users' own time.
+    pub fn regular(&self, rate: Rate) -> Option<Rate> {
+        match self {
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Some(rate),
+        }
+    }
+
+    /// Whether a request is due at each slot of the rate and at no other time. Otherwise the rate is a mean.
+    pub fn is_even(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => true,
+        }
+    }
+
+    /// What each route of `Sample::route` is called, from 1 on.
+    pub fn routes(&self) -> Vec<String> {
+        match self {
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Vec::new(),
+        }
+    }
 }
 
 /// An HTTP request with expectations.

@@ -6,6 +6,7 @@ use crate::{
     model::{
         probe::{ProbeKind, ProbeSpec},
         sample::{NEVER, Sample, SampleOutcome},
+        state::StateFindings,
         time::nanos,
     },
     probe::{
@@ -89,6 +90,35 @@ enum Doing {
 }
 
 impl Kind {
+    /// What is due before any request: a crowd's users, each at a time of its own. Nanoseconds after the origin, and what the kind knows
+    /// the turn by.
+    pub fn first_turns(&self) -> Vec<(u64, u32)> {
+        match &self.doing {
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => Vec::new(),
+        }
+    }
+
+    /// What is due when the run has ended: each user comes once more, each write is read once more. Asked once; from `now_ns` on.
+    pub fn last_turns(&self, _now_ns: u64) -> Vec<(u64, u32)> {
+        match &self.doing {
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => Vec::new(),
+        }
+    }
+
+    /// A request that was due was not sent: too many are in flight. A kind whose users come back plans their next turn.
+    pub fn skipped(&self, _shared: &Shared, _due: Due) {
+        match &self.doing {
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => {}
+        }
+    }
+
+    /// What the probe found out about state. Asked when the last request is over.
+    pub fn state(&self) -> Option<StateFindings> {
+        match &self.doing {
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => None,
+        }
+    }
+
     /// See `pacer::most_in_flight`.
     pub fn most_in_flight(&self) -> u64 {
         most_in_flight(self.rate, self.timeout)

@@ -43,7 +43,11 @@ impl Prober for NetworkProber {
         let mut slots = Vec::new();
         for spec in &launch.probes {
             let wrong = |problem: String| LaunchError { probe: spec.name.to_string(), problem };
-            slots.push(Slots::new(spec.rate).ok_or_else(|| wrong(format!("its rate is {}, which is not above zero", spec.rate)))?);
+            let regular = spec
+                .kind
+                .regular(spec.rate)
+                .map(|rate| Slots::new(rate).ok_or_else(|| wrong(format!("its rate is {}, which is not above zero", spec.rate))));
+            slots.push(regular.transpose()?);
             probes.push(Prepared::new(spec).map_err(wrong)?);
         }
         let all = |problem: String| {
@@ -120,7 +124,7 @@ impl RunningProber for Running {
         let mut doubts = Vec::new();
         let paced = self.threads.pacing.take().and_then(|thread| thread.join().ok()).flatten().unwrap_or_else(|| {
             doubts.push("the pacing thread ended by a defect: requests after it were not sent".to_owned());
-            Paced { due: vec![0; self.in_flight.len()], names: vec![String::new()], doubts: Vec::new() }
+            Paced { due: vec![0; self.in_flight.len()], names: vec![String::new()], state: Vec::new(), doubts: Vec::new() }
         });
         match self.threads.recording.take().map(JoinHandle::join) {
             Some(Ok(more)) => doubts.extend(more),
@@ -128,6 +132,6 @@ impl RunningProber for Running {
         }
         doubts.extend(paced.doubts);
         let samples = Box::new(SpillSource::new(self.folder, paced.due.clone()));
-        Recorded { samples, due: paced.due, names: paced.names, doubts }
+        Recorded { samples, due: paced.due, names: paced.names, state: paced.state, doubts }
     }
 }

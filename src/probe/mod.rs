@@ -32,7 +32,7 @@ use std::path::PathBuf;
 
 use crate::{
     measure::source::SampleSource,
-    model::{probe::ProbeSpec, sample::Sample, time::Mono},
+    model::{probe::ProbeSpec, sample::Sample, state::StateFindings, time::Mono},
 };
 
 /// What a prober is started with.
@@ -74,7 +74,8 @@ pub trait RunningProber: Send {
     /// Requests in flight now, per probe.
     fn in_flight(&self) -> Vec<u64>;
 
-    /// Starts no further request, waits for those in flight (their own deadlines bound it), and gives the record.
+    /// Starts no further request but for those of a last round (each user comes once more, each write is read once more), waits for those
+    /// in flight (their own deadlines bound it), and gives the record.
     /// Blocking: called on a blocking thread.
     fn stop(self: Box<Self>) -> Recorded;
 }
@@ -87,6 +88,8 @@ pub struct Recorded {
     pub due: Vec<u64>,
     /// Names of backends, zones and addresses, by `NameIndex`; the first is empty ("not known").
     pub names: Vec<String>,
+    /// What each probe found out about state; `None` for kinds that hold none.
+    pub state: Vec<Option<StateFindings>>,
     /// Anything that makes the record doubtful: the disk was full, the prober was stopped by a defect.
     pub doubts: Vec<String>,
 }

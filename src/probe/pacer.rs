@@ -20,6 +20,7 @@ use crate::{
     clock,
     model::{
         sample::{NEVER, Sample, SampleOutcome},
+        state::StateFindings,
         time::Mono,
     },
     probe::{
@@ -42,6 +43,8 @@ const STARTS_PER_TURN: usize = 16;
 /// Behind by more than this, a turn starts one request more than have ended in the turn before. Those that ended left their
 /// connections; a request that opens its own costs more than the time in which we could catch up, and so we never would.
 const BEHIND: Duration = Duration::from_millis(1);
+/// Nothing of the last round is begun later than this.
+const LAST_ROUND: Duration = Duration::from_secs(30);
 /// A due time so near is not slept for: setting the timer and coming back costs about as much. The kernel is asked for news in
 /// the meantime.
 const TOO_NEAR_TO_SLEEP: Duration = Duration::from_micros(25);
@@ -62,9 +65,16 @@ pub struct Shared {
     /// What the probes are called.
     pub probes: Vec<String>,
     doubts: RefCell<BTreeSet<String>>,
+    /// Turns that kinds asked for and the schedule has not heard of yet: probe, due time, what the kind knows it by.
+    again: RefCell<Vec<(u16, u64, u32)>>,
 }
 
 impl Shared {
+    /// Asks for a further turn of a probe at this moment (see `Schedule::again`).
+    pub fn again(&self, probe: u16, at: Mono, what: u32) {
+        self.again.borrow_mut().push((probe, at.since(self.origin).as_nanos() as u64, what));
+    }
+
     /// Something that makes the record doubtful, said once.
     pub fn doubt(&self, probe: u16, text: &str) {
         let mut doubts = self.doubts.borrow_mut();
@@ -105,6 +115,8 @@ pub struct Paced {
     pub due: Vec<u64>,
     /// The table of names.
     pub names: Vec<String>,
+    /// What each probe found out about state.
+    pub state: Vec<Option<StateFindings>>,
     /// What makes the record doubtful.
     pub doubts: Vec<String>,
 }
@@ -147,6 +159,7 @@ impl Pacer {
                 descriptors: Rc::new(Descriptors::new(self.descriptors)),
                 probes,
                 doubts: RefCell::default(),
+                again: RefCell::default(),
             });
             started(Ok(shared.origin));
             // A task of its own: waking the outermost future would cost a write to an event descriptor each time.
@@ -168,16 +181,22 @@ async fn pace(
     kinds: Vec<Rc<Kind>>,
     shared: Rc<Shared>,
     wakeup: Wakeup,
-    schedule: Schedule,
+    mut schedule: Schedule,
     feed: Feed,
     in_flight: Arc<Vec<AtomicU64>>,
     stop: Arc<Notify>,
 ) -> Paced {
+    for (kind, probe) in kinds.iter().zip(0_u16..) {
+        for (at_ns, what) in kind.first_turns() {
+            schedule.again(probe, at_ns, what);
+        }
+    }
     let stop = stop.notified();
     let mut stop = std::pin::pin!(stop);
     let mut round = Round {
         start: |due: Due| request(shared.clone(), kinds[usize::from(due.probe)].clone(), due),
         shared: &shared,
+        kinds: &kinds,
         most: kinds.iter().map(|kind| kind.most_in_flight()).collect(),
         schedule,
         tasks: Tasks::new(),
@@ -188,6 +207,7 @@ async fn pace(
         watchdog: Watchdog::new(clock::now()),
         ended: 0,
         stood_still: None,
+        over: false,
     };
     let turning = std::future::poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {
@@ -202,14 +222,16 @@ async fn pace(
     round.feed.flush();
     let due = round.schedule.due().to_vec();
     drop(round);
+    let state = kinds.iter().map(|kind| kind.state()).collect();
     let names = std::mem::take(&mut *shared.names.borrow_mut()).into_list();
     let doubts = std::mem::take(&mut *shared.doubts.borrow_mut()).into_iter().collect();
-    Paced { due, names, doubts }
+    Paced { due, names, state, doubts }
 }
 
 struct Round<'a, S, F> {
     start: S,
     shared: &'a Shared,
+    kinds: &'a [Rc<Kind>],
     most: Vec<u64>,
     schedule: Schedule,
     tasks: Tasks<F>,
@@ -222,6 +244,8 @@ struct Round<'a, S, F> {
     ended: usize,
     /// We stood still while the kernel gathered news that we have not seen yet.
     stood_still: Option<Duration>,
+    /// All that came by itself is over: the last round has begun.
+    over: bool,
 }
 
 impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
@@ -257,6 +281,9 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             let next_due = self.schedule.next_at().map(|at| Mono(self.shared.origin.0 + at));
             let next_flush = self.feed.flush_if_due(now);
             if next_due.is_none() && self.tasks.len() == 0 {
+                if self.begins_last_round(now) {
+                    continue;
+                }
                 return Poll::Ready(Ok(()));
             }
             if self.tasks.can_step() || starts == most_starts {
@@ -285,6 +312,22 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
         }
     }
 
+    /// Once, when all is over: what the kinds still have to ask. Says whether that is anything.
+    fn begins_last_round(&mut self, now: Mono) -> bool {
+        if std::mem::replace(&mut self.over, true) {
+            return false;
+        }
+        let now_ns = now.since(self.shared.origin).as_nanos() as u64;
+        self.schedule.last_round();
+        for (kind, probe) in self.kinds.iter().zip(0_u16..) {
+            for (at_ns, what) in kind.last_turns(now_ns) {
+                self.schedule.again(probe, at_ns, what);
+            }
+        }
+        self.schedule.end(now_ns.saturating_add(LAST_ROUND.as_nanos() as u64));
+        self.schedule.next_at().is_some()
+    }
+
     /// Whether a request should have been sent a while ago.
     fn is_behind(&self, now: Mono) -> bool {
         self.schedule.next_at().is_some_and(|at| now.since(Mono(self.shared.origin.0 + at)) > BEHIND)
@@ -302,6 +345,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             let finished = if flying < self.most[probe] {
                 self.tasks.start((self.start)(due))
             } else {
+                self.kinds[probe].skipped(self.shared, due);
                 Some(Trace::begin(due, self.shared.origin).end(SampleOutcome::NotSent))
             };
             if let Some(sample) = finished {
@@ -313,6 +357,9 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
 
     fn finish(&mut self, sample: Sample) {
         self.ended += 1;
+        for (probe, at_ns, what) in self.shared.again.borrow_mut().drain(..) {
+            self.schedule.again(probe, at_ns, what);
+        }
         self.in_flight[usize::from(sample.probe)].fetch_sub(1, Ordering::Relaxed);
         self.feed.push(sample);
     }

@@ -138,10 +138,13 @@ impl Iterator for Reader {
 mod tests {
     use super::*;
     use crate::model::{sample::SampleOutcome, time::Mono};
-    use crate::probe::{schedule::Due, stage::Trace};
+    use crate::probe::{
+        schedule::{Due, Turn},
+        stage::Trace,
+    };
 
     fn sample(probe: u16, number: u32) -> Sample {
-        Trace::begin(Due { at_ns: u64::from(number) * 1000, probe, number }, Mono(0)).end(SampleOutcome::Ok)
+        Trace::begin(Due { at_ns: u64::from(number) * 1000, probe, number, turn: Turn::Regular(number) }, Mono(0)).end(SampleOutcome::Ok)
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Trace {
     /// See `Sample`.
     pub status: u16,
     /// See `Sample`.
+    pub route: u16,
+    /// See `Sample`.
     pub policy: Policy,
     /// See `Sample`.
     pub backend: NameIndex,
@@ -82,6 +84,7 @@ impl Trace {
             first_byte_us: NEVER,
             bytes: 0,
             status: 0,
+            route: 0,
             policy: Policy::None,
             backend: NameIndex(0),
             zone: NameIndex(0),
@@ -125,7 +128,7 @@ impl Trace {
     pub fn end(&self, outcome: SampleOutcome) -> Sample {
         Sample {
             probe: self.due.probe,
-            route: 0,
+            route: self.route,
             number: self.due.number,
             due_ns: self.due.at_ns,
             sent_us: self.sent_us,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     gate::Gate,
     record::RunRecord,
+    state,
     words::{self, classes, count, interval, maybe_seconds, moment, percent, plural, seconds, step_capacity, visible, whole},
 };
 use crate::model::{ids::Service, measurement::Measurement, steady_state::Phase, verdict::Verdict};
@@ -89,6 +90,14 @@ fn measured(out: &mut String, m: &Measurement) {
         }
     }
     table(out, &["Probe", "Phase", "Requests", "Failed", "Availability (95 %)", "p50", "p99"], rows);
+    let mut rows = Vec::new();
+    for probe in &m.probes {
+        for row in probe.state.as_ref().map(state::rows).unwrap_or_default() {
+            let sign = if row.bad { "❌ " } else { "" };
+            rows.push(vec![text(probe.name.as_str()), row.what.to_owned(), format!("{sign}{}", text(&row.says))]);
+        }
+    }
+    table(out, &["State of", "What", "Counted"], rows);
     let all: Vec<_> = m.probes.iter().flat_map(|probe| probe.outages.iter().map(move |o| (probe, o))).collect();
     let rows = all
         .iter()
@@ -134,6 +143,12 @@ fn measured(out: &mut String, m: &Measurement) {
         })
         .collect();
     table(out, &["Step", "Took instances of", "First effect", "Capacity, from that effect"], rows);
+    if !m.findings.is_empty() {
+        out.push_str("\n**Found**\n\n");
+        for found in &m.findings {
+            let _ = writeln!(out, "- {}: {}", found.kind.name(), text(&found.says));
+        }
+    }
     if !m.trust.doubts.is_empty() {
         out.push_str("\n**The measurement is not to be trusted**\n\n");
         for doubt in &m.trust.doubts {

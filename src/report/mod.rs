@@ -13,6 +13,7 @@ pub mod junit;
 pub mod markdown;
 pub mod record;
 pub mod result;
+pub mod state;
 pub mod words;
 pub mod write;
 

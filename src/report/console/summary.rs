@@ -8,11 +8,12 @@ use super::style::{Style, Tone, cut, pad, tone, wrap};
 use crate::{
     model::{
         ids::Service,
-        measurement::{JudgedResult, Measurement},
+        measurement::{JudgedResult, Measurement, ProbeMeasurement},
     },
     report::{
         gate::Gate,
         record::RunRecord,
+        state,
         words::{ZERO, classes, count, interval, judged, maybe_seconds, moment, percent, seconds, step_capacity, visible, whole},
     },
 };
@@ -37,10 +38,13 @@ pub fn render(record: &RunRecord, style: Style) -> String {
             push(&mut out, &style.paint(Tone::Dim, &text));
         }
         table(&mut out, style, "Probes", &["probe", "phase", "requests", "failed", "availability", "95 %", "p50", "p99"], probes(m));
+        table(&mut out, style, "State", &["probe", "", "counted"], states(m));
         table(&mut out, style, "Outages", &["probe", "from", "lasted", "±", "failed", "classes"], outages(m));
         let heads = ["victim", "fault", "effect", "±", "ejected", "replaced", "in service"];
         table(&mut out, style, "Victims (last three after the effect)", &heads, victims(m));
         table(&mut out, style, "Capacity (after the step's first effect)", &["step", "services", "effect", "capacity"], capacity(m));
+        let findings: Vec<String> = m.findings.iter().map(|found| format!("{}: {}", found.kind.name(), found.says)).collect();
+        list(&mut out, style, "Found", &findings);
         list(&mut out, style, "Not to be trusted", &m.trust.doubts);
     }
     let not_happened: Vec<String> = record
@@ -133,6 +137,20 @@ fn probes(m: &Measurement) -> Vec<Row> {
         }
     }
     rows
+}
+
+fn states(m: &Measurement) -> Vec<Row> {
+    let of_probe = |probe: &ProbeMeasurement| {
+        let rows = probe.state.as_ref().map(state::rows).unwrap_or_default();
+        let name = plain(visible(probe.name.as_str()));
+        rows.into_iter()
+            .map(move |row| {
+                let tone = if row.bad { Tone::Bad } else { Tone::Plain };
+                vec![name.clone(), plain(row.what), (tone, visible(&row.says).into_owned())]
+            })
+            .collect::<Vec<_>>()
+    };
+    m.probes.iter().flat_map(of_probe).collect()
 }
 
 fn outages(m: &Measurement) -> Vec<Row> {

@@ -6,6 +6,7 @@ mod colours;
 mod details;
 mod marks;
 mod scale;
+mod states;
 mod tables;
 mod timeline;
 mod tracks;
@@ -45,8 +46,10 @@ pub fn render(record: &RunRecord) -> String {
                     (tables::residue(record))
                     (tables::doubts(record))
                     (tables::conditions(record))
+                    (states::findings(record))
                     (timeline::render(record))
                     (tables::probes(record))
+                    (states::render(record))
                     (tables::outages(record))
                     (tables::victims(record))
                     (details::render(record))

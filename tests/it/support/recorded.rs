@@ -10,6 +10,7 @@ use firedrill::{
         blast_radius::Caps,
         experiment::{Bind, Experiment, Recovery},
         fault::Fault,
+        finding::{Finding, FindingKind},
         ids::{ActId, InstanceId, ProbeName},
         instance::{Instance, InstanceState},
         measurement::*,
@@ -19,6 +20,7 @@ use firedrill::{
         probe::{ProbeKind, ProbeSpec, TcpProbe},
         quantity::Rate,
         sample::SampleOutcome,
+        state::{Sessions, Span, StateFindings},
         steady_state::Phase,
         time::{Bracket, Mono, Wall},
         undo::Undo,
@@ -294,7 +296,20 @@ impl Recorded {
                 .collect(),
             first_error_after_s: (failed > 0).then_some(0.006),
             budget: Some(Budget { objective: 0.999, over_s: 2_592_000.0, burned: 0.000_31, events_per_month: Some(3225.8) }),
+            state: (self.failing && name == "checkout").then(|| StateFindings::Sessions(self.sessions())),
             timeline: self.timeline(rate, share),
+        }
+    }
+
+    fn sessions(&self) -> Sessions {
+        Sessions {
+            started: 40,
+            continued: 27,
+            lost: 13,
+            lost_by_backend: BTreeMap::from([(self.name("web-a-1"), 13)]),
+            sticky_changes: 13,
+            forced_log_ins: 13,
+            lost_within: Some(Span { from_s: HIT + 0.4, to_s: HIT + 2.1 }),
         }
     }
 
@@ -337,6 +352,11 @@ impl Recorded {
                 with_later_step: false,
                 watched_s: END - HIT + 0.0004,
             }],
+            findings: if self.failing {
+                vec![Finding { kind: FindingKind::Dependency, says: format!("checkout fails without {}", self.name("web")) }]
+            } else {
+                vec![]
+            },
             death_spread_s: BTreeMap::from([(self.name("a").into(), 0.0001)]),
             trust: if self.untrusted {
                 Trust {

@@ -142,6 +142,7 @@ impl RunningProber for Running {
         Recorded {
             due: probes.iter().map(|p| p.len() as u64).collect(),
             samples: Box::new(InMemory { probes }),
+            state: Vec::new(),
             names: self.names,
             doubts: Vec::new(),
         }

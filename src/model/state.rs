@@ -1,0 +1,100 @@
+//! What a probe found out about state, beside its samples: sessions and carts, acknowledged writes, connections that stay open.
+//!
+//! A status code says whether an answer came; these counts say whether it was the truth. Times are seconds since the run's origin.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::measurement::Latency;
+
+/// What became of the state that a probe made or held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum StateFindings {
+    /// Of a `journey`.
+    Sessions(Sessions),
+    /// Of a `ledger`.
+    Writes(Writes),
+    /// Of a `websocket` probe.
+    Sockets(Sockets),
+}
+
+/// Users' sessions. A session begins when a user's first step succeeds, and is lost when a step that says `otherwise: state-lost` finds
+/// that what earlier steps made is gone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sessions {
+    /// Sessions that began.
+    pub started: u64,
+    /// Of which came to their end, or lived when the run ended.
+    pub continued: u64,
+    /// Of which were lost.
+    pub lost: u64,
+    /// The lost ones, by the instance that they lived on: the one that acknowledged the last step that changed something.
+    pub lost_by_backend: BTreeMap<String, u64>,
+    /// Times that a session's sticky cookie (see `sticky`) came with another value.
+    pub sticky_changes: u64,
+    /// Times that a user who had a session had to log in again.
+    pub forced_log_ins: u64,
+    /// When losses were found.
+    pub lost_within: Option<Span>,
+}
+
+/// Writes with unique values, after Jepsen's set-full: each acknowledged one is read back, again and again, until the end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Writes {
+    /// Writes that were sent.
+    pub attempted: u64,
+    /// Of which the system said that they are done.
+    pub acknowledged: u64,
+    /// Acknowledged, and gone at the end: not in the last reading, which succeeded.
+    pub lost: u64,
+    /// Acknowledged and readable in the end, but missing in at least one reading that began after the acknowledgement.
+    pub stale: u64,
+    /// Readings that missed an acknowledged write.
+    pub stale_reads: u64,
+    /// Values that were found more than once.
+    pub duplicated: u64,
+    /// Acknowledged, and no reading of them ever succeeded: nobody knows.
+    pub never_read: u64,
+    /// Not acknowledged, and found all the same: neither lost nor duplicated, the client just did not hear of it.
+    pub appeared: u64,
+    /// From the acknowledgement until the first reading that had it.
+    pub visible_after: Option<Latency>,
+    /// When the lost ones were acknowledged.
+    pub lost_within: Option<Span>,
+}
+
+/// Connections that stay open.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sockets {
+    /// Connections that were made.
+    pub opened: u64,
+    /// Of which were cut by the other side, or died.
+    pub cut: u64,
+    /// When they were cut.
+    pub cut_within: Option<Span>,
+    /// How long those that were cut were away until they were open again.
+    pub away: Option<Latency>,
+    /// Cut, and not open again when the run ended.
+    pub never_back: u64,
+}
+
+/// From the first to the last of something; seconds since the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Span {
+    /// The first.
+    pub from_s: f64,
+    /// The last.
+    pub to_s: f64,
+}
+
+impl Span {
+    /// Widens a span, or begins one.
+    pub fn with(span: &mut Option<Self>, at_s: f64) {
+        let span = span.get_or_insert(Self { from_s: at_s, to_s: at_s });
+        span.from_s = span.from_s.min(at_s);
+        span.to_s = span.to_s.max(at_s);
+    }
+}
