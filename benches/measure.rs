@@ -69,6 +69,7 @@ fn main() {
             outcome: if failed { SampleOutcome::Reset } else { SampleOutcome::Ok },
             retried: None,
             policy: if k % 3 == 0 { Policy::New } else { Policy::KeepAlive },
+            names: None,
             backend: NameIndex((k % 6) as u16 + 1),
             zone: NameIndex((k % 3) as u16 + 7),
             address: NameIndex(10),

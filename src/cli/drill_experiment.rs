@@ -177,7 +177,8 @@ fn probe(text: &str, errors: &mut Vec<String>) -> Option<ProbeKind> {
             headers: Vec::new(),
             body: None,
             connections: Connections::Both,
-            names: NameModel::EachConnection,
+            names: NameModel::EachConnection.into(),
+            resolver: None,
             addresses: Vec::new(),
             expect: HttpExpect::default(),
             body_limit: BODY_LIMIT,
@@ -192,7 +193,7 @@ fn probe(text: &str, errors: &mut Vec<String>) -> Option<ProbeKind> {
         errors.push(format!("--probe: `{text}` is neither a URL nor `host:port`"));
         return None;
     }
-    Some(ProbeKind::Tcp(TcpProbe { address: text.to_owned(), send: None, receive: None, unreachable: false }))
+    Some(ProbeKind::Tcp(TcpProbe { address: text.to_owned(), send: None, receive: None, unreachable: false, ..TcpProbe::default() }))
 }
 
 fn described(args: &Drill) -> String {

@@ -86,6 +86,7 @@ impl Definitions {
             Kind::Bytes => pattern(r"^\s*[0-9]+\s*(B|KB|kB|KiB|MB|MiB|GiB)\s*$"),
             Kind::Bandwidth => pattern(r"^\s*[0-9]+\s*(B|KB|kB|KiB|MB|MiB|GiB|kbit|Mbit|Gbit)\s*(/s)?\s*$"),
             Kind::Comparison => pattern(r"^\s*(>=|<=|==|>|<)\s*[0-9]"),
+            Kind::Threshold => pattern(r"^\s*(>=|<=|==|>|<)\s*[-+0-9.]"),
             Kind::Words(words) => json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": VARIABLE }] }),
             Kind::List(of) => json!({ "type": "array", "items": self.form(*of) }),
             Kind::Map(of) => json!({ "type": "object", "additionalProperties": self.form(*of) }),

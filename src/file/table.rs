@@ -49,6 +49,8 @@ pub enum Kind {
     Bandwidth,
     /// `>= 99.5%`.
     Comparison,
+    /// `< 0.05`: a comparison with a plain number.
+    Threshold,
     /// One of these words.
     Words(&'static [&'static str]),
     /// A list.

@@ -1,5 +1,7 @@
 //! An experiment as a file: what `drill --save` writes. It reads back as the same experiment.
 
+mod protocols;
+
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use serde_json::Value as Json;
@@ -10,7 +12,7 @@ use crate::model::{
     experiment::{Bind, Experiment, FaultStep, Step},
     fault::{Fault, PartitionMode},
     ids::{InstanceId, Service},
-    probe::{Connections, HttpProbe, NameModel, ProbeKind, ProbeSpec, Text},
+    probe::{Connections, HttpProbe, ProbeKind, ProbeSpec, Text, TlsSettings},
     selector::{Pick, ProcessMatch, Selector, Take},
     steady_state::{Comparison, Condition, Expect, Phase, Unit},
     time::nanos,
@@ -218,11 +220,15 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
             let mut out = vec![pair("tcp", quoted(&tcp.address))];
             out.extend(tcp.send.as_ref().map(|t| pair("send", quoted(t))));
             out.extend(tcp.receive.as_ref().map(|t| pair("receive", quoted(t))));
+            out.extend(protocols::naming(&tcp.names, tcp.resolver));
             if tcp.unreachable {
                 out.push(pair("expect", "unreachable"));
             }
             out
         }
+        ProbeKind::Dns(dns) => protocols::dns(dns),
+        ProbeKind::WebSocket(socket) => protocols::websocket(socket),
+        ProbeKind::Prometheus(query) => protocols::prometheus(query),
         ProbeKind::Command(command) => {
             let mut out = vec![pair("command", list(&command.command))];
             if !command.status.is_empty() {
@@ -242,18 +248,14 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     if http.method != "GET" {
         out.push(pair("method", &http.method));
     }
-    if !http.headers.is_empty() {
-        out.push(pair("headers", flow(http.headers.iter().map(|(name, value)| pair(&quoted(name), secret(value))).collect())));
-    }
+    out.extend(header_pairs(&http.headers));
     out.extend(http.body.as_ref().map(|body| pair("body", secret(body))));
     match http.connections {
         Connections::New => out.push(pair("connections", "new")),
         Connections::KeepAlive => out.push(pair("connections", "keep-alive")),
         Connections::Both => {}
     }
-    if http.names == NameModel::Pinned {
-        out.push(pair("names", "pinned"));
-    }
+    out.extend(protocols::naming(&http.names, http.resolver));
     if !http.addresses.is_empty() {
         out.push(pair("addresses", list(&http.addresses)));
     }
@@ -289,7 +291,17 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
         out.push(pair("served-by", flow(pairs)));
     }
     out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
-    let tls = &http.tls;
+    out.extend(tls_pairs(&http.tls));
+    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
+    out
+}
+
+fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
+    let pairs: Pairs = headers.iter().map(|(name, value)| pair(&quoted(name), secret(value))).collect();
+    (!pairs.is_empty()).then(|| pair("headers", flow(pairs)))
+}
+
+fn tls_pairs(tls: &TlsSettings) -> Option<(String, String)> {
     let mut pairs = Pairs::new();
     for (key, value) in [("ca", &tls.ca), ("certificate", &tls.certificate), ("key", &tls.key)] {
         pairs.extend(value.as_ref().map(|v| pair(key, quoted(v))));
@@ -297,11 +309,7 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     if tls.insecure {
         pairs.push(pair("insecure", true));
     }
-    if !pairs.is_empty() {
-        out.push(pair("tls", flow(pairs)));
-    }
-    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
-    out
+    (!pairs.is_empty()).then(|| pair("tls", flow(pairs)))
 }
 
 fn pair(key: &str, value: impl std::fmt::Display) -> (String, String) {

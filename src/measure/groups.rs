@@ -1,10 +1,11 @@
-//! The same numbers by route, backend, zone, connection policy and address, each within a phase.
+//! The same numbers by route, backend, zone, connection policy, name model and address, each within a phase.
 
 use std::collections::BTreeMap;
 
 use super::stats::Collector;
 use crate::model::{
     measurement::{GroupBy, GroupStats},
+    probe::NameModel,
     sample::{NameIndex, Policy, Sample},
     steady_state::Phase,
 };
@@ -28,6 +29,9 @@ impl Groups {
         self.add(GroupBy::Route, phase, sample.route, sample);
         if sample.policy != Policy::None {
             self.add(GroupBy::Policy, phase, sample.policy as u16, sample);
+        }
+        if let Some(model) = sample.names {
+            self.add(GroupBy::Names, phase, model as u16, sample);
         }
         for (by, NameIndex(name)) in [(GroupBy::Backend, sample.backend), (GroupBy::Zone, sample.zone), (GroupBy::Address, sample.address)]
         {
@@ -58,6 +62,7 @@ impl Groups {
             }
             GroupBy::Policy if key == Policy::New as u16 => Policy::New.name().to_owned(),
             GroupBy::Policy => Policy::KeepAlive.name().to_owned(),
+            GroupBy::Names => NameModel::ALL.get(usize::from(key)).map_or_else(|| format!("model {key}"), |model| model.name().to_owned()),
             _ => names.get(usize::from(key)).cloned().unwrap_or_else(|| format!("name {key}")),
         };
         let mut groups: Vec<GroupStats> = self

@@ -11,7 +11,7 @@
 //! | `stats` | requests, failures, latency of a set of samples |
 //! | `rates` | availability with its interval |
 //! | `latency` | quantiles |
-//! | `groups` | the same numbers by route, backend, zone, policy, address |
+//! | `groups` | the same numbers by route, backend, zone, policy, name model, address |
 //! | `windows` | outage windows |
 //! | `worst` | the worst window of a given length |
 //! | `timeline` | buckets for pictures |
@@ -20,6 +20,7 @@
 //! | `capacity` | capacity that was lost, and when it was back |
 //! | `recovery` | when the steady state held again |
 //! | `budget` | the error budget |
+//! | `findings` | what the numbers say about the system |
 //! | `run` | the pass that feeds them all |
 //! | `judge`, `reading`, `words` | conditions to judgements, and their text |
 //! | `showing` | judgements to what the run showed |
@@ -27,6 +28,7 @@
 
 mod budget;
 mod capacity;
+mod findings;
 mod groups;
 mod judge;
 mod latency;
@@ -52,6 +54,7 @@ mod words;
 mod worst;
 
 pub use judge::judge;
+pub use latency::Latencies;
 pub use live::Live;
 pub use rates::{needed_without_failures, wilson};
 pub use run::{Input, measure};

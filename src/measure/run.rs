@@ -3,6 +3,7 @@
 use super::{
     budget::budget,
     capacity::Capacity,
+    findings,
     groups::Groups,
     latency::Latencies,
     phase::Phases,
@@ -77,8 +78,8 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
         capacity_by_step: capacity.by_step(input.origin, end),
         death_spread_s: victims.death_spread_s(),
         victims: victims.times(),
+        findings: findings::all(input.experiment, &probes),
         probes,
-        findings: Vec::new(),
         trust,
     }
 }

@@ -32,6 +32,7 @@ pub fn sample(number: u32, due_ns: u64, ok: bool) -> Sample {
         outcome: if ok { SampleOutcome::Ok } else { SampleOutcome::Status },
         retried: None,
         policy: Policy::New,
+        names: None,
         backend: NameIndex(0),
         zone: NameIndex(0),
         address: NameIndex(0),

@@ -15,6 +15,19 @@ pub fn seconds(s: f64) -> String {
     show_duration(Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX))
 }
 
+/// The share that was lost, of an availability: `0.4 %`. Never rounded to nothing or to all when it is not.
+pub fn lost(availability: f64) -> String {
+    let percent = (1.0 - availability) * 100.0;
+    for digits in [1_usize, 2, 4, 6] {
+        let text = format!("{percent:.digits$}");
+        let shown: f64 = text.parse().unwrap_or(percent);
+        if (shown > 0.0 || availability >= 1.0) && (shown < 100.0 || availability <= 0.0) {
+            return format!("{} %", text.trim_end_matches('0').trim_end_matches('.'));
+        }
+    }
+    if availability > 0.5 { "under 0.000001 %".to_owned() } else { "over 99.999999 %".to_owned() }
+}
+
 /// A share in percent: two digits, more where two would hide a failure.
 fn percent(share: f64) -> String {
     let two = format!("{:.2}", share * 100.0);

@@ -99,7 +99,7 @@ pub struct ProbeMeasurement {
     pub whole: Stats,
     /// Each phase by itself.
     pub phases: Vec<PhaseStats>,
-    /// By route, backend, zone, connection policy and address, each within a phase.
+    /// By route, backend, zone, connection policy, name model and address, each within a phase.
     pub groups: Vec<GroupStats>,
     /// The outage windows, in order, warm-up left out.
     pub outages: Vec<OutageWindow>,
@@ -222,7 +222,7 @@ pub struct PhaseStats {
 pub struct GroupStats {
     /// What groups.
     pub by: GroupBy,
-    /// The group: an instance, a zone, `new`, an address.
+    /// The group: an instance, a zone, `new`, `pinned`, an address.
     pub key: String,
     /// Within this phase.
     pub phase: Phase,
@@ -239,6 +239,7 @@ pub enum GroupBy {
     Backend,
     Zone,
     Policy,
+    Names,
     Address,
 }
 

@@ -19,6 +19,7 @@ pub mod observation;
 pub mod outcome;
 pub mod plan;
 pub mod probe;
+pub mod protocol;
 pub mod quantity;
 pub mod sample;
 pub mod selector;

@@ -1,11 +1,15 @@
 //! What a probe asks for; how it is asked is `crate::probe`.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ids::ProbeName, quantity::Rate};
+use super::{
+    ids::ProbeName,
+    protocol::{DnsProbe, PrometheusProbe, WebSocketProbe},
+    quantity::Rate,
+};
 
 /// A probe of the experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +36,13 @@ pub enum ProbeKind {
     Tcp(TcpProbe),
     /// One run of a program.
     Command(CommandProbe),
+    /// One question to a name server.
+    Dns(DnsProbe),
+    /// One message on a connection that stays open.
+    #[serde(rename = "websocket")]
+    WebSocket(Box<WebSocketProbe>),
+    /// One instant query.
+    Prometheus(Box<PrometheusProbe>),
 }
 
 impl ProbeKind {
@@ -41,27 +52,50 @@ impl ProbeKind {
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
+            Self::Dns(_) => "dns",
+            Self::WebSocket(_) => "websocket",
+            Self::Prometheus(_) => "prometheus",
         }
     }
 
     /// The rate at which requests begin by themselves; `None` for a kind all of whose requests are asked for by its users' own time.
     pub fn regular(&self, rate: Rate) -> Option<Rate> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Some(rate),
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Some(rate),
         }
     }
 
     /// Whether a request is due at each slot of the rate and at no other time. Otherwise the rate is a mean.
     pub fn is_even(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => true,
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => true,
         }
     }
 
     /// What each route of `Sample::route` is called, from 1 on.
     pub fn routes(&self) -> Vec<String> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Vec::new(),
+            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Vec::new(),
+        }
+    }
+
+    /// Its TLS settings, if it has any.
+    pub fn tls(&self) -> Option<&TlsSettings> {
+        match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::WebSocket(socket) => Some(&socket.tls),
+            Self::Prometheus(prometheus) => Some(&prometheus.tls),
+            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => None,
+        }
+    }
+
+    /// The headers that it sends, if it sends any.
+    pub fn headers(&self) -> &[(String, Text)] {
+        match self {
+            Self::Http(http) => &http.headers,
+            Self::WebSocket(socket) => &socket.headers,
+            Self::Prometheus(prometheus) => &prometheus.headers,
+            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => &[],
         }
     }
 }
@@ -80,7 +114,10 @@ pub struct HttpProbe {
     /// Which connections are used.
     pub connections: Connections,
     /// How the host name becomes an address.
-    pub names: NameModel,
+    pub names: NameModels,
+    /// The name server (`ip:port`) that is asked in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
     /// Addresses (`ip` or `ip:port`) used in place of resolving the host's name, like A records.
     pub addresses: Vec<String>,
     /// What an answer must be.
@@ -128,15 +165,84 @@ pub enum Connections {
     Both,
 }
 
-/// How a name becomes an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// How a name becomes an address: what kind of client a user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[repr(u8)]
 pub enum NameModel {
     /// Resolved for each new connection; one address of the answer is drawn per request.
     #[default]
-    EachConnection,
+    EachConnection = 0,
+    /// Resolved, and kept as long as the record's time to live says. The probe's users share what was looked up, as the programs of a
+    /// machine do.
+    Ttl = 1,
     /// Resolved once for ever; each request is drawn as one of the users who cached one of the addresses.
-    Pinned,
+    Pinned = 2,
+    /// Each address by itself: a request is drawn for one of the addresses that the name has now.
+    EachAddress = 3,
+}
+
+impl NameModel {
+    /// Every model, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::EachConnection, Self::Ttl, Self::Pinned, Self::EachAddress];
+
+    /// The name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EachConnection => "each-connection",
+            Self::Ttl => "ttl",
+            Self::Pinned => "pinned",
+            Self::EachAddress => "each-address",
+        }
+    }
+
+    /// The user who has such a client, for a sentence.
+    pub fn user(self) -> &'static str {
+        match self {
+            Self::EachConnection => "a new visitor",
+            Self::Ttl => "one who keeps an address as long as its record allows",
+            Self::Pinned => "one who kept a looked-up address",
+            Self::EachAddress => "one of the users of each address",
+        }
+    }
+}
+
+/// One model, or several among which each request is drawn, reported apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NameModels {
+    /// All users are alike.
+    One(NameModel),
+    /// Drawn per request by a seeded hash of its number. At least one, none twice.
+    Several(Vec<NameModel>),
+}
+
+impl NameModels {
+    /// The models; at least one.
+    pub fn list(&self) -> &[NameModel] {
+        match self {
+            Self::One(model) => std::slice::from_ref(model),
+            Self::Several(models) if models.is_empty() => &[NameModel::EachConnection],
+            Self::Several(models) => models,
+        }
+    }
+
+    /// Whether this is one of them.
+    pub fn has(&self, model: NameModel) -> bool {
+        self.list().contains(&model)
+    }
+}
+
+impl Default for NameModels {
+    fn default() -> Self {
+        Self::One(NameModel::default())
+    }
+}
+
+impl From<NameModel> for NameModels {
+    fn from(model: NameModel) -> Self {
+        Self::One(model)
+    }
 }
 
 /// How an answer is attributed.
@@ -162,10 +268,16 @@ pub struct TlsSettings {
 }
 
 /// A TCP connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TcpProbe {
     /// `host:port`.
     pub address: String,
+    /// How the host name becomes an address.
+    #[serde(default)]
+    pub names: NameModels,
+    /// The name server (`ip:port`) that is asked in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<SocketAddr>,
     /// Sent after connecting, if any.
     pub send: Option<String>,
     /// Must be received after that, if any.

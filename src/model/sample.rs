@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::probe::NameModel;
+
 /// The closed, numbered list of what can become of a request. The numbers are part of the spill file's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -185,6 +187,8 @@ pub struct Sample {
     pub retried: Option<SampleOutcome>,
     /// The connection policy drawn for it.
     pub policy: Policy,
+    /// How its user looks names up, where the probe has users of several kinds.
+    pub names: Option<NameModel>,
     /// Which instance answered.
     pub backend: NameIndex,
     /// Which zone answered.
@@ -208,7 +212,8 @@ impl Sample {
         out[0] = 1;
         out[1] = self.outcome.number();
         out[2] = self.retried.map_or(u8::MAX, SampleOutcome::number);
-        out[3] = self.policy as u8;
+        // The policy in the two lowest bits, then the name model: a sample without one looks as it did before there were any.
+        out[3] = self.policy as u8 | self.names.map_or(0, |model| (model as u8 + 1) << 2);
         out[4..6].copy_from_slice(&self.probe.to_le_bytes());
         out[6..8].copy_from_slice(&self.route.to_le_bytes());
         out[8..12].copy_from_slice(&self.number.to_le_bytes());
@@ -237,11 +242,15 @@ impl Sample {
         Some(Self {
             outcome: SampleOutcome::from_number(raw[1])?,
             retried: if raw[2] == u8::MAX { None } else { Some(SampleOutcome::from_number(raw[2])?) },
-            policy: match raw[3] {
+            policy: match raw[3] & 0b11 {
                 0 => Policy::New,
                 1 => Policy::KeepAlive,
                 2 => Policy::None,
                 _ => return None,
+            },
+            names: match raw[3] >> 2 {
+                0 => None,
+                number => Some(*NameModel::ALL.get(usize::from(number) - 1)?),
             },
             probe: u16_at(4),
             route: u16_at(6),
@@ -280,11 +289,22 @@ mod tests {
             outcome: SampleOutcome::EofReused,
             retried: Some(SampleOutcome::Ok),
             policy: Policy::KeepAlive,
+            names: None,
             backend: NameIndex(7),
             zone: NameIndex(2),
             address: NameIndex(0),
         };
         assert_eq!(Sample::decode(&sample.encode()), Some(sample));
+        for model in NameModel::ALL {
+            for policy in [Policy::New, Policy::KeepAlive, Policy::None] {
+                let sample = Sample { names: Some(model), policy, ..sample };
+                assert_eq!(Sample::decode(&sample.encode()), Some(sample));
+            }
+        }
+        assert_eq!(sample.encode()[3], 1, "as it was before there were name models");
+        let mut unknown = sample.encode();
+        unknown[3] = 5 << 2;
+        assert_eq!(Sample::decode(&unknown), None);
         assert_eq!(Sample::decode(&[0; SAMPLE_BYTES]), None);
     }
 

@@ -156,13 +156,7 @@ pub struct Comparison {
 impl Comparison {
     /// Whether `value` satisfies it.
     pub fn holds(self, value: f64) -> bool {
-        match self.op {
-            Op::AtLeast => value >= self.bound,
-            Op::AtMost => value <= self.bound,
-            Op::Above => value > self.bound,
-            Op::Below => value < self.bound,
-            Op::Equal => (value - self.bound).abs() < f64::EPSILON,
-        }
+        self.op.holds(value, self.bound)
     }
 }
 
@@ -193,6 +187,17 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether `value` compares so with `bound`. A value that is no number compares with nothing.
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::AtLeast => value >= bound,
+            Self::AtMost => value <= bound,
+            Self::Above => value > bound,
+            Self::Below => value < bound,
+            Self::Equal => (value - bound).abs() < f64::EPSILON,
+        }
+    }
+
     /// The sign in the file.
     pub fn sign(self) -> &'static str {
         match self {

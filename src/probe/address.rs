@@ -7,27 +7,79 @@
 use std::{
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
-use crate::model::probe::NameModel;
+use crate::{
+    model::probe::{NameModel, NameModels},
+    probe::{
+        book::Book,
+        lookup::{Asked, NotFound},
+    },
+};
 
 /// How long a name may take at launch.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(10);
 
+/// The most addresses of a name that are told apart.
+const MOST_ADDRESSES: usize = 128;
+
 /// Where a request goes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Destination {
     /// One of these: written in the file, a literal address, or what the name was resolved to at launch.
     Fixed(Vec<SocketAddr>),
-    /// Resolved for each new connection.
+    /// Resolved for each new connection by the system.
     Name {
         /// The host.
         host: String,
         /// The port.
         port: u16,
     },
+    /// Looked up by ourselves, and kept as the users' model says.
+    Kept(Arc<Book>),
+}
+
+/// A host as a probe's file gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<'a> {
+    /// Its name or address.
+    pub name: &'a str,
+    /// The port.
+    pub port: u16,
+    /// Addresses in place of looking the name up.
+    pub listed: &'a [String],
+    /// The name server to ask in place of the system's.
+    pub resolver: Option<SocketAddr>,
+    /// How long a question may take.
+    pub limit: Duration,
+}
+
+/// The users of one name model, and where they go.
+pub struct Way {
+    /// How they look names up.
+    pub model: NameModel,
+    /// Where they go.
+    pub destination: Destination,
+    /// The model for the record, where the probe has users of several kinds.
+    pub told: Option<NameModel>,
+}
+
+impl Way {
+    /// The ways of a probe's users, one a model; words for the user when there cannot be one.
+    pub fn all(host: Host<'_>, models: &NameModels) -> Result<Vec<Self>, String> {
+        let models = models.list();
+        models
+            .iter()
+            .map(|&model| Ok(Self { model, destination: host.destination(model)?, told: (models.len() > 1).then_some(model) }))
+            .collect()
+    }
+
+    /// Whether a user keeps to one address, whatever becomes of its connections.
+    pub fn is_bound(&self) -> bool {
+        matches!(self.model, NameModel::Pinned | NameModel::EachAddress)
+    }
 }
 
 /// Why there is no address.
@@ -35,27 +87,45 @@ pub enum Destination {
 pub enum NoAddress {
     /// The name does not resolve.
     Failed,
+    /// No name server answered in time.
+    Late,
     /// It resolves to an address that is never probed.
     Forbidden(SocketAddr),
 }
 
-impl Destination {
-    /// The destination of a probe; words for the user when there cannot be one.
-    pub fn new(host: &str, port: u16, listed: &[String], names: NameModel) -> Result<Self, String> {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let fixed = if !listed.is_empty() {
-            listed.iter().map(|text| read(text, port)).collect::<Result<Vec<_>, _>>()?
+impl Host<'_> {
+    /// Where the users of one model go; words for the user when there cannot be such a place.
+    pub fn destination(&self, model: NameModel) -> Result<Destination, String> {
+        let host = self.name.trim_start_matches('[').trim_end_matches(']');
+        let port = self.port;
+        let fixed = if !self.listed.is_empty() {
+            self.listed.iter().map(|text| read(text, port)).collect::<Result<Vec<_>, _>>()?
         } else if let Ok(ip) = host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, port)]
-        } else if names == NameModel::Pinned {
-            resolve_within(host, port, LAUNCH_LIMIT)?
+        } else if model == NameModel::Pinned {
+            resolve_within(host, port, self.resolver, LAUNCH_LIMIT)?
+        } else if model == NameModel::EachConnection && self.resolver.is_none() {
+            return Ok(Destination::Name { host: host.to_owned(), port });
         } else {
-            return Ok(Self::Name { host: host.to_owned(), port });
+            let asked = Asked::new(self.resolver, self.limit)?;
+            return Ok(Destination::Kept(Book::new(host.to_owned(), port, model, asked, self.limit)));
         };
         match fixed.iter().find(|address| forbidden(address.ip())) {
             Some(address) => Err(forbidden_words(*address)),
-            None => Ok(Self::Fixed(fixed)),
+            None => Ok(Destination::Fixed(fixed)),
         }
+    }
+}
+
+impl Destination {
+    /// The destination of a probe that asks the system; words for the user when there cannot be one.
+    pub fn new(host: &str, port: u16, listed: &[String], names: NameModel) -> Result<Self, String> {
+        Host { name: host, port, listed, resolver: None, limit: LAUNCH_LIMIT }.destination(names)
+    }
+
+    /// Whether a request asks a name server by itself, and so needs sockets of its own for that.
+    pub fn asks_each_time(&self) -> bool {
+        matches!(self, Self::Kept(book) if book.asks_each_time())
     }
 
     /// The address of one request, drawn by `bits`.
@@ -66,6 +136,11 @@ impl Destination {
                 let found = tokio::net::lookup_host((host.as_str(), *port)).await;
                 draw_from(host, found.map(Iterator::collect), bits)
             }
+            Self::Kept(book) => match book.addresses().await {
+                Ok(list) => allowed(list[super::draw::pick(bits, list.len())]),
+                Err(NotFound::Failed) => Err(NoAddress::Failed),
+                Err(NotFound::Late) => Err(NoAddress::Late),
+            },
         }
     }
 }
@@ -75,14 +150,19 @@ fn draw_from(host: &str, found: io::Result<Vec<SocketAddr>>, bits: u64) -> Resul
     if list.is_empty() {
         return Err(NoAddress::Failed);
     }
-    let address = list[super::draw::pick(bits, list.len())];
+    allowed(list[super::draw::pick(bits, list.len())])
+}
+
+fn allowed(address: SocketAddr) -> Result<SocketAddr, NoAddress> {
     if forbidden(address.ip()) { Err(NoAddress::Forbidden(address)) } else { Ok(address) }
 }
 
 /// The addresses that are drawn from, in an order of their own: the resolver may rotate its answer, and the draw alone decides.
-fn sensible(host: &str, mut list: Vec<SocketAddr>, has_route: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
+pub fn sensible(host: &str, mut list: Vec<SocketAddr>, has_route: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
     list.sort_unstable();
     list.dedup();
+    // A hostile answer holds thousands.
+    list.truncate(MOST_ADDRESSES);
     let both = list.iter().any(SocketAddr::is_ipv4) && list.iter().any(SocketAddr::is_ipv6);
     if both {
         let name = host.trim_end_matches('.').to_ascii_lowercase();
@@ -97,7 +177,7 @@ fn sensible(host: &str, mut list: Vec<SocketAddr>, has_route: impl Fn(SocketAddr
 }
 
 /// Whether the kernel knows a way to an address. Connecting a datagram socket sends nothing.
-fn has_route(address: SocketAddr) -> bool {
+pub fn has_route(address: SocketAddr) -> bool {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     std::net::UdpSocket::bind(any).is_ok_and(|socket| socket.connect(address).is_ok())
 }
@@ -124,20 +204,33 @@ fn read(text: &str, port: u16) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("`{text}` in `addresses` is neither an IP address nor `ip:port`"))
 }
 
-/// Resolves on a thread of its own: the system's resolver has no deadline.
-fn resolve_within(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+/// Resolves on a thread of its own: the system's resolver has no deadline, and a question needs a runtime.
+fn resolve_within(host: &str, port: u16, resolver: Option<SocketAddr>, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+    const PINNED: &str = "(it is `pinned`, so it is resolved once, at the start)";
     let (tx, rx) = mpsc::channel();
     let name = host.to_owned();
     std::thread::spawn(move || {
-        let _ = tx.send((name.as_str(), port).to_socket_addrs().map(|found| sensible(&name, found.collect(), has_route)));
+        let found = match resolver {
+            Some(server) => asked(&name, port, server, limit),
+            None => (name.as_str(), port).to_socket_addrs().map(Iterator::collect),
+        };
+        let _ = tx.send(found.map(|found| sensible(&name, found, has_route)));
     });
-    match rx.recv_timeout(limit) {
+    match rx.recv_timeout(limit + Duration::from_secs(1)) {
         Ok(Ok(list)) if !list.is_empty() => Ok(list),
-        Ok(Ok(_)) => Err(format!("the name `{host}` has no address (it is `pinned`, so it is resolved once, at the start)")),
-        Ok(Err(error)) => {
-            Err(format!("the name `{host}` does not resolve (it is `pinned`, so it is resolved once, at the start): {error}"))
-        }
+        Ok(Ok(_)) => Err(format!("the name `{host}` has no address {PINNED}")),
+        Ok(Err(error)) => Err(format!("the name `{host}` does not resolve {PINNED}: {error}")),
         Err(_) => Err(format!("the name `{host}` did not resolve within {} s", limit.as_secs())),
+    }
+}
+
+/// Asks a name server from a thread that may wait.
+fn asked(host: &str, port: u16, server: SocketAddr, limit: Duration) -> io::Result<Vec<SocketAddr>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(Asked::Server(server).addresses(host, limit)) {
+        Ok(found) => Ok(found.addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+        Err(NotFound::Failed) => Err(io::Error::other(format!("{server} knows no address of it"))),
+        Err(NotFound::Late) => Err(io::Error::other(format!("{server} did not answer within {} s", limit.as_secs()))),
     }
 }
 

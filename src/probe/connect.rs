@@ -26,17 +26,33 @@ pub struct Connected {
 
 /// Draws an address and connects to it.
 pub async fn connect(shared: &Rc<Shared>, to: &Destination, bits: u64, trace: &mut Trace) -> Result<Connected, SampleOutcome> {
-    let Some(held) = shared.descriptors.take() else {
+    let address = locate(shared, to, bits, trace).await?;
+    connect_to(shared, address, trace).await
+}
+
+/// Draws an address.
+pub async fn locate(shared: &Rc<Shared>, to: &Destination, bits: u64, trace: &mut Trace) -> Result<SocketAddr, SampleOutcome> {
+    // A question of one's own takes a socket for each family of addresses.
+    let sockets = (shared.descriptors.take(), to.asks_each_time().then(|| shared.descriptors.take()));
+    if matches!(sockets, (None, _) | (_, Some(None))) {
         return Err(SampleOutcome::NotSent);
-    };
+    }
     trace.stage = Stage::Resolving;
-    let address = match to.address(bits).await {
-        Ok(address) => address,
-        Err(NoAddress::Failed) => return Err(SampleOutcome::DnsFailed),
+    match to.address(bits).await {
+        Ok(address) => Ok(address),
+        Err(NoAddress::Failed) => Err(SampleOutcome::DnsFailed),
+        Err(NoAddress::Late) => Err(SampleOutcome::DnsTimeout),
         Err(NoAddress::Forbidden(address)) => {
             shared.doubt(trace.due.probe, &format!("the name resolved to an address that is refused: {}", forbidden_words(address)));
-            return Err(SampleOutcome::NotSent);
+            Err(SampleOutcome::NotSent)
         }
+    }
+}
+
+/// Connects to an address.
+pub async fn connect_to(shared: &Rc<Shared>, address: SocketAddr, trace: &mut Trace) -> Result<Connected, SampleOutcome> {
+    let Some(held) = shared.descriptors.take() else {
+        return Err(SampleOutcome::NotSent);
     };
     trace.stage = Stage::Connecting;
     trace.address = shared.names.borrow_mut().address(address);

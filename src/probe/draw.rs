@@ -12,6 +12,8 @@ pub enum Purpose {
     Address = 3,
     /// Which address a retry goes to.
     RetryAddress = 4,
+    /// How the request's user looks names up.
+    Names = 5,
 }
 
 /// 64 well mixed bits (the finaliser of `SplitMix64`, applied per ingredient).

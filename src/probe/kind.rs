@@ -12,11 +12,14 @@ use crate::{
     probe::{
         command::CommandKind,
         connect::closed_door,
+        dns::DnsKind,
         http::{HttpKind, PreparedHttp},
         pacer::{Shared, most_in_flight},
+        prometheus,
         schedule::Due,
         stage::Trace,
         tcp::TcpKind,
+        websocket::{PreparedWebSocket, WebSocketKind},
     },
 };
 
@@ -33,6 +36,8 @@ enum PreparedKind {
     Http(Box<PreparedHttp>),
     Tcp(TcpKind),
     Command(CommandKind),
+    Dns(DnsKind),
+    WebSocket(Box<PreparedWebSocket>),
 }
 
 impl Prepared {
@@ -42,9 +47,12 @@ impl Prepared {
             return Err("its timeout is zero".to_owned());
         }
         let kind = match &spec.kind {
-            ProbeKind::Http(http) => PreparedKind::Http(Box::new(PreparedHttp::new(http, spec.rate.0)?)),
-            ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp)?),
+            ProbeKind::Http(http) => PreparedKind::Http(Box::new(PreparedHttp::new(http, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp, spec.timeout)?),
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
+            ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
+            ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
     }
@@ -70,6 +78,8 @@ impl Prepared {
             PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
             PreparedKind::Tcp(tcp) => Doing::Tcp(tcp),
             PreparedKind::Command(command) => Doing::Command(command),
+            PreparedKind::Dns(dns) => Doing::Dns(dns),
+            PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
     }
@@ -87,6 +97,8 @@ enum Doing {
     Http(Box<HttpKind>),
     Tcp(TcpKind),
     Command(CommandKind),
+    Dns(DnsKind),
+    WebSocket(WebSocketKind),
 }
 
 impl Kind {
@@ -94,28 +106,29 @@ impl Kind {
     /// the turn by.
     pub fn first_turns(&self) -> Vec<(u64, u32)> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => Vec::new(),
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
         }
     }
 
     /// What is due when the run has ended: each user comes once more, each write is read once more. Asked once; from `now_ns` on.
     pub fn last_turns(&self, _now_ns: u64) -> Vec<(u64, u32)> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => Vec::new(),
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
         }
     }
 
     /// A request that was due was not sent: too many are in flight. A kind whose users come back plans their next turn.
     pub fn skipped(&self, _shared: &Shared, _due: Due) {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => {}
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {}
         }
     }
 
     /// What the probe found out about state. Asked when the last request is over.
     pub fn state(&self) -> Option<StateFindings> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) => None,
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) => None,
+            Doing::WebSocket(socket) => Some(socket.state()),
         }
     }
 
@@ -124,11 +137,19 @@ impl Kind {
         most_in_flight(self.rate, self.timeout)
     }
 
+    /// How many descriptors it may hold at once.
+    pub fn descriptors(&self) -> u64 {
+        let kept = if let Doing::WebSocket(socket) = &self.doing { socket.kept() } else { 0 };
+        self.most_in_flight() + kept
+    }
+
     async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         match &self.doing {
             Doing::Http(http) => http.attempt(shared, trace).await,
             Doing::Tcp(tcp) => tcp.attempt(shared, trace).await,
             Doing::Command(command) => command.attempt(shared, trace).await,
+            Doing::Dns(dns) => dns.attempt(shared, trace).await,
+            Doing::WebSocket(socket) => socket.attempt(shared, trace).await,
         }
     }
 
@@ -137,7 +158,7 @@ impl Kind {
         let closed = match &self.doing {
             Doing::Http(http) => http.must_be_closed(),
             Doing::Tcp(tcp) => tcp.must_be_closed(),
-            Doing::Command(_) => false,
+            Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => false,
         };
         let outcome = if closed { closed_door(outcome) } else { outcome };
         let slow = self.slow.is_some_and(|slow| u64::from(done_us) * 1000 > nanos(slow));

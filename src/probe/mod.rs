@@ -2,18 +2,22 @@
 //!
 //! One thread paces (`pacer`): it starts every request at its due time (`schedule`, `wakeup`), drives all requests in flight
 //! (`tasks`), watches its own punctuality (`punctual`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
-//! `http`, `tcp` and `command`; how a host becomes an address in `address`, and how a connection is made in `connect`.
+//! `http`, `tcp`, `dns`, `websocket`, `prometheus` and `command`; how a host becomes an address in `address` (`book` and `lookup` where we ask name servers ourselves), and how a connection is made in `connect`.
 
 mod address;
+mod book;
 mod command;
 mod connect;
+mod dns;
 mod draw;
 mod http;
 mod kind;
 mod launch;
 mod limits;
+mod lookup;
 mod names;
 mod pacer;
+mod prometheus;
 mod punctual;
 mod recorder;
 mod schedule;
@@ -23,6 +27,7 @@ mod stage;
 mod tasks;
 mod tcp;
 mod wakeup;
+mod websocket;
 
 pub use launch::NetworkProber;
 pub use secret::{Unusable, unusable};

@@ -20,10 +20,10 @@ pub struct Unusable {
 
 /// The secrets of a probe that could not be sent now.
 pub fn unusable(spec: &ProbeSpec) -> Vec<Unusable> {
-    let ProbeKind::Http(http) = &spec.kind else { return Vec::new() };
-    let headers = http.headers.iter().map(|(name, text)| (format!("headers.{name}"), text));
+    let headers = spec.kind.headers().iter().map(|(name, text)| (format!("headers.{name}"), text));
+    let body = if let ProbeKind::Http(http) = &spec.kind { http.body.as_ref() } else { None };
     headers
-        .chain(http.body.iter().map(|text| ("body".to_owned(), text)))
+        .chain(body.map(|text| ("body".to_owned(), text)))
         .filter_map(|(place, text)| find(text).err().map(|(problem, empty)| Unusable { place, problem, empty }))
         .collect()
 }

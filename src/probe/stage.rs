@@ -3,6 +3,7 @@
 use crate::{
     clock,
     model::{
+        probe::NameModel,
         sample::{NEVER, NameIndex, Policy, Sample, SampleOutcome},
         time::Mono,
     },
@@ -62,6 +63,8 @@ pub struct Trace {
     /// See `Sample`.
     pub policy: Policy,
     /// See `Sample`.
+    pub names: Option<NameModel>,
+    /// See `Sample`.
     pub backend: NameIndex,
     /// See `Sample`.
     pub zone: NameIndex,
@@ -86,6 +89,7 @@ impl Trace {
             status: 0,
             route: 0,
             policy: Policy::None,
+            names: None,
             backend: NameIndex(0),
             zone: NameIndex(0),
             address: NameIndex(0),
@@ -140,6 +144,7 @@ impl Trace {
             outcome,
             retried: None,
             policy: self.policy,
+            names: self.names,
             backend: self.backend,
             zone: self.zone,
             address: self.address,

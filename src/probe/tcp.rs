@@ -1,20 +1,17 @@
 //! The `tcp` probe: one connection, and a word exchanged on it where the file asks for one.
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Duration};
 
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     clock,
-    model::{
-        probe::{NameModel, TcpProbe},
-        sample::SampleOutcome,
-    },
+    model::{probe::TcpProbe, sample::SampleOutcome},
     probe::{
-        address::Destination,
+        address::{Host, Way},
         connect::connect,
-        draw::{Purpose, draw},
+        draw::{Purpose, draw, pick},
         pacer::Shared,
         stage::Trace,
     },
@@ -25,7 +22,7 @@ const LARGEST: usize = 64 * 1024;
 
 /// A `tcp` probe.
 pub struct TcpKind {
-    destination: Destination,
+    ways: Vec<Way>,
     send: Option<Vec<u8>>,
     receive: Option<Vec<u8>>,
     unreachable: bool,
@@ -33,7 +30,7 @@ pub struct TcpKind {
 
 impl TcpKind {
     /// Words for the user when the address makes no sense.
-    pub fn new(spec: &TcpProbe) -> Result<Self, String> {
+    pub fn new(spec: &TcpProbe, timeout: Duration) -> Result<Self, String> {
         let bad = || format!("`{}` is not an address; write it like `db.example:5432` or `[::1]:5432`", spec.address);
         let (host, port) = spec.address.rsplit_once(':').ok_or_else(bad)?;
         let port: u16 = port.parse().ok().filter(|&port| port > 0).ok_or_else(bad)?;
@@ -42,7 +39,7 @@ impl TcpKind {
             return Err(bad());
         }
         Ok(Self {
-            destination: Destination::new(host, port, &[], NameModel::EachConnection)?,
+            ways: Way::all(Host { name: host, port, listed: &[], resolver: spec.resolver, limit: timeout }, &spec.names)?,
             send: spec.send.as_ref().map(|text| text.clone().into_bytes()),
             receive: spec.receive.as_ref().filter(|text| !text.is_empty()).map(|text| text.clone().into_bytes()),
             unreachable: spec.unreachable,
@@ -56,8 +53,10 @@ impl TcpKind {
 
     /// One connection.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
-        let bits = draw(shared.seed, trace.due.probe, trace.due.number, Purpose::Address);
-        let mut connected = match connect(shared, &self.destination, bits, trace).await {
+        let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
+        let (way, address) = (&self.ways[pick(bits(Purpose::Names), self.ways.len())], bits(Purpose::Address));
+        trace.names = way.told;
+        let mut connected = match connect(shared, &way.destination, address, trace).await {
             Ok(connected) => connected,
             Err(why) => return why,
         };
@@ -105,7 +104,12 @@ mod tests {
 
     #[test]
     fn addresses_are_a_host_and_a_port() {
-        let new = |address: &str| TcpKind::new(&TcpProbe { address: address.to_owned(), send: None, receive: None, unreachable: false });
+        let new = |address: &str| {
+            TcpKind::new(
+                &TcpProbe { address: address.to_owned(), send: None, receive: None, unreachable: false, ..TcpProbe::default() },
+                Duration::from_secs(1),
+            )
+        };
         assert!(new("[::1]:80").is_ok() && new("db.example:5432").is_ok() && new("127.0.0.1:1").is_ok());
         for bad in ["", "host", ":80", "host:", "host:0", "host:x", "::1:80", "host:99999"] {
             assert!(new(bad).is_err(), "{bad}");

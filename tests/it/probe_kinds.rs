@@ -84,7 +84,13 @@ fn read_head(stream: &TcpStream) -> String {
 fn tcp_connects_speaks_and_finds_closed_doors() {
     let _quiet = crate::support::quiet::quiet();
     let spec = |address: String, send: Option<&str>, receive: Option<&str>, unreachable| {
-        ProbeKind::Tcp(TcpProbe { address, send: send.map(str::to_owned), receive: receive.map(str::to_owned), unreachable })
+        ProbeKind::Tcp(TcpProbe {
+            address,
+            send: send.map(str::to_owned),
+            receive: receive.map(str::to_owned),
+            unreachable,
+            ..TcpProbe::default()
+        })
     };
     let server = TruthServer::start();
     let open = server.address.to_string();

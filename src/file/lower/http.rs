@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::{probes::COMMON, selector::regex, url};
+use super::{
+    naming::{NAMES_KEY, RESOLVER_KEY, host_of, naming},
+    probes::COMMON,
+    selector::regex,
+    url,
+};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -13,12 +18,11 @@ use crate::{
         table::{Kind, Table, key, must},
         yaml::{Node, Value},
     },
-    model::probe::{Connections, HttpExpect, HttpProbe, NameModel, ServedBy, Text, TlsSettings},
+    model::probe::{Connections, HttpExpect, HttpProbe, ServedBy, Text, TlsSettings},
 };
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
-const NAMES: &[&str] = &["each-connection", "pinned"];
 const BODY_LIMIT: u64 = 64 * 1024;
 
 /// The keys of an HTTP probe.
@@ -34,7 +38,8 @@ pub static HTTP: Table = Table::new(
             Kind::Words(CONNECTIONS),
             "a new connection each (a new visitor), one that is there (a browser that came before), or both, drawn and reported apart",
         ),
-        key("names", Kind::Words(NAMES), "how the host becomes an address: looked up for each connection, or once for ever"),
+        NAMES_KEY,
+        RESOLVER_KEY,
         key("addresses", Kind::List(&Kind::Text), "addresses (`ip` or `ip:port`) in place of looking up the host"),
         key(
             "expect",
@@ -80,7 +85,8 @@ static SERVED_BY: Table = Table::new(
     ],
 );
 
-static TLS: Table = Table::new(
+/// TLS settings.
+pub static TLS: Table = Table::new(
     "`tls`",
     &[
         key("ca", Kind::Text, "PEM file with the authorities to trust in place of the system's"),
@@ -117,10 +123,11 @@ pub fn http(fields: Fields<'_>, sink: &mut Sink) -> Option<HttpProbe> {
         Some("keep-alive") => Connections::KeepAlive,
         _ => Connections::Both,
     };
-    let names = match fields.get("names", sink, |node, sink| read::word(node, NAMES, sink)) {
-        Some("pinned") => NameModel::Pinned,
-        _ => NameModel::EachConnection,
-    };
+    // With a proxy, the name that we look up is the proxy's.
+    let proxy = fields.get("proxy", sink, proxy);
+    let host = proxy.as_deref().or(url.as_deref()).and_then(host_of);
+    let listed = fields.get("addresses", sink, addresses);
+    let (names, resolver) = naming(fields, host.as_deref(), listed.is_some(), sink);
     Some(HttpProbe {
         url: url.unwrap_or_default(),
         method: method.unwrap_or("GET").to_owned(),
@@ -128,13 +135,14 @@ pub fn http(fields: Fields<'_>, sink: &mut Sink) -> Option<HttpProbe> {
         body: fields.get("body", sink, |node, sink| text_or_secret(node, read::text, sink)),
         connections,
         names,
-        addresses: fields.get("addresses", sink, addresses).unwrap_or_default(),
+        resolver,
+        addresses: listed.unwrap_or_default(),
         expect: fields.get("expect", sink, expect).unwrap_or_default(),
         body_limit: fields.get("body-limit", sink, body_limit).unwrap_or(BODY_LIMIT),
         served_by: fields.get("served-by", sink, served_by),
         number_header: fields.get("number-header", sink, one_header),
         tls: fields.get("tls", sink, tls).unwrap_or_default(),
-        proxy: fields.get("proxy", sink, proxy),
+        proxy,
     })
 }
 
@@ -191,7 +199,8 @@ fn looks_secret(name: &str) -> bool {
     WHOLE.contains(&name) || PARTS.iter().any(|p| name.contains(p))
 }
 
-fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
+/// Headers by name, whose values may be secrets.
+pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
     const OURS: [&str; 5] = ["host", "connection", "content-length", "transfer-encoding", "upgrade"];
     let mut out: Vec<(String, Text)> = Vec::new();
     for entry in read::map(node, "headers by name", sink)? {
@@ -324,7 +333,8 @@ fn one_header(node: &Node, sink: &mut Sink) -> Option<String> {
     header_name(text, node.span, sink).then(|| text.to_ascii_lowercase())
 }
 
-fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSettings> {
+/// Reads TLS settings.
+pub fn tls(node: &Node, sink: &mut Sink) -> Option<TlsSettings> {
     let fields = Fields::new(node, &TLS, sink)?;
     let path = |key: &str, sink: &mut Sink| fields.get(key, sink, read::line).map(|p| sink.source().beside(p).display().to_string());
     for (one, other) in [("certificate", "key"), ("key", "certificate")] {

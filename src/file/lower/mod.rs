@@ -2,15 +2,19 @@
 //!
 //! One file a concept, each with its key tables beside the code that reads them.
 
+pub mod dns;
 pub mod experiment;
 pub mod faults;
 pub mod guardrails;
 pub mod http;
 pub mod method;
+pub mod naming;
 pub mod probes;
+pub mod prometheus;
 pub mod schedule;
 pub mod selector;
 pub mod steady_state;
 pub mod url;
+pub mod websocket;
 
 pub use experiment::{EXPERIMENT, experiment};

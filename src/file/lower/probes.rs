@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{http, url};
+use super::{
+    dns, http,
+    naming::{NAMES_KEY, RESOLVER_KEY, naming},
+    prometheus, url, websocket,
+};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -39,6 +43,8 @@ static TCP: Table = Table::new(
         key("send", Kind::Text, "sent after connecting"),
         key("receive", Kind::Text, "must be received after that"),
         key("expect", Kind::Words(&["reachable", "unreachable"]), "`unreachable` for a door that must be closed"),
+        NAMES_KEY,
+        RESOLVER_KEY,
     ],
 )
 .also(&COMMON);
@@ -53,10 +59,13 @@ static COMMAND: Table = Table::new(
 .also(&COMMON);
 
 /// The kinds of probes.
-pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND];
+pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND, &dns::DNS, &websocket::WEBSOCKET, &prometheus::PROMETHEUS];
+
+/// The keys that say what a probe is.
+const KIND_KEYS: [&str; 6] = ["http", "tcp", "command", "dns", "websocket", "prometheus"];
 
 /// Kinds that the design names and this version does not have.
-const LATER: [&str; 7] = ["journey", "ledger", "dns", "websocket", "redis", "postgres", "prometheus"];
+const LATER: [&str; 4] = ["journey", "ledger", "redis", "postgres"];
 
 /// The most requests of one probe that may wait for an answer at once.
 const MOST_IN_FLIGHT: f64 = 100_000.0;
@@ -87,18 +96,18 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     let name = read::name(&entry.key, entry.key_span, sink);
     let fields = read::map(&entry.value, "a probe", sink)?;
     if let Some(later) = fields.iter().find(|f| LATER.contains(&f.key.as_str())) {
-        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key))
-            .expected("`http`, `tcp` or `command`");
+        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key)).expected(listed(KIND_KEYS, "or"));
         return None;
     }
-    let kinds: Vec<&Entry> = fields.iter().filter(|f| matches!(f.key.as_str(), "http" | "tcp" | "command")).collect();
+    let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str())).collect();
     let (kind, spec) = match kinds.as_slice() {
         [] => {
-            let known = ["http", "tcp", "command"];
-            let near = fields.iter().find_map(|f| nearest(&f.key, known).map(|n| (f.key_span, n)));
+            let near = fields.iter().find_map(|f| nearest(&f.key, KIND_KEYS).map(|n| (f.key_span, n)));
             let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
             sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
-                .expected("`http: URL`, `tcp: host:port` or `command: [program, argument]`")
+                .expected(
+                    "`http: URL`, `tcp: host:port`, `dns: NAME`, `websocket: URL`, `prometheus: URL` or `command: [program, argument]`",
+                )
                 .nearest(near);
             return None;
         }
@@ -110,6 +119,18 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "tcp" => {
                 let fields = Fields::new(&entry.value, &TCP, sink)?;
                 (Some(ProbeKind::Tcp(tcp(fields, sink))), fields)
+            }
+            "dns" => {
+                let fields = Fields::new(&entry.value, &dns::DNS, sink)?;
+                (dns::dns(fields, sink).map(ProbeKind::Dns), fields)
+            }
+            "websocket" => {
+                let fields = Fields::new(&entry.value, &websocket::WEBSOCKET, sink)?;
+                (Some(ProbeKind::WebSocket(Box::new(websocket::websocket(fields, sink)))), fields)
+            }
+            "prometheus" => {
+                let fields = Fields::new(&entry.value, &prometheus::PROMETHEUS, sink)?;
+                (prometheus::prometheus(fields, sink).map(|p| ProbeKind::Prometheus(Box::new(p))), fields)
             }
             _ => {
                 let fields = Fields::new(&entry.value, &COMMAND, sink)?;
@@ -147,7 +168,11 @@ fn tcp(fields: Fields<'_>, sink: &mut Sink) -> TcpProbe {
         url::check_address(text, node.span, sink).then(|| text.to_owned())
     });
     let expect = fields.get("expect", sink, |node, sink| read::word(node, &["reachable", "unreachable"], sink));
+    let host = address.as_deref().and_then(|address| address.rsplit_once(':')).map(|(host, _)| host);
+    let (names, resolver) = naming(fields, host, false, sink);
     let probe = TcpProbe {
+        names,
+        resolver,
         address: address.unwrap_or_default(),
         send: fields.text("send", sink),
         receive: fields.text("receive", sink),

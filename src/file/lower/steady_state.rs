@@ -131,24 +131,7 @@ pub fn comparison(metric: Metric, node: &Node, sink: &mut Sink) -> Option<Compar
         Unit::Seconds => "`<= 300ms`",
         Unit::Count => "`== 0`",
     };
-    let expected = format!("a comparison in quotes, like {example}");
-    let Some(text) = node.text() else { return read::wrong(node, expected, sink) };
-    let text = text.trim();
-    let signs = [Op::AtLeast, Op::AtMost, Op::Equal, Op::Above, Op::Below];
-    let Some(op) = signs.into_iter().find(|op| text.starts_with(op.sign())) else {
-        let sign: String = text.chars().take_while(|c| !c.is_ascii_digit() && !c.is_whitespace()).collect();
-        let near = match sign.as_str() {
-            "=>" | "≥" => Some(">="),
-            "=<" | "≤" => Some("<="),
-            "=" => Some("=="),
-            _ => None,
-        };
-        let problem =
-            if sign.is_empty() { format!("{} has no sign", quote(text)) } else { format!("{} does not begin with a sign", quote(text)) };
-        sink.error(node.span, problem).expected(format!("`>=`, `<=`, `>`, `<` or `==` and a number, like {example}")).nearest(near);
-        return None;
-    };
-    let bound_text = text[op.sign().len()..].trim();
+    let (op, bound_text) = sign(node, example, sink)?;
     let bound = match metric.unit() {
         Unit::Share => quantity::share(bound_text).map(|s| s.0),
         Unit::Seconds => quantity::duration(bound_text).map(|d| d.as_secs_f64()),
@@ -171,6 +154,28 @@ pub fn comparison(metric: Metric, node: &Node, sink: &mut Sink) -> Option<Compar
     let comparison = Comparison { op, bound, unit: metric.unit() };
     check_possible(metric, comparison, node, sink);
     Some(comparison)
+}
+
+/// The sign that a comparison begins with, and what is behind it.
+pub fn sign<'n>(node: &'n Node, example: &str, sink: &mut Sink) -> Option<(Op, &'n str)> {
+    let expected = format!("a comparison in quotes, like {example}");
+    let Some(text) = node.text() else { return read::wrong(node, expected, sink) };
+    let text = text.trim();
+    let signs = [Op::AtLeast, Op::AtMost, Op::Equal, Op::Above, Op::Below];
+    let Some(op) = signs.into_iter().find(|op| text.starts_with(op.sign())) else {
+        let sign: String = text.chars().take_while(|c| !c.is_ascii_digit() && !c.is_whitespace()).collect();
+        let near = match sign.as_str() {
+            "=>" | "≥" => Some(">="),
+            "=<" | "≤" => Some("<="),
+            "=" => Some("=="),
+            _ => None,
+        };
+        let problem =
+            if sign.is_empty() { format!("{} has no sign", quote(text)) } else { format!("{} does not begin with a sign", quote(text)) };
+        sink.error(node.span, problem).expected(format!("`>=`, `<=`, `>`, `<` or `==` and a number, like {example}")).nearest(near);
+        return None;
+    };
+    Some((op, text[op.sign().len()..].trim()))
 }
 
 fn whole(text: &str) -> Option<f64> {

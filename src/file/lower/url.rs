@@ -6,7 +6,12 @@ use crate::file::{diagnostic::Sink, escape::quote, source::Span};
 
 /// Reports a URL that is not one a probe may use. Gives its scheme.
 pub fn check_url(text: &str, span: Span, sink: &mut Sink) -> Option<&'static str> {
-    const EXPECTED: &str = "a URL like `http://127.0.0.1:8080/path`";
+    check_url_of(text, span, &["http", "https"], sink)
+}
+
+/// Reports a URL that is not one of these schemes, the plain one first, that a probe may use. Gives its scheme.
+pub fn check_url_of(text: &str, span: Span, schemes: &[&'static str], sink: &mut Sink) -> Option<&'static str> {
+    let expected = format!("a URL like `{}://127.0.0.1:8080/path`", schemes.first().unwrap_or(&"http"));
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
     if authority.contains('@') {
@@ -16,23 +21,21 @@ pub fn check_url(text: &str, span: Span, sink: &mut Sink) -> Option<&'static str
         return None;
     }
     let Some((scheme, _)) = text.split_once("://") else {
-        sink.error(span, format!("{} is not a URL", quote(text))).expected(EXPECTED);
+        sink.error(span, format!("{} is not a URL", quote(text))).expected(expected);
         return None;
     };
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "http" => "http",
-        "https" => "https",
-        other => {
-            sink.error(span, format!("{} is not a scheme that a probe can use", quote(other))).expected("`http://` or `https://`");
-            return None;
-        }
+    let written = scheme.to_ascii_lowercase();
+    let Some(scheme) = schemes.iter().copied().find(|scheme| *scheme == written) else {
+        let usable = schemes.iter().map(|scheme| format!("`{scheme}://`")).collect::<Vec<_>>().join(" or ");
+        sink.error(span, format!("{} is not a scheme that a probe can use", quote(&written))).expected(usable);
+        return None;
     };
     if text.contains('#') {
         sink.error(span, "the URL has a fragment (`#…`), which is never sent").expected("the URL without it");
         return None;
     }
     if text.parse::<http::Uri>().is_err() {
-        sink.error(span, format!("{} is not a URL", quote(text))).expected(format!("{EXPECTED}; spaces and other signs written as `%20`"));
+        sink.error(span, format!("{} is not a URL", quote(text))).expected(format!("{expected}; spaces and other signs written as `%20`"));
         return None;
     }
     let (host, port) = split_port(authority);
@@ -82,7 +85,8 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     authority.rsplit_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
 }
 
-fn check_host(host: &str, span: Span, sink: &mut Sink) -> bool {
+/// Reports a host that cannot be one.
+pub fn check_host(host: &str, span: Span, sink: &mut Sink) -> bool {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return refuse_metadata(ip, span, sink);
     }

@@ -3,7 +3,10 @@
 use http::{HeaderMap, HeaderName};
 use regex_lite::Regex;
 
-use crate::model::{probe::HttpExpect, sample::SampleOutcome};
+use crate::{
+    model::{probe::HttpExpect, sample::SampleOutcome},
+    probe::prometheus::Threshold,
+};
 
 /// Expectations, read and checked.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub struct Expect {
     contains: Option<String>,
     matches: Option<Regex>,
     json: Vec<(String, serde_json::Value)>,
+    /// What a monitoring system's values must be.
+    pub threshold: Option<Threshold>,
 }
 
 impl Expect {
@@ -31,7 +36,7 @@ impl Expect {
             return Err(format!("`{pointer}` in `expect` is not a JSON pointer; write it like `/status`"));
         }
         let json = spec.json.iter().map(|(pointer, value)| (pointer.clone(), value.clone())).collect();
-        Ok(Self { status: spec.status.clone(), headers, contains: spec.body_contains.clone(), matches, json })
+        Ok(Self { status: spec.status.clone(), headers, contains: spec.body_contains.clone(), matches, json, threshold: None })
     }
 
     /// Whether the status is accepted.
@@ -47,7 +52,7 @@ impl Expect {
 
     /// Whether the body must be kept to be looked at.
     pub fn needs_body(&self) -> bool {
-        self.contains.is_some() || self.matches.is_some() || !self.json.is_empty()
+        self.contains.is_some() || self.matches.is_some() || !self.json.is_empty() || self.threshold.is_some()
     }
 
     /// Whether the body is right.
@@ -59,6 +64,7 @@ impl Expect {
         self.contains.as_ref().is_none_or(|part| text.contains(part.as_str()))
             && self.matches.as_ref().is_none_or(|regex| regex.is_match(&text))
             && (self.json.is_empty() || self.json_fits(body))
+            && self.threshold.is_none_or(|threshold| threshold.holds(body))
     }
 
     fn json_fits(&self, body: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! The `http` probe. It drives HTTP/1.1 connections itself: a pooled client would reuse, retry and hide what happened.
 
+pub mod dial;
 mod exchange;
 mod expect;
 mod failure;
@@ -7,34 +8,34 @@ mod link;
 mod pool;
 mod prepare;
 mod proxy;
+pub mod target;
 mod tls;
-mod wire;
+pub mod wire;
 
-use std::rc::Rc;
+use std::{net::SocketAddr, rc::Rc};
 
 use http::{HeaderName, HeaderValue, Request};
-use tokio_rustls::TlsConnector;
 
 pub use prepare::PreparedHttp;
 
 use crate::{
     model::{
-        probe::{Connections, NameModel},
+        probe::Connections,
         sample::{Policy, SampleOutcome},
     },
     probe::{
-        address::Destination,
-        connect::connect,
+        address::Way,
+        connect::{connect, locate},
         draw::{Purpose, draw, pick},
         pacer::Shared,
         stage::{Stage, Trace},
     },
 };
+use dial::Tls;
 use exchange::Exchanged;
 use expect::Expect;
 use link::{Body, Link};
-use pool::Pool;
-use wire::Socket;
+use pool::Pools;
 
 /// An `http` probe on the pacing thread.
 pub struct HttpKind {
@@ -43,11 +44,8 @@ pub struct HttpKind {
     request_new: Request<Body>,
     /// The request as it is sent on a connection that is kept.
     request_kept: Request<Body>,
-    /// Where connections go: the host, or the proxy.
-    destination: Destination,
-    names: NameModel,
-    /// One for all, or one per pinned address.
-    pools: Vec<Pool>,
+    /// Where connections go, the host or the proxy: a way for each kind of user, with the connections that those keep.
+    ways: Vec<(Way, Pools)>,
     tls: Option<Tls>,
     expect: Expect,
     unreachable: bool,
@@ -56,14 +54,6 @@ pub struct HttpKind {
     zone_header: Option<HeaderName>,
     /// The header that carries each request's number.
     number_header: Option<HeaderName>,
-}
-
-/// What a connection does before it speaks HTTP to the host.
-struct Tls {
-    connector: TlsConnector,
-    server: rustls::pki_types::ServerName<'static>,
-    /// Asks a proxy for a tunnel first.
-    tunnel: Option<Vec<u8>>,
 }
 
 impl HttpKind {
@@ -80,21 +70,35 @@ impl HttpKind {
             Connections::Both if bits(Purpose::Policy) & 1 == 0 => Policy::New,
             Connections::KeepAlive | Connections::Both => Policy::KeepAlive,
         };
+        if self.expect.threshold.is_some() {
+            trace.policy = Policy::None;
+        }
+        let (way, pools) = self.way(shared, trace);
+        trace.names = way.told;
         let (address, connection) = (bits(Purpose::Address), bits(Purpose::Connection));
         if self.unreachable {
             trace.policy = Policy::New;
-            return match connect(shared, &self.destination, address, trace).await {
+            return match connect(shared, &way.destination, address, trace).await {
                 Ok(_) => SampleOutcome::Expectation,
                 Err(why) => why,
             };
         }
-        if trace.policy == Policy::New {
-            return match self.open(shared, address, trace).await {
+        if trace.policy != Policy::KeepAlive {
+            return match self.open(shared, way, None, address, trace).await {
                 Ok(link) => self.fresh(shared, link, self.numbered(&self.request_new, trace), trace).await.0,
                 Err(failed) => failed,
             };
         }
-        let pool = &self.pools[pick(address, self.pools.len())];
+        // One who keeps to an address has connections to that one only.
+        let bound = if way.is_bound() {
+            match locate(shared, &way.destination, address, trace).await {
+                Ok(address) => Some(address),
+                Err(failed) => return failed,
+            }
+        } else {
+            None
+        };
+        let pool = pools.of(bound);
         while let Some(link) = pool.take(connection) {
             trace.address = link.address;
             trace.stage = Stage::Waiting;
@@ -110,7 +114,7 @@ impl HttpKind {
             }
         }
         trace.reused = false;
-        match self.open(shared, address, trace).await {
+        match self.open(shared, way, bound, address, trace).await {
             Ok(mut link) => {
                 pool.join(&mut link);
                 let (outcome, link) = self.fresh(shared, link, self.numbered(&self.request_kept, trace), trace).await;
@@ -125,14 +129,21 @@ impl HttpKind {
 
     /// The same request once more on a new connection, as a browser does in silence.
     pub async fn retry(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
-        // A user who cached one address tries that one again.
-        let purpose = if self.names == NameModel::Pinned { Purpose::Address } else { Purpose::RetryAddress };
+        let (way, _) = self.way(shared, trace);
+        // A user who keeps to one address tries that one again.
+        let purpose = if way.is_bound() { Purpose::Address } else { Purpose::RetryAddress };
         let bits = draw(shared.seed, trace.due.probe, trace.due.number, purpose);
-        match self.open(shared, bits, trace).await {
+        match self.open(shared, way, None, bits, trace).await {
             // Without its number: the system's logs tell it from the request itself.
             Ok(link) => self.fresh(shared, link, self.request_new.clone(), trace).await.0,
             Err(failed) => failed,
         }
+    }
+
+    /// The way of the request's user.
+    fn way(&self, shared: &Shared, trace: &Trace) -> &(Way, Pools) {
+        let bits = draw(shared.seed, trace.due.probe, trace.due.number, Purpose::Names);
+        &self.ways[pick(bits, self.ways.len())]
     }
 
     /// The request with its number in it, where the probe names a header for that.
@@ -151,24 +162,16 @@ impl HttpKind {
         }
     }
 
-    /// A new connection: name, TCP, proxy, TLS.
-    async fn open(&self, shared: &Rc<Shared>, bits: u64, trace: &mut Trace) -> Result<Link, SampleOutcome> {
-        let connected = connect(shared, &self.destination, bits, trace).await?;
-        let socket = match &self.tls {
-            None => Socket::Plain(connected.stream),
-            Some(tls) => {
-                let mut stream = connected.stream;
-                if let Some(tunnel) = &tls.tunnel {
-                    trace.stage = Stage::Waiting;
-                    proxy::open_tunnel(&mut stream, tunnel, trace).await?;
-                }
-                trace.stage = Stage::Securing;
-                // Whatever ends a handshake, a bad certificate or a closed connection: the user sees that TLS failed.
-                let secured = tls.connector.connect(tls.server.clone(), stream).await.map_err(|_| SampleOutcome::Tls)?;
-                Socket::Tls(Box::new(secured))
-            }
-        };
-        trace.connected();
-        Link::new(socket, connected.held, trace.address).await.map_err(|_| SampleOutcome::SendFailed)
+    /// A new connection, to this address or to one that `bits` draw: name, TCP, proxy, TLS.
+    async fn open(
+        &self,
+        shared: &Rc<Shared>,
+        way: &Way,
+        address: Option<SocketAddr>,
+        bits: u64,
+        trace: &mut Trace,
+    ) -> Result<Link, SampleOutcome> {
+        let (socket, held) = dial::dial(shared, &way.destination, address, bits, self.tls.as_ref(), trace).await?;
+        Link::new(socket, held, trace.address).await.map_err(|_| SampleOutcome::SendFailed)
     }
 }

@@ -3,6 +3,8 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
+    net::SocketAddr,
     rc::Rc,
 };
 
@@ -16,7 +18,34 @@ const MOST_IDLE: usize = 1024;
 /// The population of a fast probe.
 const MOST_BROWSERS: usize = 16;
 
-/// The kept connections of one group of users: of a probe, or of one pinned address.
+/// The most addresses to which connections are kept at once.
+const MOST_ADDRESSES: usize = 256;
+
+/// The kept connections of the users of one name model: together, or by the address that each of them keeps to.
+pub struct Pools {
+    rate: f64,
+    addresses: usize,
+    pools: RefCell<HashMap<Option<SocketAddr>, Rc<Pool>>>,
+}
+
+impl Pools {
+    /// For users who make so many requests a second, to about so many addresses.
+    pub fn new(rate: f64, addresses: usize) -> Self {
+        Self { rate, addresses: addresses.max(1), pools: RefCell::default() }
+    }
+
+    /// The connections to an address, or all of them. An address that is new may push out those to an old one.
+    pub fn of(&self, address: Option<SocketAddr>) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        if pools.len() >= MOST_ADDRESSES && !pools.contains_key(&address) {
+            pools.clear();
+        }
+        let share = if address.is_some() { self.addresses.max(pools.len()) as f64 } else { 1.0 };
+        pools.entry(address).or_insert_with(|| Rc::new(Pool::new(self.rate / share))).clone()
+    }
+}
+
+/// The kept connections of one group of users: of a name model, or of one address.
 pub struct Pool {
     idle: RefCell<Vec<Link>>,
     members: Rc<Cell<usize>>,

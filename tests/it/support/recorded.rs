@@ -115,7 +115,13 @@ impl Recorded {
     fn experiment(&self) -> Experiment {
         let probe = ProbeSpec {
             name: self.name("home").into(),
-            kind: ProbeKind::Tcp(TcpProbe { address: "127.0.0.1:8080".to_owned(), send: None, receive: None, unreachable: false }),
+            kind: ProbeKind::Tcp(TcpProbe {
+                address: "127.0.0.1:8080".to_owned(),
+                send: None,
+                receive: None,
+                unreachable: false,
+                ..TcpProbe::default()
+            }),
             rate: Rate(100.0),
             timeout: Duration::from_secs(2),
             slow: None,

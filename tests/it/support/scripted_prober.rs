@@ -112,6 +112,7 @@ impl Running {
                     outcome: answer.outcome,
                     retried: None,
                     policy: if number.is_multiple_of(2) { Policy::New } else { Policy::KeepAlive },
+                    names: None,
                     backend,
                     zone: NameIndex(0),
                     address: NameIndex(0),
