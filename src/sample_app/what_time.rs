@@ -2,11 +2,22 @@
 //!
 //! * `/` says `It is HH:MM:SS o'clock`, with `x-served-by`, `x-zone` and `x-version`. It takes `work` time in one of `concurrency`
 //!   slots; requests beyond them queue, so that too little capacity shows as latency.
+//! * `fail` is the share of `/` that is answered with 500, as a bad version would.
 //! * `/health` answers 200 without a slot: an overloaded server is slow, not dead.
 //! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back.
-//! * SIGTERM and SIGINT: no more connections, requests in flight finish, then it ends. What is still open after `grace` is cut.
+//! * SIGTERM and SIGINT: no more connections, requests in flight finish, then it ends. What is still open after `grace` is cut. The
+//!   last line that it writes says how many requests it answered.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -21,7 +32,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock, model::quantity};
+use crate::{
+    clock,
+    model::quantity::{self, Share},
+};
 
 /// How a server behaves. Also the flags of the verb `what-time`.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,6 +58,12 @@ pub struct Options {
     /// The time that one request takes
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = quantity::duration)]
     pub work: Duration,
+    /// The share of requests that are answered with an error 500: a bad version
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = quantity::share)]
+    pub fail: Share,
+    /// Where something is to be fetched before it listens, as ADDRESS:PORT: a package source. Tried until it is there
+    #[arg(long, value_name = "ADDRESS")]
+    pub bootstrap_from: Option<SocketAddr>,
     /// Requests that are worked on at once; more of them queue
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
@@ -88,7 +108,13 @@ pub fn run(options: &Options) -> Result<(), RunError> {
             stop.cancel();
         };
         let served = async {
-            if stop.run_until_cancelled(tokio::time::sleep(options.boot_delay)).await.is_none() {
+            let boots = async {
+                tokio::time::sleep(options.boot_delay).await;
+                if let Some(source) = options.bootstrap_from {
+                    fetched_from(source).await;
+                }
+            };
+            if stop.run_until_cancelled(boots).await.is_none() {
                 return Ok(()); // Ended while it booted.
             }
             let address = options.listen;
@@ -112,6 +138,9 @@ pub async fn serve(listener: TcpListener, options: &Options, stop: CancellationT
         zone: name("zone", &options.zone)?,
         version: name("version", &options.version)?,
         work: options.work,
+        fail: options.fail,
+        started: AtomicU64::new(0),
+        answered: AtomicU64::new(0),
         slots: Semaphore::new(options.concurrency as usize),
         here: TimeZone::system(),
         echoes: TaskTracker::new(),
@@ -131,7 +160,10 @@ pub async fn serve(listener: TcpListener, options: &Options, stop: CancellationT
     drop(listener);
     connections.close();
     // Who does not finish in time is cut by the end of the process.
-    drop(tokio::time::timeout(options.grace, connections.wait()).await);
+    let all = tokio::time::timeout(options.grace, connections.wait()).await.is_ok();
+    let answered = site.answered.load(Ordering::Relaxed);
+    let rest = if all { "all answered" } else { "and some were cut" };
+    println!("{} ended after {answered} requests, {rest}", options.instance);
     Ok(())
 }
 
@@ -140,6 +172,11 @@ struct Site {
     zone: HeaderValue,
     version: HeaderValue,
     work: Duration,
+    fail: Share,
+    /// Requests for `/` that have begun.
+    started: AtomicU64,
+    /// Requests that were answered.
+    answered: AtomicU64,
     slots: Semaphore,
     here: TimeZone,
     /// Upgraded connections. Nothing waits for them: they may live as long as the process.
@@ -181,8 +218,13 @@ impl Site {
         } else {
             match request.uri().path() {
                 "/" => {
+                    let fails = self.fails();
                     self.work().await;
-                    page(StatusCode::OK, self.time())
+                    if fails {
+                        page(StatusCode::INTERNAL_SERVER_ERROR, "This version does not know the time\n".to_owned())
+                    } else {
+                        page(StatusCode::OK, self.time())
+                    }
                 }
                 "/health" => page(StatusCode::OK, "ok\n".to_owned()),
                 _ => page(StatusCode::NOT_FOUND, "There is no such page\n".to_owned()),
@@ -192,7 +234,14 @@ impl Site {
         headers.insert("x-served-by", self.instance.clone());
         headers.insert("x-zone", self.zone.clone());
         headers.insert("x-version", self.version.clone());
+        self.answered.fetch_add(1, Ordering::Relaxed);
         response
+    }
+
+    /// Whether the next request is one of those that fail: as many of each hundred as the share says, evenly spread.
+    fn fails(&self) -> bool {
+        let n = self.started.fetch_add(1, Ordering::Relaxed) as f64;
+        ((n + 1.0) * self.fail.0).floor() > (n * self.fail.0).floor()
     }
 
     async fn work(&self) {
@@ -208,6 +257,23 @@ impl Site {
         let now = jiff::Timestamp::from_nanosecond(i128::from(clock::wall().0)).unwrap_or_default();
         let t = self.here.to_datetime(now).time();
         format!("It is {:02}:{:02}:{:02} o'clock\n", t.hour(), t.minute(), t.second())
+    }
+}
+
+/// Returns once the source of packages has answered.
+async fn fetched_from(source: SocketAddr) {
+    loop {
+        let fetch = async {
+            let mut stream = TcpStream::connect(source).await?;
+            stream.write_all(format!("GET / HTTP/1.1\r\nhost: {source}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+            let mut head = [0; 12];
+            stream.read_exact(&mut head).await?;
+            Ok::<_, io::Error>(head.ends_with(b" 200"))
+        };
+        if matches!(tokio::time::timeout(Duration::from_secs(2), fetch).await, Ok(Ok(true))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
