@@ -254,7 +254,12 @@ mod tests {
         let config = Config {
             name: "edge".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            backends: vec![Backend { id: "web-a-1".into(), service: "web".into(), zone: "a".into(), address: "127.0.0.1:9".parse().unwrap() }],
+            backends: vec![Backend {
+                id: "web-a-1".into(),
+                service: "web".into(),
+                zone: "a".into(),
+                address: "127.0.0.1:9".parse().unwrap(),
+            }],
             check: Check {
                 kind: CheckKind::Http { path: "/health".into() },
                 every: Duration::from_millis(100),

@@ -161,7 +161,8 @@ mod tests {
     fn roster(ids: &[(&str, &str)]) -> Roster {
         let roster = Roster::default();
         for (service, id) in ids {
-            let backend = Backend { id: (*id).into(), service: (*service).into(), zone: "z".into(), address: "127.0.0.1:9".parse().unwrap() };
+            let backend =
+                Backend { id: (*id).into(), service: (*service).into(), zone: "z".into(), address: "127.0.0.1:9".parse().unwrap() };
             let member = Arc::new(Member::new(backend, None).unwrap());
             roster.add(member.clone());
             assert!(roster.set_healthy(&member, true));

@@ -58,6 +58,9 @@ pub enum Verb {
     /// (internal) The deployment tool of the examples, for command steps.
     #[command(hide = true)]
     Deployer(deployer::Deployer),
+    /// (internal) The blog of the examples.
+    #[command(hide = true)]
+    Blog(sample_app::blog::Options),
     /// (internal) The sample site of the examples: tells the time.
     #[command(hide = true)]
     WhatTime(sample_app::what_time::Options),

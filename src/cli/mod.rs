@@ -58,6 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Up(args) => up::up(args),
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
+        Verb::Blog(args) => ended(sample_app::blog::run(&args)),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
     }
 }

@@ -105,7 +105,11 @@ pub static BALANCER: Table = table(
     &[
         must("listen", Kind::Text, "where it listens"),
         must("service", Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]), "whose instances it sends to: one service, or several"),
-        key("shares", Kind::Map(&Kind::Integer), "how requests are shared among several services: `{ blue: 90, green: 10 }`; evenly among all instances when left out"),
+        key(
+            "shares",
+            Kind::Map(&Kind::Integer),
+            "how requests are shared among several services: `{ blue: 90, green: 10 }`; evenly among all instances when left out",
+        ),
         key("zones", Kind::List(&Kind::Text), "only those in these zones"),
         key("check", Kind::Table(&CHECK), "how it checks them; a TCP connection unless told"),
         key("sticky", Kind::Table(&STICKY), "keeps a client at its backend"),

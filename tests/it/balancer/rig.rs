@@ -100,7 +100,12 @@ impl Server {
     }
 
     pub fn backend(&self) -> Backend {
-        Backend { id: self.state.id.into(), service: "web".into(), zone: format!("zone-of-{}", self.state.id).into(), address: self.address }
+        Backend {
+            id: self.state.id.into(),
+            service: "web".into(),
+            zone: format!("zone-of-{}", self.state.id).into(),
+            address: self.address,
+        }
     }
 
     /// The listener and all connections close, as when a process is killed. Gives the address back once it is free.
