@@ -50,6 +50,8 @@ fn is_token(b: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::balancer::protocol::Backend;
 
@@ -59,7 +61,7 @@ mod tests {
         Config {
             name: "edge".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            backends: vec![Backend { id: "a".into(), zone: "z".into(), address: "127.0.0.1:1".parse().unwrap() }],
+            backends: vec![Backend { id: "a".into(), service: "web".into(), zone: "z".into(), address: "127.0.0.1:1".parse().unwrap() }],
             check: Check {
                 kind: CheckKind::Http { path: "/health".into() },
                 every: Duration::from_millis(100),
@@ -67,6 +69,7 @@ mod tests {
                 rise: 2,
                 fall: 2,
             },
+            shares: BTreeMap::new(),
             sticky: None,
             connect_timeout: Duration::from_millis(500),
             response_timeout: Duration::from_secs(30),

@@ -108,7 +108,7 @@ mod tests {
     use crate::balancer::protocol::Backend;
 
     fn member() -> Member {
-        let backend = Backend { id: "web-a-1".into(), zone: "a".into(), address: "127.0.0.1:81".parse().unwrap() };
+        let backend = Backend { id: "web-a-1".into(), service: "web".into(), zone: "a".into(), address: "127.0.0.1:81".parse().unwrap() };
         Member::new(backend, Some("S")).unwrap()
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Member {
     pub(super) cookie: Option<HeaderValue>,
     /// Written by its health checks only.
     pub(super) healthy: AtomicBool,
+    /// It gets no new requests: somebody takes it out of service.
+    pub(super) draining: AtomicBool,
     /// Ends its health checks, and keeps connections out of the pool.
     pub(super) removed: CancellationToken,
     /// What lies on the way to it.
@@ -47,6 +49,7 @@ impl Member {
             host: header("address", &backend.address.to_string())?,
             cookie: sticky.map(|name| header("cookie", &format!("{name}={id}; Path=/; HttpOnly"))).transpose()?,
             healthy: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             removed: CancellationToken::new(),
             faults: Faults::none(id),
             idle: Pool::default(),

@@ -1,13 +1,13 @@
 //! What the balancer's process and its supervisor say to each other: JSON lines. The first line on the process's stdin is a
 //! `Config`, each further line a `Command`; on its stdout each line is a `Report`. The end of stdin ends the process.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     fault::Cut,
-    ids::{InstanceId, Zone},
+    ids::{InstanceId, Service, Zone},
     quantity::Share,
     time::Mono,
 };
@@ -22,6 +22,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The backends of the start; more may come with `Action::Add`.
     pub backends: Vec<Backend>,
+    /// How requests are shared among the backends' services; evenly among all backends when empty.
+    #[serde(default)]
+    pub shares: BTreeMap<Service, u32>,
     /// How each backend's health is checked.
     pub check: Check,
     /// The name of the cookie that keeps a client at its backend; none is plain round robin.
@@ -40,6 +43,8 @@ pub struct Config {
 pub struct Backend {
     /// Unique among the balancer's backends.
     pub id: InstanceId,
+    /// Its service, which shares are given to.
+    pub service: Service,
     /// Its zone, for the header `x-zone`.
     pub zone: Zone,
     /// Where it listens.
@@ -100,6 +105,18 @@ pub enum Action {
     Remove {
         /// Which.
         id: InstanceId,
+    },
+    /// The backend gets no new requests, or does again. Those in flight finish; its health is still checked.
+    Drain {
+        /// Which.
+        id: InstanceId,
+        /// Whether it drains.
+        draining: bool,
+    },
+    /// Requests are shared among services in this way from now on.
+    Share {
+        /// The share of each; a service that is not named gets none. Evenly among all backends when empty.
+        shares: BTreeMap<Service, u32>,
     },
     /// The backend is cut off. A second partition replaces the first.
     Partition {
@@ -237,7 +254,12 @@ mod tests {
         let config = Config {
             name: "edge".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            backends: vec![Backend { id: "web-a-1".into(), zone: "a".into(), address: "127.0.0.1:9".parse().unwrap() }],
+            backends: vec![Backend {
+                id: "web-a-1".into(),
+                service: "web".into(),
+                zone: "a".into(),
+                address: "127.0.0.1:9".parse().unwrap(),
+            }],
             check: Check {
                 kind: CheckKind::Http { path: "/health".into() },
                 every: Duration::from_millis(100),
@@ -245,6 +267,7 @@ mod tests {
                 rise: 2,
                 fall: 3,
             },
+            shares: BTreeMap::new(),
             sticky: Some("SERVERID".into()),
             connect_timeout: Duration::from_millis(500),
             response_timeout: Duration::from_secs(30),

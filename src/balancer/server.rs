@@ -83,6 +83,7 @@ impl Balancer {
     pub async fn start(config: Config, reports: UnboundedSender<Report>) -> Result<Self, StartError> {
         config_check::check(&config).map_err(StartError::Config)?;
         let roster = Roster::default();
+        roster.set_shares(config.shares.clone());
         let mut members = Vec::new();
         for backend in &config.backends {
             let member = Member::new(backend.clone(), config.sticky.as_deref()).map_err(|bad| StartError::Config(bad.to_string()))?;
@@ -115,6 +116,12 @@ impl Balancer {
         match action {
             Action::Add { backend } => self.add(backend)?,
             Action::Remove { id } => self.remove(&id)?,
+            Action::Drain { id, draining } => {
+                if !self.shared.roster.set_draining(id.as_str(), draining) {
+                    return Err(self.unknown(&id));
+                }
+            }
+            Action::Share { shares } => self.shared.roster.set_shares(shares),
             Action::Partition { id, mode } => {
                 let member = self.find(&id)?;
                 member.faults.partition(Some(mode));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::deployer;
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -54,6 +55,12 @@ pub enum Verb {
     /// (internal) The first process of a local system's namespace.
     #[command(hide = true)]
     Init(local::init::InitArgs),
+    /// (internal) The deployment tool of the examples, for command steps.
+    #[command(hide = true)]
+    Deployer(deployer::Deployer),
+    /// (internal) The blog of the examples.
+    #[command(hide = true)]
+    Blog(sample_app::blog::Options),
     /// (internal) The sample site of the examples: tells the time.
     #[command(hide = true)]
     WhatTime(sample_app::what_time::Options),

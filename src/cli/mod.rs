@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod connect;
 mod demo;
+pub mod deployer;
 mod drill;
 mod drill_experiment;
 mod fresh;
@@ -52,10 +53,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Targets(args) => on_runtime(targets::targets(args)),
         Verb::Recover(args) => on_runtime(recover::recover(args)),
         Verb::Demo(args) => on_runtime(demo::demo(args)),
+        Verb::Deployer(args) => on_runtime(deployer::deployer(args)),
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
+        Verb::Blog(args) => ended(sample_app::blog::run(&args)),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
     }
 }

@@ -1,7 +1,7 @@
 //! A command step: a deployment, a switch, anything of the experimenter's. An argument list, never a shell; its process group ends
 //! with its time limit.
 
-use std::{process::Stdio, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncReadExt, process::Command};
 
@@ -33,10 +33,10 @@ pub(crate) fn undo_of(step: &CommandStep) -> Undo {
 }
 
 /// Runs the step's command to its end.
-pub(crate) async fn run(act: &Act, clock: Clock, halt: &Halt) -> Effect {
+pub(crate) async fn run(act: &Act, env: &BTreeMap<String, String>, clock: Clock, halt: &Halt) -> Effect {
     let requested = clock.now();
     let status = match &act.fault {
-        Fault::Run { command, timeout, .. } => match execute(command, *timeout, Some(halt)).await {
+        Fault::Run { command, timeout, .. } => match execute(command, env, *timeout, Some(halt)).await {
             Ok(()) => EffectStatus::Happened,
             Err(why) => EffectStatus::Failed { why },
         },
@@ -48,21 +48,26 @@ pub(crate) async fn run(act: &Act, clock: Clock, halt: &Halt) -> Effect {
 }
 
 /// Runs the undo command.
-pub(crate) async fn revert(prepared: &Prepared) -> Result<Reverted, PlatformError> {
+pub(crate) async fn revert(prepared: &Prepared, env: &BTreeMap<String, String>) -> Result<Reverted, PlatformError> {
     let Undo::Restore { says, before, .. } = &prepared.undo else {
         return Ok(Reverted::NothingToUndo { why: prepared.undo.says().to_owned() });
     };
     let command: Vec<String> = serde_json::from_value(before["command"].clone())
         .map_err(|error| PlatformError::Refused(format!("the journal's undo command cannot be read: {error}")))?;
-    execute(&command, UNDO_LIMIT, None).await.map_err(PlatformError::Failed)?;
+    execute(&command, env, UNDO_LIMIT, None).await.map_err(PlatformError::Failed)?;
     Ok(Reverted::Restored { says: says.clone() })
 }
 
+/// The name under which a command finds this very binary, wherever it lies.
+const OURSELVES: &str = "firedrill";
+
 /// Runs a command to its end, its limit, or the halt, whichever is first. An undo is never halted.
-async fn execute(argv: &[String], limit: Duration, halt: Option<&Halt>) -> Result<(), String> {
+async fn execute(argv: &[String], env: &BTreeMap<String, String>, limit: Duration, halt: Option<&Halt>) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else { return Err("the command is empty".to_owned()) };
-    let mut child = Command::new(program)
+    let ourselves = if program == OURSELVES { std::env::current_exe().ok() } else { None };
+    let mut child = Command::new(ourselves.unwrap_or_else(|| program.into()))
         .args(arguments)
+        .envs(env)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -124,16 +129,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_is_judged_by_its_exit_status() {
-        assert_eq!(execute(&argv(&["true"]), UNDO_LIMIT, None).await, Ok(()));
-        let failed = execute(&argv(&["sh", "-c", "echo gone wrong >&2; exit 7"]), UNDO_LIMIT, None).await.unwrap_err();
+        assert_eq!(execute(&argv(&["true"]), &BTreeMap::new(), UNDO_LIMIT, None).await, Ok(()));
+        let failed = execute(&argv(&["sh", "-c", "echo gone wrong >&2; exit 7"]), &BTreeMap::new(), UNDO_LIMIT, None).await.unwrap_err();
         assert!(failed.contains("gone wrong") && failed.contains('7'), "{failed}");
-        let missing = execute(&argv(&["no-such-program-here"]), UNDO_LIMIT, None).await.unwrap_err();
+        let missing = execute(&argv(&["no-such-program-here"]), &BTreeMap::new(), UNDO_LIMIT, None).await.unwrap_err();
         assert!(missing.contains("could not be started"), "{missing}");
     }
 
     #[tokio::test]
     async fn a_command_ends_with_its_limit() {
-        let late = execute(&argv(&["sleep", "30"]), Duration::from_millis(50), None).await.unwrap_err();
+        let late = execute(&argv(&["sleep", "30"]), &BTreeMap::new(), Duration::from_millis(50), None).await.unwrap_err();
         assert!(late.contains("longer than 50 ms"), "{late}");
     }
 
@@ -141,7 +146,7 @@ mod tests {
     async fn a_halt_ends_a_command() {
         let halt = Halt::default();
         halt.call("test");
-        let ended = execute(&argv(&["sleep", "30"]), UNDO_LIMIT, Some(&halt)).await.unwrap_err();
+        let ended = execute(&argv(&["sleep", "30"]), &BTreeMap::new(), UNDO_LIMIT, Some(&halt)).await.unwrap_err();
         assert!(ended.contains("halted"), "{ended}");
     }
 }

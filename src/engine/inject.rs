@@ -186,7 +186,9 @@ async fn undos(script: &Script<'_>, acts: &[Prepared]) -> Vec<Result<Undo, Platf
 async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
     match ready {
         [] => Vec::new(),
-        [only] if matches!(only.act.target, Target::Command) => vec![command::run(&only.act, script.clock, script.halt).await],
+        [only] if matches!(only.act.target, Target::Command) => {
+            vec![command::run(&only.act, &script.platform.command_env(), script.clock, script.halt).await]
+        }
         _ => script.platform.inject(ready).await,
     }
 }

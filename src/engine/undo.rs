@@ -102,7 +102,7 @@ pub(crate) async fn revert(platform: &dyn Platform, prepared: &Prepared, clock: 
         tries += 1;
         let tried = match (&prepared.act.target, &prepared.undo) {
             (_, Undo::Impossible { why } | Undo::Nothing { why }) => Ok(Reverted::NothingToUndo { why: why.clone() }),
-            (Target::Command, Undo::Restore { .. }) => command::revert(prepared).await,
+            (Target::Command, Undo::Restore { .. }) => command::revert(prepared, &platform.command_env()).await,
             _ => platform.revert(prepared).await,
         };
         let error = match tried {

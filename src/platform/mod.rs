@@ -6,7 +6,7 @@ pub mod fake;
 pub mod local;
 pub mod process;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -82,6 +82,11 @@ pub trait Platform: Send + Sync {
     /// know it.
     async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
         Ok(vec![Claim::whole(self.scope().await?)])
+    }
+
+    /// What a command step of the experiment finds in its environment, so that it can speak to the same place.
+    fn command_env(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 
     /// Everything that is there.

@@ -1,3 +1,7 @@
-//! Layer 1: the application that every rung of the ladder runs.
+//! Layer 1: the applications of the examples, small programs in this binary so that an example needs nothing else.
+//!
+//! `server` is what they share; each other file is one application.
 
+pub mod blog;
+pub mod server;
 pub mod what_time;

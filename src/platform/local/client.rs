@@ -1,6 +1,9 @@
 //! The other side of the control socket.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -24,6 +27,11 @@ impl Client {
     /// For the supervisor at this socket, which may not be there.
     pub fn new(socket: PathBuf) -> Self {
         Self { socket }
+    }
+
+    /// Where the supervisor listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Asks one thing.

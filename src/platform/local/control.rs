@@ -51,6 +51,20 @@ pub enum Request {
         /// What is changed.
         change: TrafficChange,
     },
+    /// An instance gets no new requests from its balancers, or does again.
+    Drain {
+        /// Which.
+        id: InstanceId,
+        /// Whether it drains.
+        draining: bool,
+    },
+    /// A balancer shares its requests in this way from now on.
+    Share {
+        /// Its name.
+        balancer: String,
+        /// The share of each of its services; a service that is not named gets none.
+        shares: BTreeMap<Service, u32>,
+    },
     /// This act is done next. Kept until it is undone, so that what a run leaves behind is known even when its journal is lost.
     Mark {
         /// It, and whose it is.

@@ -31,4 +31,4 @@ pub mod up;
 
 pub use attach::LocalOptions;
 pub use containment::Containment;
-pub use platform::{LocalPlatform, capabilities};
+pub use platform::{CONTROL, LocalPlatform, capabilities};

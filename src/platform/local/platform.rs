@@ -30,6 +30,9 @@ use crate::{
     platform::{Orphan, Platform, PlatformError, Reverted},
 };
 
+/// Where a command step finds the system's supervisor.
+pub const CONTROL: &str = "FIREDRILL_CONTROL";
+
 /// Local processes.
 #[derive(Debug)]
 pub struct LocalPlatform {
@@ -150,6 +153,11 @@ impl Platform for LocalPlatform {
 
     fn capabilities(&self) -> Capabilities {
         capabilities()
+    }
+
+    fn command_env(&self) -> std::collections::BTreeMap<String, String> {
+        let socket = self.client.as_ref().map(|client| (CONTROL.to_owned(), client.socket().display().to_string()));
+        socket.into_iter().collect()
     }
 
     async fn scope(&self) -> Result<Scope, PlatformError> {

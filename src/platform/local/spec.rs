@@ -135,7 +135,9 @@ pub struct BalancerSpec {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Whose instances it sends to.
-    pub service: Service,
+    pub services: Vec<Service>,
+    /// How requests are shared among these services at the start; evenly among all instances when empty.
+    pub shares: BTreeMap<Service, u32>,
     /// Only those in these zones; in all when empty.
     pub zones: Vec<Zone>,
     /// How it checks them.

@@ -104,7 +104,12 @@ pub static BALANCER: Table = table(
     "a balancer",
     &[
         must("listen", Kind::Text, "where it listens"),
-        must("service", Kind::Text, "whose instances it sends to"),
+        must("service", Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]), "whose instances it sends to: one service, or several"),
+        key(
+            "shares",
+            Kind::Map(&Kind::Integer),
+            "how requests are shared among several services: `{ blue: 90, green: 10 }`; evenly among all instances when left out",
+        ),
         key("zones", Kind::List(&Kind::Text), "only those in these zones"),
         key("check", Kind::Table(&CHECK), "how it checks them; a TCP connection unless told"),
         key("sticky", Kind::Table(&STICKY), "keeps a client at its backend"),
@@ -189,27 +194,30 @@ fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> 
             sink.error(entry.key_span, format!("`{}` is already the name of a service", entry.key)).expected("a name of its own");
         }
         let Some(spec) = balancer(entry, sink) else { continue };
-        let at = entry.value.get("service").map_or(entry.key_span, |n| n.span);
-        match services.iter().find(|s| s.name == spec.service) {
-            None => {
-                sink.error(at, format!("there is no service `{}`", spec.service))
-                    .expected(listed(names.iter().copied(), "or"))
-                    .nearest(nearest(spec.service.as_str(), names.iter().copied()));
-            }
-            Some(service) => {
-                for zone in spec.zones.iter().filter(|z| service.zones.iter().all(|(name, _)| name != *z)) {
-                    let zones: Vec<&str> = service.zones.iter().map(|(z, _)| z.as_str()).collect();
-                    let at = entry.value.get("zones").map_or(at, |n| n.span);
-                    sink.error(at, format!("the service `{}` has no zone `{zone}`", spec.service))
-                        .expected(listed(zones.iter().copied(), "or"))
-                        .nearest(nearest(zone.as_str(), zones.iter().copied()));
-                }
-            }
+        for name in &spec.services {
+            behind(entry, &spec, name, &services, sink);
         }
         balancers.push(spec);
     }
     addresses(&fields, &services, &balancers, sink);
     Some(SystemSpec { name, folder: std::path::PathBuf::new(), regions, services, balancers })
+}
+
+/// A service that a balancer sends to, and its zones, must be there.
+fn behind(entry: &Entry, spec: &BalancerSpec, name: &Service, services: &[ServiceSpec], sink: &mut Sink) {
+    let at = entry.value.get("service").map_or(entry.key_span, |n| n.span);
+    let names = || services.iter().map(|s| s.name.as_str());
+    let Some(service) = services.iter().find(|s| s.name == *name) else {
+        sink.error(at, format!("there is no service `{name}`")).expected(listed(names(), "or")).nearest(nearest(name.as_str(), names()));
+        return;
+    };
+    for zone in spec.zones.iter().filter(|z| service.zones.iter().all(|(name, _)| name != *z)) {
+        let zones: Vec<&str> = service.zones.iter().map(|(z, _)| z.as_str()).collect();
+        let at = entry.value.get("zones").map_or(at, |n| n.span);
+        sink.error(at, format!("the service `{name}` has no zone `{zone}`"))
+            .expected(listed(zones.iter().copied(), "or"))
+            .nearest(nearest(zone.as_str(), zones.iter().copied()));
+    }
 }
 
 /// Each address is listened on once. Those that the kernel gives are not known here.
@@ -398,11 +406,17 @@ fn balancer(entry: &Entry, sink: &mut Sink) -> Option<BalancerSpec> {
     }
     let spec = fields.node("check").map(|node| Fields::new(node, &CHECK, sink).and_then(|fields| check(&fields, sink)));
     let default = Check { kind: CheckKind::Tcp, every: Duration::from_secs(1), timeout: Duration::from_millis(500), rise: 2, fall: 2 };
+    let services: Vec<Service> =
+        fields.node("service").map(read::one_or_many)?.iter().filter_map(|n| Some(Service(read::text(n, sink)?.to_owned()))).collect();
+    if let (true, Some(node)) = (services.is_empty(), fields.node("service")) {
+        sink.error(node.span, "the list is empty").expected("at least one service");
+    }
     let sticky = fields.get("sticky", sink, |n, sink| Fields::new(n, &STICKY, sink)?.text("cookie", sink));
     Some(BalancerSpec {
         name,
         listen: listen?,
-        service: Service(fields.text("service", sink)?),
+        shares: shares(&fields, &services, sink),
+        services,
         zones,
         check: spec.unwrap_or(Some(default))?,
         sticky,
@@ -410,4 +424,25 @@ fn balancer(entry: &Entry, sink: &mut Sink) -> Option<BalancerSpec> {
         response_timeout: time(&fields, "response-timeout", Duration::from_millis(1), sink).unwrap_or(Duration::from_secs(30)),
         restart: restart(&fields, sink),
     })
+}
+
+/// The shares of a balancer's services: each of them is behind it, and at least one of them gets something.
+fn shares(fields: &Fields<'_>, services: &[Service], sink: &mut Sink) -> BTreeMap<Service, u32> {
+    let mut found = BTreeMap::new();
+    let Some(node) = fields.node("shares") else { return found };
+    for entry in read::map(node, "the share of each service", sink).unwrap_or_default() {
+        let names = || services.iter().map(Service::as_str);
+        if !names().any(|name| name == entry.key) {
+            sink.error(entry.key_span, format!("the balancer does not send to a service `{}`", entry.key))
+                .expected(listed(names(), "or"))
+                .nearest(nearest(&entry.key, names()));
+        }
+        if let Some(share) = read::integer_in(&entry.value, 0..=1_000_000, sink) {
+            found.insert(Service(entry.key.clone()), share as u32);
+        }
+    }
+    if found.values().all(|share| *share == 0) && !sink.has_errors() {
+        sink.error(node.span, "nobody gets a share").expected("at least one share above 0");
+    }
+    found
 }

@@ -82,7 +82,9 @@ async fn a_request_is_never_sent_twice() {
         c.check.kind = firedrill::balancer::protocol::CheckKind::Tcp;
     })
     .await;
-    rig.apply(Action::Add { backend: firedrill::balancer::protocol::Backend { id: "bad".into(), zone: "z".into(), address } });
+    rig.apply(Action::Add {
+        backend: firedrill::balancer::protocol::Backend { id: "bad".into(), service: "web".into(), zone: "z".into(), address },
+    });
     rig.admitted("bad").await;
     let mut client = rig.client().await;
     assert_eq!(client.get("/").await.status(), 200);

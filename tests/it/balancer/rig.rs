@@ -1,5 +1,6 @@
 //! Servers, clients, and a balancer between them. Everything ends with the test's runtime.
 
+use std::collections::BTreeMap;
 use std::{
     convert::Infallible,
     future::pending,
@@ -99,7 +100,12 @@ impl Server {
     }
 
     pub fn backend(&self) -> Backend {
-        Backend { id: self.state.id.into(), zone: format!("zone-of-{}", self.state.id).into(), address: self.address }
+        Backend {
+            id: self.state.id.into(),
+            service: "web".into(),
+            zone: format!("zone-of-{}", self.state.id).into(),
+            address: self.address,
+        }
     }
 
     /// The listener and all connections close, as when a process is killed. Gives the address back once it is free.
@@ -240,6 +246,7 @@ pub fn config(servers: &[&Server]) -> Config {
             rise: 1,
             fall: 2,
         },
+        shares: BTreeMap::new(),
         sticky: None,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(5),

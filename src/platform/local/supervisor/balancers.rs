@@ -90,6 +90,7 @@ impl Supervisor {
             fingerprint: launch::fingerprint(pid, &command),
             output,
             traffic: Traffic::default(),
+            draining: false,
             pending: None,
             health: None,
             balancer: Some(Link { index, commands, since: clock::now(), words: BTreeMap::new() }),
@@ -97,6 +98,10 @@ impl Supervisor {
         self.lives.insert(id.clone(), live);
         self.await_end(child, id, generation);
         let disturbed: Vec<(InstanceId, Traffic)> = self.behind(index).map(|l| (l.id.clone(), l.traffic)).collect();
+        let draining: Vec<InstanceId> = self.behind(index).filter(|l| l.draining).map(|l| l.id.clone()).collect();
+        for id in draining {
+            drop(self.command(index, Action::Drain { id, draining: true }));
+        }
         for (backend, traffic) in disturbed {
             for change in traffic.changes() {
                 self.command(index, action(&backend, &change));
@@ -111,6 +116,7 @@ impl Supervisor {
             name: spec.name.clone(),
             listen: spec.listen,
             backends: behind.map(backend).collect(),
+            shares: self.shares.get(&spec.name).unwrap_or(&spec.shares).clone(),
             check: spec.check.clone(),
             sticky: spec.sticky.clone(),
             connect_timeout: spec.connect_timeout,
@@ -230,11 +236,11 @@ async fn tell(mut input: tokio::process::ChildStdin, config: Config, mut command
 }
 
 fn is_behind(spec: &BalancerSpec, live: &Live) -> bool {
-    live.balancer.is_none() && live.service == spec.service && (spec.zones.is_empty() || spec.zones.contains(&live.zone))
+    live.balancer.is_none() && spec.services.contains(&live.service) && (spec.zones.is_empty() || spec.zones.contains(&live.zone))
 }
 
 fn backend(live: &Live) -> Backend {
-    Backend { id: live.id.clone(), zone: live.zone.clone(), address: live.address }
+    Backend { id: live.id.clone(), service: live.service.clone(), zone: live.zone.clone(), address: live.address }
 }
 
 /// What a balancer is told for a change of an instance's traffic.

@@ -48,6 +48,7 @@ impl Supervisor {
             fingerprint: String::new(),
             output: Output::new(self.setup.logs.join(format!("{id}.log"))),
             traffic: Traffic::default(),
+            draining: false,
             pending: None,
             health: None,
             balancer: None,

@@ -52,6 +52,8 @@ pub(super) struct Live {
     pub output: Output,
     /// What disturbs its traffic.
     pub traffic: Traffic,
+    /// It gets no new requests.
+    pub draining: bool,
     /// Its restart or replacement, if one is on its way.
     pub pending: Option<AbortHandle>,
     /// Its health check.

@@ -62,6 +62,8 @@ pub struct Supervisor {
     replaced: BTreeMap<InstanceId, InstanceId>,
     numbers: BTreeMap<String, u32>,
     suspended: BTreeMap<String, Group>,
+    /// How each balancer shares its requests, where a client has changed that.
+    shares: BTreeMap<String, BTreeMap<Service, u32>>,
     marks: Vec<Mark>,
     capacity: BTreeMap<Service, u32>,
     acks: BTreeMap<u64, oneshot::Sender<Result<(), String>>>,
@@ -86,6 +88,7 @@ impl Supervisor {
             replaced: BTreeMap::new(),
             numbers: BTreeMap::new(),
             suspended: BTreeMap::new(),
+            shares: BTreeMap::new(),
             marks: Vec::new(),
             capacity: BTreeMap::new(),
             acks: BTreeMap::new(),

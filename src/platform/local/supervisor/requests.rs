@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
-use super::{Supervisor, balancers::action, life::covers, live::Live};
+use super::{Supervisor, balancers::action as traffic_action, life::covers, live::Live};
 use crate::{
+    balancer::protocol::Action,
     model::{
-        ids::InstanceId,
+        ids::{InstanceId, Service},
         instance::{Instance, InstanceState},
         quantity::plural,
         time::nanos,
@@ -55,6 +56,8 @@ impl Supervisor {
             },
             Request::StartAgain { id } => self.start_again(&id),
             Request::SetTraffic { id, change } => return self.set_traffic(&id, &change, reply),
+            Request::Drain { id, draining } => return self.drain(&id, draining, reply),
+            Request::Share { balancer, shares } => return self.share(&balancer, shares, reply),
             Request::Mark { mark } => {
                 let says = format!("{} is noted", mark.prepared.act.id);
                 // Done again, it is still one act.
@@ -120,10 +123,51 @@ impl Supervisor {
         if balancers.is_empty() {
             return refuse(reply, format!("{id} is behind no balancer"));
         }
-        let waiting: Vec<_> = balancers.into_iter().filter_map(|index| self.command(index, action(id, change))).collect();
+        let waiting: Vec<_> = balancers.into_iter().filter_map(|index| self.command(index, traffic_action(id, change))).collect();
         if let Some(live) = self.lives.get_mut(id) {
             live.traffic.apply(change);
         }
+        self.answer_when_told(waiting, reply);
+    }
+
+    /// As `set_traffic`.
+    fn drain(&mut self, id: &InstanceId, draining: bool, reply: oneshot::Sender<Answer>) {
+        let balancers = self.lives.get(id).map(|live| self.balancers_of(live)).unwrap_or_default();
+        if balancers.is_empty() {
+            let why = format!("there is no instance {id} behind a balancer in this system");
+            return drop(reply.send(Answer::Refused { why }));
+        }
+        let action = Action::Drain { id: id.clone(), draining };
+        let waiting = balancers.into_iter().filter_map(|index| self.command(index, action.clone())).collect();
+        if let Some(live) = self.lives.get_mut(id) {
+            live.draining = draining;
+        }
+        self.note(format!("{id} {}", if draining { "drains: it gets no new requests" } else { "gets requests again" }));
+        self.answer_when_told(waiting, reply);
+    }
+
+    /// As `set_traffic`.
+    fn share(&mut self, balancer: &str, shares: BTreeMap<Service, u32>, reply: oneshot::Sender<Answer>) {
+        let refuse = |reply: oneshot::Sender<Answer>, why: String| drop(reply.send(Answer::Refused { why }));
+        let specs = &self.setup.spec.balancers;
+        let Some(index) = specs.iter().position(|spec| spec.name == balancer) else {
+            return refuse(reply, format!("there is no balancer {balancer} in this system"));
+        };
+        if let Some(unknown) = shares.keys().find(|name| !specs[index].services.contains(name)) {
+            return refuse(reply, format!("the balancer {balancer} does not send to a service {unknown}"));
+        }
+        if shares.values().all(|share| *share == 0) {
+            return refuse(reply, "nobody would get a share".to_owned());
+        }
+        let told: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {share}")).collect();
+        self.note(format!("{balancer} shares its requests: {}", told.join(", ")));
+        let waiting = self.command(index, Action::Share { shares: shares.clone() }).into_iter().collect();
+        self.shares.insert(balancer.to_owned(), shares);
+        self.answer_when_told(waiting, reply);
+    }
+
+    /// Answers when every balancer that was told something has answered.
+    fn answer_when_told(&mut self, waiting: Vec<oneshot::Receiver<Result<(), String>>>, reply: oneshot::Sender<Answer>) {
         let says = format!("told {}", plural(waiting.len(), "balancer"));
         self.tasks.spawn(async move {
             let mut answer = Answer::Done { says };
