@@ -4,6 +4,7 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+mod deployments;
 #[cfg(feature = "docker")]
 mod docker;
 #[cfg(feature = "docker")]
