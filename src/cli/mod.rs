@@ -9,6 +9,7 @@ pub mod deployer;
 mod drill;
 mod drill_experiment;
 mod fresh;
+pub mod gallery;
 mod halt;
 mod ladder;
 mod loading;
@@ -21,6 +22,7 @@ mod say;
 mod schema;
 mod signals;
 mod targets;
+mod trial;
 mod up;
 
 use std::{ffi::OsString, future::Future};
@@ -29,7 +31,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
-use args::{Cli, Verb};
+use args::{Cli, Sample, Verb};
 
 /// Runs the command line; gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -59,6 +61,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::Blog(args) => ended(sample_app::blog::run(&args)),
+        Verb::Sample(sample) => ended(match sample {
+            Sample::Shop(args) => sample_app::shop::run(&args),
+            Sample::Redis(args) => sample_app::stores::redis::run(&args),
+            Sample::Postgres(args) => sample_app::stores::postgres::run(&args),
+            Sample::Failover(args) => sample_app::stores::failover::run(&args),
+            Sample::Link(args) => sample_app::stores::link::run(&args),
+        }),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
     }
 }

@@ -1,7 +1,11 @@
 //! Layer 1: the applications of the examples, small programs in this binary so that an example needs nothing else.
 //!
-//! `server` is what they share; each other file is one application.
+//! `server` is what they share, `programs` are the real stores that some need; `stores` makes services of them; each other
+//! file is one application.
 
 pub mod blog;
+pub mod programs;
 pub mod server;
+pub mod shop;
+pub mod stores;
 pub mod what_time;

@@ -1,5 +1,5 @@
 //! The experiments that are shipped: each file is checked, satisfies its JSON Schema, and can be planned. That they give the
-//! verdicts that their README promises is tried in `ladder` (one rung of each kind), and by hand before a release.
+//! verdicts that their README promises is tried in `gallery`, and in `ladder` (one rung of each kind).
 
 use std::{
     collections::BTreeMap,

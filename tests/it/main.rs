@@ -4,7 +4,7 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
-mod deployments;
+
 #[cfg(feature = "docker")]
 mod docker;
 #[cfg(feature = "docker")]
@@ -20,6 +20,7 @@ mod docker_swarm;
 mod docker_wire;
 mod engine;
 mod examples;
+mod gallery;
 mod journal;
 mod ladder;
 mod layers;
