@@ -46,6 +46,12 @@ struct State {
     running: Option<Running>,
 }
 
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{} ({})", self.host, self.port, self.model.name())
+    }
+}
+
 impl Book {
     /// An empty memory. `limit` bounds each question.
     pub fn new(host: String, port: u16, model: NameModel, asked: Asked, limit: Duration) -> Arc<Self> {
