@@ -38,6 +38,12 @@ pub struct Book {
     state: Mutex<State>,
 }
 
+/// What there is for a request.
+enum Step {
+    Known(Arc<Vec<SocketAddr>>),
+    Asking { running: Running, joined: bool },
+}
+
 #[derive(Default)]
 struct State {
     known: Option<Arc<Vec<SocketAddr>>>,
@@ -68,27 +74,41 @@ impl Book {
         if self.asks_each_time() {
             return self.look_up().await.map(|(list, _)| list);
         }
-        let running = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = clock::now() >= state.until;
-            match &state.known {
-                Some(known) if !due => return Ok(known.clone()),
-                // Which addresses there are is a list of places to measure: the old one serves until there is a new one.
-                Some(known) if self.model == NameModel::EachAddress => {
-                    let known = known.clone();
-                    drop(self.begin(&mut state));
-                    return Ok(known);
-                }
-                _ => self.begin(&mut state),
+        loop {
+            let (running, joined) = match self.step() {
+                Step::Known(known) => return Ok(known),
+                Step::Asking { running, joined } => (running, joined),
+            };
+            match running.await {
+                // It was asked before this request needed it, and is late for who asked: this one has time left, and asks by itself.
+                Err(NotFound::Late) if joined => {}
+                looked => return looked,
             }
-        };
-        running.await
+        }
     }
 
-    /// The question that is under way, or a new one.
-    fn begin(self: &Arc<Self>, state: &mut State) -> Running {
+    fn step(self: &Arc<Self>) -> Step {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = clock::now() >= state.until;
+        match &state.known {
+            Some(known) if !due => Step::Known(known.clone()),
+            // Which addresses there are is a list of places to measure: the old one serves until there is a new one.
+            Some(known) if self.model == NameModel::EachAddress => {
+                let known = known.clone();
+                drop(self.begin(&mut state));
+                Step::Known(known)
+            }
+            _ => {
+                let (running, joined) = self.begin(&mut state);
+                Step::Asking { running, joined }
+            }
+        }
+    }
+
+    /// The question that is under way, or a new one; and whether it was under way.
+    fn begin(self: &Arc<Self>, state: &mut State) -> (Running, bool) {
         if let Some(running) = state.running.as_ref().filter(|running| running.peek().is_none()) {
-            return running.clone();
+            return (running.clone(), true);
         }
         let book = self.clone();
         let task = tokio::spawn(async move {
@@ -108,7 +128,7 @@ impl Book {
         });
         let running: Running = async move { task.await.unwrap_or(Err(NotFound::Failed)) }.boxed().shared();
         state.running = Some(running.clone());
-        running
+        (running, false)
     }
 
     async fn look_up(&self) -> Result<(Arc<Vec<SocketAddr>>, Duration), NotFound> {

@@ -3,7 +3,8 @@
 //! * `/` says `It is HH:MM:SS o'clock`, with `x-served-by`, `x-zone` and `x-version`. It takes `work` time in one of `concurrency`
 //!   slots; requests beyond them queue, so that too little capacity shows as latency.
 //! * `/health` answers 200 without a slot: an overloaded server is slow, not dead.
-//! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back.
+//! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back; `Upgrade: websocket` to a WebSocket on
+//!   which every message comes back.
 //! * SIGTERM and SIGINT: no more connections, requests in flight finish, then it ends. What is still open after `grace` is cut.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::websocket;
 use crate::{clock, model::quantity};
 
 /// How a server behaves. Also the flags of the verb `what-time`.
@@ -169,7 +171,10 @@ async fn converse(stream: TcpStream, site: Arc<Site>, stop: CancellationToken) {
 impl Site {
     async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
         let wants_echo = request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"echo"));
-        let mut response = if wants_echo {
+        let mut response = if let Some(opened) = websocket::opened(request.headers()) {
+            self.echoes.spawn(websocket::echo(hyper::upgrade::on(&mut request)));
+            opened
+        } else if wants_echo {
             self.echoes.spawn(echo(hyper::upgrade::on(&mut request)));
             let mut switching = page(StatusCode::SWITCHING_PROTOCOLS, String::new());
             switching.headers_mut().remove(header::CONTENT_TYPE);

@@ -126,6 +126,7 @@ impl Chat {
             headers: vec![("cookie".to_owned(), Text::Plain("user=7".to_owned()))],
             origin: Some("http://shop.example".to_owned()),
             message_limit: 64 * 1024,
+            served_by: None,
             names: NameModel::EachConnection.into(),
             resolver: None,
             tls: TlsSettings::default(),

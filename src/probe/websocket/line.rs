@@ -109,10 +109,21 @@ impl End {
 
 type Waiting = oneshot::Sender<Result<Answer, End>>;
 
+/// Where a connection goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Served {
+    /// The address.
+    pub address: NameIndex,
+    /// The instance.
+    pub backend: NameIndex,
+    /// The zone.
+    pub zone: NameIndex,
+}
+
 /// A connection that is open, for those who use it.
 pub struct Line {
-    /// The address it goes to.
-    pub address: NameIndex,
+    /// Where it goes.
+    pub served: Served,
     tokens: Tokens,
     exchange: WebSocketExchange,
     orders: Sender<Message>,
@@ -126,10 +137,10 @@ pub struct Line {
 
 impl Line {
     /// A connection on which nothing was said yet, and what is to be written on it.
-    pub fn new(address: NameIndex, tokens: Tokens, exchange: WebSocketExchange) -> (Rc<Self>, Receiver<Message>) {
+    pub fn new(served: Served, tokens: Tokens, exchange: WebSocketExchange) -> (Rc<Self>, Receiver<Message>) {
         let (orders, to_write) = channel(ORDERS);
         let line = Self {
-            address,
+            served,
             tokens,
             exchange,
             orders,
