@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::Shared};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     clock,
@@ -35,6 +36,7 @@ pub struct Book {
     model: NameModel,
     asked: Asked,
     limit: Duration,
+    tasks: TaskTracker,
     state: Mutex<State>,
 }
 
@@ -61,7 +63,7 @@ impl std::fmt::Debug for Book {
 impl Book {
     /// An empty memory. `limit` bounds each question.
     pub fn new(host: String, port: u16, model: NameModel, asked: Asked, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { host, port, model, asked, limit, state: Mutex::default() })
+        Arc::new(Self { host, port, model, asked, limit, tasks: TaskTracker::new(), state: Mutex::default() })
     }
 
     /// Whether a request may have to ask by itself.
@@ -111,7 +113,7 @@ impl Book {
             return (running.clone(), true);
         }
         let book = self.clone();
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let looked = book.look_up().await;
             let mut state = book.state.lock().unwrap_or_else(PoisonError::into_inner);
             match &looked {

@@ -256,3 +256,19 @@ fn a_report_says_where_the_models_disagree() {
         "{says:?}"
     );
 }
+
+#[test]
+fn without_a_named_server_the_systems_own_is_asked() {
+    let _quiet = crate::support::quiet::quiet();
+    let web = TruthServer::start();
+    let of = |model: NameModel| {
+        let spec = HttpProbe { names: model.into(), ..http(format!("http://localhost:{}/", web.address.port())) };
+        probe(ProbeKind::Http(Box::new(spec)), 50.0, 1000)
+    };
+    let run = launch(NameModel::ALL.map(of).to_vec());
+    sleep(Duration::from_millis(400));
+    let (samples, recorded) = run.end();
+    for (samples, model) in samples.iter().zip(NameModel::ALL) {
+        assert!(samples.iter().all(|s| s.outcome == SampleOutcome::Ok && ip(&recorded, s) == "127.0.0.1"), "{model:?} {samples:?}");
+    }
+}

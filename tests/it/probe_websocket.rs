@@ -406,3 +406,78 @@ fn pushes_are_waited_for_and_a_flood_of_them_holds_nobody_up() {
     latencies.sort_unstable();
     assert!(latencies[latencies.len() / 2] < 20_000, "{latencies:?}");
 }
+
+#[test]
+fn under_tls_the_servers_name_must_be_right() {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let _quiet = crate::support::quiet::quiet();
+    let file = |name: &str| format!("{}/tests/it/support/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let chain = CertificateDer::pem_file_iter(file("server.pem")).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(stream), config) = (stream, config.clone()) else { return };
+            std::thread::spawn(move || {
+                let tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
+                let Ok(mut socket) = tokio_tungstenite::tungstenite::accept(tls) else { return };
+                while let Ok(message) = socket.read() {
+                    if message.is_text() && socket.send(message).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let server = NameServer::start();
+    server.addresses("shop.example", 60, &["127.0.0.1"]);
+    server.addresses("other.example", 60, &["127.0.0.1"]);
+    let chat = Chat::start(Talk::Echo);
+    let to = |host: &str| WebSocketProbe {
+        url: format!("wss://{host}:{port}/"),
+        resolver: Some(server.address),
+        tls: TlsSettings { ca: Some(file("ca.pem")), ..TlsSettings::default() },
+        ..chat.spec()
+    };
+    let run = launch(vec![probe(of(to("shop.example")), 20.0, 2000), probe(of(to("other.example")), 20.0, 2000)]);
+    sleep(Duration::from_millis(500));
+    let (samples, _) = run.end();
+    assert!(samples[0].iter().all(|s| s.outcome == SampleOutcome::Ok), "{:?}", outcomes(&samples[0]));
+    assert!(samples[1].iter().all(|s| s.outcome == SampleOutcome::Tls), "{:?}", outcomes(&samples[1]));
+}
+
+#[test]
+fn users_of_several_name_models_take_turns() {
+    let _quiet = crate::support::quiet::quiet();
+    let server = NameServer::start();
+    let chat = Chat::start_at("127.0.0.2:0".parse().unwrap(), Talk::Echo);
+    server.addresses("chat.example", 0, &["127.0.0.2"]);
+    let models = vec![NameModel::EachConnection, NameModel::Pinned];
+    let spec = WebSocketProbe {
+        url: format!("ws://chat.example:{}/", chat.address.port()),
+        sockets: Some(4),
+        names: firedrill::model::probe::NameModels::Several(models),
+        resolver: Some(server.address),
+        ..chat.spec()
+    };
+    let run = launch(vec![probe(of(spec), 40.0, 500)]);
+    chat.wait_for(4);
+    server.addresses("chat.example", 0, &["127.0.0.9"]);
+    chat.cut(4);
+    sleep(Duration::from_millis(600));
+    let (samples, recorded) = run.end();
+    // Who kept the address is back; who looks it up again is sent where nobody is.
+    assert_eq!(sockets(&recorded).never_back, 2, "{:?}", sockets(&recorded));
+    let last = samples[0].iter().rev().take(15);
+    for sample in last {
+        match sample.names {
+            Some(NameModel::Pinned) => assert_eq!(sample.outcome, SampleOutcome::Ok),
+            Some(NameModel::EachConnection) => assert_eq!(sample.outcome, SampleOutcome::Refused),
+            other => panic!("{other:?}"),
+        }
+    }
+}

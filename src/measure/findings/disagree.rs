@@ -109,7 +109,7 @@ mod tests {
         GroupStats { by, key: key.to_owned(), phase, stats }
     }
 
-    fn said(names: NameModels, groups: Vec<GroupStats>) -> Vec<String> {
+    fn said(names: NameModels, groups: &[GroupStats]) -> Vec<String> {
         let spec = ProbeSpec {
             name: "home".into(),
             kind: ProbeKind::Tcp(TcpProbe { names, ..TcpProbe::default() }),
@@ -117,7 +117,7 @@ mod tests {
             timeout: std::time::Duration::from_secs(1),
             slow: None,
         };
-        findings(&spec, &groups).into_iter().map(|finding| finding.says).collect()
+        findings(&spec, groups).into_iter().map(|finding| finding.says).collect()
     }
 
     #[test]
@@ -125,20 +125,20 @@ mod tests {
         let names = NameModels::Several(vec![NameModel::EachConnection, NameModel::Ttl, NameModel::Pinned]);
         let by = |key, failed| group(GroupBy::Names, key, Phase::Fault, failed, 0.03);
         assert_eq!(
-            said(names.clone(), vec![by("each-connection", 4), by("ttl", 20), by("pinned", 330)]),
+            said(names.clone(), &[by("each-connection", 4), by("ttl", 20), by("pinned", 330)]),
             ["home: a new visitor (each-connection) lost 0.4 % in the fault phase, one who kept a looked-up address (pinned) 33 %"]
         );
-        assert_eq!(said(names.clone(), vec![by("each-connection", 4), by("ttl", 20), by("pinned", 60)]), [""; 0], "chance");
+        assert_eq!(said(names.clone(), &[by("each-connection", 4), by("ttl", 20), by("pinned", 60)]), [""; 0], "chance");
         let baseline = |key, failed| group(GroupBy::Names, key, Phase::Baseline, failed, 0.001);
-        assert_eq!(said(names, vec![baseline("each-connection", 0), baseline("pinned", 900)]), [""; 0], "not by the fault");
+        assert_eq!(said(names, &[baseline("each-connection", 0), baseline("pinned", 900)]), [""; 0], "not by the fault");
     }
 
     #[test]
     fn a_difference_that_is_certain_and_small_is_not_worth_a_sentence() {
         let by = |key, failed| group(GroupBy::Policy, key, Phase::Fault, failed, 0.0001);
-        assert_eq!(said(NameModels::default(), vec![by("new", 0), by("keep-alive", 9)]), [""; 0]);
+        assert_eq!(said(NameModels::default(), &[by("new", 0), by("keep-alive", 9)]), [""; 0]);
         assert_eq!(
-            said(NameModels::default(), vec![by("new", 0), by("keep-alive", 11)]),
+            said(NameModels::default(), &[by("new", 0), by("keep-alive", 11)]),
             ["home: on new connections (new) 0 % were lost in the fault phase, on connections that were already open (keep-alive) 1.1 %"]
         );
     }
@@ -149,9 +149,9 @@ mod tests {
             let by = |key, failed| group(GroupBy::Address, key, Phase::Fault, failed, 0.01);
             vec![by("10.0.0.1:80", 0), by("10.0.0.2:80", 1000)]
         };
-        assert_eq!(said(NameModel::EachConnection.into(), groups()), [""; 0]);
+        assert_eq!(said(NameModel::EachConnection.into(), &groups()), [""; 0]);
         assert_eq!(
-            said(NameModel::EachAddress.into(), groups()),
+            said(NameModel::EachAddress.into(), &groups()),
             ["home: who was sent to 10.0.0.1:80 lost 0 % in the fault phase, who was sent to 10.0.0.2:80 100 %"]
         );
     }

@@ -212,12 +212,16 @@ impl Line {
             WebSocketExchange::Message(part) => {
                 if text.contains(part.as_str()) {
                     let all: Vec<u32> = self.waiting.borrow().keys().copied().collect();
-                    all.into_iter().for_each(|number| self.tell(number, message.len()));
+                    for number in all {
+                        self.tell(number, message.len());
+                    }
                 }
             }
             WebSocketExchange::Ping if !matches!(message, Message::Pong(_)) => {}
             WebSocketExchange::Echo | WebSocketExchange::Ping => {
-                self.tokens.within(&text).for_each(|number| self.tell(number, message.len()));
+                for number in self.tokens.within(&text) {
+                    self.tell(number, message.len());
+                }
             }
         }
     }
@@ -276,7 +280,13 @@ pub async fn drive(line: &Line, mut stream: WebSocketStream<Wire>, notes: &Notes
             () = line.given_up.notified() => return End::As(SampleOutcome::ResponseTimeout),
         };
         match next {
-            Ok(Some(Message::Close(_)) | None) => return End::Closed,
+            Ok(Some(Message::Close(_))) => {
+                // The library has an answer to that ready: it is sent if there is room for it.
+                let mut stream = Pin::new(&mut stream);
+                let _ = std::future::poll_fn(|cx| Poll::Ready(stream.as_mut().poll_flush(cx))).await;
+                return End::Closed;
+            }
+            Ok(None) => return End::Closed,
             Ok(Some(message)) => {
                 line.hear(&message);
                 if let Some(pause) = allowance.take(message.len()) {

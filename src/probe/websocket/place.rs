@@ -12,6 +12,7 @@ use tokio_tungstenite::{
     client_async_with_config,
     tungstenite::{Error, handshake::client::generate_key},
 };
+use tokio_util::task::TaskTracker;
 
 use crate::{
     clock,
@@ -49,6 +50,8 @@ pub struct Population {
     settings: PreparedWebSocket,
     places: Vec<Place>,
     begun: Cell<bool>,
+    /// Those who carry connections, and those who open them again.
+    tasks: TaskTracker,
     /// What became of the connections.
     pub found: RefCell<Found>,
 }
@@ -105,7 +108,7 @@ impl Population {
     /// Nobody has a connection yet.
     pub fn new(settings: PreparedWebSocket) -> Rc<Self> {
         let places = (0..settings.sockets).map(|_| Place::default()).collect();
-        Rc::new(Self { settings, places, begun: Cell::new(false), found: RefCell::default() })
+        Rc::new(Self { settings, places, begun: Cell::new(false), tasks: TaskTracker::new(), found: RefCell::default() })
     }
 
     /// What a request does on its connection.
@@ -143,7 +146,7 @@ impl Population {
         let (population, shared, due) = (self.clone(), shared.clone(), trace.due);
         let tries = self.found.borrow().opened as u32;
         let share = pick(draw(shared.seed, due.probe, (place as u32) ^ tries.rotate_left(16), Purpose::Address), 1000) as u32;
-        tokio::task::spawn_local(async move {
+        self.tasks.spawn_local(async move {
             tokio::time::sleep(within * share / 1000).await;
             let again = population.places[place].cut_at.get().is_some();
             loop {
@@ -216,7 +219,7 @@ impl Population {
                     self.settings.exchange.clone(),
                 );
                 let (population, shared, driven, trace) = (self.clone(), shared.clone(), line.clone(), trace.clone());
-                tokio::task::spawn_local(async move {
+                self.tasks.spawn_local(async move {
                     let end = drive(&driven, stream, &socket.notes, orders).await;
                     drop(held);
                     population.ended(&shared, place, &driven, end, &trace);
