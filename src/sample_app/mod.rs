@@ -8,4 +8,5 @@ pub mod programs;
 pub mod server;
 pub mod shop;
 pub mod stores;
+mod websocket;
 pub mod what_time;
