@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ids::ProbeName, quantity::Rate};
+use super::{
+    ids::ProbeName,
+    journey::{JourneyProbe, Users},
+    quantity::Rate,
+};
 
 /// A probe of the experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +18,7 @@ pub struct ProbeSpec {
     pub name: ProbeName,
     /// What a request is.
     pub kind: ProbeKind,
-    /// Requests per second, open loop.
+    /// Requests per second, open loop. Of a kind whose users come back: the mean.
     pub rate: Rate,
     /// The deadline of a request over everything, counted from its due time.
     pub timeout: Duration,
@@ -28,6 +32,8 @@ pub struct ProbeSpec {
 pub enum ProbeKind {
     /// One HTTP/1.1 request.
     Http(Box<HttpProbe>),
+    /// One step of one user.
+    Journey(Box<JourneyProbe>),
     /// One TCP connection.
     Tcp(TcpProbe),
     /// One run of a program.
@@ -39,6 +45,7 @@ impl ProbeKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
+            Self::Journey(_) => "journey",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
         }
@@ -48,6 +55,10 @@ impl ProbeKind {
     pub fn regular(&self, rate: Rate) -> Option<Rate> {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Some(rate),
+            Self::Journey(journey) => match journey.users {
+                Users::Crowd(_) => None,
+                Users::Arriving(rate) => Some(rate),
+            },
         }
     }
 
@@ -55,6 +66,7 @@ impl ProbeKind {
     pub fn is_even(&self) -> bool {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) => true,
+            Self::Journey(_) => false,
         }
     }
 
@@ -62,6 +74,16 @@ impl ProbeKind {
     pub fn routes(&self) -> Vec<String> {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) => Vec::new(),
+            Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
+        }
+    }
+
+    /// The TLS settings of a kind that has some.
+    pub fn tls(&self) -> Option<&TlsSettings> {
+        match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::Journey(journey) => Some(&journey.tls),
+            Self::Tcp(_) | Self::Command(_) => None,
         }
     }
 }

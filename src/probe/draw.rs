@@ -12,6 +12,8 @@ pub enum Purpose {
     Address = 3,
     /// Which address a retry goes to.
     RetryAddress = 4,
+    /// How long a user thinks before the next step.
+    Think = 5,
 }
 
 /// 64 well mixed bits (the finaliser of `SplitMix64`, applied per ingredient).

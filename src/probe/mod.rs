@@ -2,13 +2,14 @@
 //!
 //! One thread paces (`pacer`): it starts every request at its due time (`schedule`, `wakeup`), drives all requests in flight
 //! (`tasks`), watches its own punctuality (`punctual`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
-//! `http`, `tcp` and `command`; how a host becomes an address in `address`, and how a connection is made in `connect`.
+//! `http`, `journey`, `tcp` and `command`; how a host becomes an address in `address`, and how a connection is made in `connect`.
 
 mod address;
 mod command;
 mod connect;
 mod draw;
 mod http;
+mod journey;
 mod kind;
 mod launch;
 mod limits;

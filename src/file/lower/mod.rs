@@ -6,11 +6,13 @@ pub mod experiment;
 pub mod faults;
 pub mod guardrails;
 pub mod http;
+pub mod journey;
 pub mod method;
 pub mod probes;
 pub mod schedule;
 pub mod selector;
 pub mod steady_state;
+pub mod step;
 pub mod url;
 
 pub use experiment::{EXPERIMENT, experiment};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{http, url};
+use super::{http, journey, url};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -53,20 +53,31 @@ static COMMAND: Table = Table::new(
 .also(&COMMON);
 
 /// The kinds of probes.
-pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND];
+pub const KINDS: &[&Table] = &[&http::HTTP, &journey::JOURNEY, &TCP, &COMMAND];
+
+/// The keys that name them.
+const NAMES: [&str; 4] = ["http", "journey", "tcp", "command"];
 
 /// Kinds that the design names and this version does not have.
-const LATER: [&str; 7] = ["journey", "ledger", "dns", "websocket", "redis", "postgres", "prometheus"];
+const LATER: [&str; 6] = ["ledger", "dns", "websocket", "redis", "postgres", "prometheus"];
 
 /// The most requests of one probe that may wait for an answer at once.
 const MOST_IN_FLIGHT: f64 = 100_000.0;
 
+/// A probe as conditions know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its kind, where that can be seen.
+    pub kind: Option<&'static str>,
+}
+
 /// The names of the probes, also of those that are wrong otherwise: a condition on one is then not a second error.
-pub fn names(node: Option<&Node>) -> Vec<String> {
-    match node.map(|n| &n.value) {
-        Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
-        _ => Vec::new(),
-    }
+pub fn names(node: Option<&Node>) -> Vec<Named> {
+    let Some(Value::Map(entries)) = node.map(|n| &n.value) else { return Vec::new() };
+    let kind = |entry: &Entry| NAMES.into_iter().find(|kind| entry.value.get(kind).is_some());
+    entries.iter().map(|entry| Named { name: entry.key.clone(), kind: kind(entry) }).collect()
 }
 
 /// The probes, in file order.
@@ -87,18 +98,16 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     let name = read::name(&entry.key, entry.key_span, sink);
     let fields = read::map(&entry.value, "a probe", sink)?;
     if let Some(later) = fields.iter().find(|f| LATER.contains(&f.key.as_str())) {
-        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key))
-            .expected("`http`, `tcp` or `command`");
+        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key)).expected(listed(NAMES, "or"));
         return None;
     }
-    let kinds: Vec<&Entry> = fields.iter().filter(|f| matches!(f.key.as_str(), "http" | "tcp" | "command")).collect();
+    let kinds: Vec<&Entry> = fields.iter().filter(|f| NAMES.contains(&f.key.as_str())).collect();
     let (kind, spec) = match kinds.as_slice() {
         [] => {
-            let known = ["http", "tcp", "command"];
-            let near = fields.iter().find_map(|f| nearest(&f.key, known).map(|n| (f.key_span, n)));
+            let near = fields.iter().find_map(|f| nearest(&f.key, NAMES).map(|n| (f.key_span, n)));
             let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
             sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
-                .expected("`http: URL`, `tcp: host:port` or `command: [program, argument]`")
+                .expected("`http: URL`, `journey: { users: 50, steps: […] }`, `tcp: host:port` or `command: [program, argument]`")
                 .nearest(near);
             return None;
         }
@@ -106,6 +115,10 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "http" => {
                 let fields = Fields::new(&entry.value, &http::HTTP, sink)?;
                 (http::http(fields, sink).map(|h| ProbeKind::Http(Box::new(h))), fields)
+            }
+            "journey" => {
+                let fields = Fields::new(&entry.value, &journey::JOURNEY, sink)?;
+                (journey::journey(fields, sink).map(|j| ProbeKind::Journey(Box::new(j))), fields)
             }
             "tcp" => {
                 let fields = Fields::new(&entry.value, &TCP, sink)?;
@@ -123,7 +136,11 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             return None;
         }
     };
-    let rate = spec.rate("rate", sink).unwrap_or(Rate(10.0));
+    let rate = match &kind {
+        Some(ProbeKind::Journey(journey)) => journey.nominal_rate(),
+        None if kinds.iter().any(|kind| kind.key == "journey") => return None,
+        _ => spec.rate("rate", sink).unwrap_or(Rate(10.0)),
+    };
     let timeout = spec.get("timeout", sink, read::some_time).unwrap_or(Duration::from_secs(1));
     let slow = spec.get("slow", sink, read::some_time);
     if let Some(slow) = slow.filter(|slow| *slow >= timeout) {
@@ -134,9 +151,13 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     }
     let in_flight = rate.0 * timeout.as_secs_f64();
     if in_flight > MOST_IN_FLIGHT {
-        let key = if spec.has("timeout") { "timeout" } else { "rate" };
+        let (what, lower) = match &kind {
+            Some(ProbeKind::Journey(_)) => ("journey", "fewer `users`"),
+            _ => ("rate", "a lower `rate`"),
+        };
+        let key = if spec.has("timeout") { "timeout" } else { what };
         sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
-            .expected("at most 100,000: a lower `rate` or a shorter `timeout`");
+            .expected(format!("at most 100,000: {lower} or a shorter `timeout`"));
     }
     Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
 }

@@ -15,6 +15,9 @@ use std::rc::Rc;
 use http::{HeaderName, HeaderValue, Request};
 use tokio_rustls::TlsConnector;
 
+pub use exchange::{Ear, Exchanged};
+pub use expect::{Expect, fill_json};
+pub use link::{Body, Link};
 pub use prepare::PreparedHttp;
 
 use crate::{
@@ -30,9 +33,6 @@ use crate::{
         stage::{Stage, Trace},
     },
 };
-use exchange::Exchanged;
-use expect::Expect;
-use link::{Body, Link};
 use pool::Pool;
 use wire::Socket;
 
@@ -72,6 +72,16 @@ impl HttpKind {
         self.unreachable
     }
 
+    /// The request as it is sent on a kept connection, or by one who closes it.
+    pub fn request(&self, keep: bool) -> Request<Body> {
+        if keep { self.request_kept.clone() } else { self.request_new.clone() }
+    }
+
+    /// What an answer must be.
+    pub fn expect(&self) -> &Expect {
+        &self.expect
+    }
+
     /// One request, as the user's draw says.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
@@ -98,7 +108,7 @@ impl HttpKind {
         while let Some(link) = pool.take(connection) {
             trace.address = link.address;
             trace.stage = Stage::Waiting;
-            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), trace).await {
+            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), None, trace).await {
                 Exchanged::Done(outcome, link) => {
                     if let Some(link) = link {
                         pool.put(link);
@@ -145,14 +155,14 @@ impl HttpKind {
     }
 
     async fn fresh(&self, shared: &Rc<Shared>, link: Link, request: Request<Body>, trace: &mut Trace) -> (SampleOutcome, Option<Link>) {
-        match self.exchange(shared, link, request, trace).await {
+        match self.exchange(shared, link, request, None, trace).await {
             Exchanged::Done(outcome, link) => (outcome, link),
             Exchanged::NeverSent => (SampleOutcome::EofNew, None),
         }
     }
 
     /// A new connection: name, TCP, proxy, TLS.
-    async fn open(&self, shared: &Rc<Shared>, bits: u64, trace: &mut Trace) -> Result<Link, SampleOutcome> {
+    pub async fn open(&self, shared: &Rc<Shared>, bits: u64, trace: &mut Trace) -> Result<Link, SampleOutcome> {
         let connected = connect(shared, &self.destination, bits, trace).await?;
         let socket = match &self.tls {
             None => Socket::Plain(connected.stream),

@@ -108,11 +108,7 @@ fn journal(record: &RunRecord) -> Markup {
 }
 
 fn warnings(record: &RunRecord) -> Markup {
-    let insecure = record
-        .experiment
-        .iter()
-        .flat_map(|e| &e.probes)
-        .filter(|p| matches!(&p.kind, crate::model::probe::ProbeKind::Http(http) if http.tls.insecure));
+    let insecure = record.experiment.iter().flat_map(|e| &e.probes).filter(|p| p.kind.tls().is_some_and(|tls| tls.insecure));
     let insecure: Vec<String> =
         insecure.map(|p| format!("Probe {} does not verify TLS certificates (`insecure`).", visible(p.name.as_str()))).collect();
     let all: Vec<&String> = insecure.iter().chain(&record.warnings).collect();
