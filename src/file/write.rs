@@ -1,5 +1,6 @@
 //! An experiment as a file: what `drill --save` writes. It reads back as the same experiment.
 
+mod journey;
 mod protocols;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
@@ -12,9 +13,10 @@ use crate::model::{
     experiment::{Bind, Experiment, FaultStep, Step},
     fault::{Fault, PartitionMode},
     ids::{InstanceId, Service},
-    probe::{Connections, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
+    probe::{Connections, HttpExpect, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
     selector::{Pick, ProcessMatch, Selector, Take},
     steady_state::{Comparison, Condition, Expect, Phase, Unit},
+    template::escape,
     time::nanos,
 };
 
@@ -216,6 +218,7 @@ fn condition_pairs(condition: &Condition) -> Pairs {
 fn probe_pairs(probe: &ProbeSpec) -> Pairs {
     let mut out = match &probe.kind {
         ProbeKind::Http(http) => http_pairs(http),
+        ProbeKind::Journey(journey) => vec![pair("journey", journey::journey(journey))],
         ProbeKind::Tcp(tcp) => {
             let mut out = vec![pair("tcp", quoted(&tcp.address))];
             out.extend(tcp.send.as_ref().map(|t| pair("send", quoted(t))));
@@ -237,7 +240,9 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
             out
         }
     };
-    out.push(pair("rate", probe.rate));
+    if !matches!(probe.kind, ProbeKind::Journey(_)) {
+        out.push(pair("rate", probe.rate));
+    }
     out.push(pair("timeout", time(probe.timeout)));
     out.extend(probe.slow.map(|slow| pair("slow", time(slow))));
     out
@@ -259,36 +264,40 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     if !http.addresses.is_empty() {
         out.push(pair("addresses", list(&http.addresses)));
     }
-    let expect = &http.expect;
+    out.extend(expect_pair(&http.expect, quoted, json));
+    if http.body_limit != 64 * 1024 {
+        out.push(pair("body-limit", format!("{}B", http.body_limit)));
+    }
+    out.extend(http.served_by.as_ref().map(served_pair));
+    out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
+    out.extend(tls_pair(&http.tls));
+    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
+    out
+}
+
+/// What is expected; `quoted` and `json` write its texts.
+fn expect_pair(expect: &HttpExpect, quoted: fn(&str) -> String, json: fn(&Json) -> String) -> Option<(String, String)> {
+    if expect.unreachable {
+        return Some(pair("expect", "unreachable"));
+    }
     let mut pairs = Pairs::new();
     if !expect.status.is_empty() {
         pairs.push(pair("status", format!("{:?}", expect.status)));
     }
     if !expect.headers.is_empty() {
-        pairs.push(pair("headers", texts(&expect.headers)));
+        let headers = expect.headers.iter().map(|(name, value)| pair(&self::quoted(name), quoted(value)));
+        pairs.push(pair("headers", flow(headers.collect())));
     }
     let mut body = Pairs::new();
     body.extend(expect.body_contains.as_ref().map(|t| pair("contains", quoted(t))));
-    body.extend(expect.body_matches.as_ref().map(|t| pair("matches", quoted(t))));
+    body.extend(expect.body_matches.as_ref().map(|t| pair("matches", self::quoted(t))));
     if !expect.json.is_empty() {
-        body.push(pair("json", flow(expect.json.iter().map(|(pointer, value)| pair(&quoted(pointer), json(value))).collect())));
+        body.push(pair("json", flow(expect.json.iter().map(|(pointer, value)| pair(&self::quoted(pointer), json(value))).collect())));
     }
     if !body.is_empty() {
         pairs.push(pair("body", flow(body)));
     }
-    if expect.unreachable {
-        out.push(pair("expect", "unreachable"));
-    } else if !pairs.is_empty() {
-        out.push(pair("expect", flow(pairs)));
-    }
-    if http.body_limit != 64 * 1024 {
-        out.push(pair("body-limit", format!("{}B", http.body_limit)));
-    }
-    out.extend(http.served_by.as_ref().map(served_by_pair));
-    out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
-    out.extend(tls_pairs(&http.tls));
-    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
-    out
+    (!pairs.is_empty()).then(|| pair("expect", flow(pairs)))
 }
 
 fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
@@ -296,14 +305,14 @@ fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
     (!pairs.is_empty()).then(|| pair("headers", flow(pairs)))
 }
 
-fn served_by_pair(served: &ServedBy) -> (String, String) {
+fn served_pair(served: &ServedBy) -> (String, String) {
     let mut pairs = Pairs::new();
     pairs.extend(served.header.as_ref().map(|h| pair("header", quoted(h))));
     pairs.extend(served.zone_header.as_ref().map(|h| pair("zone-header", quoted(h))));
     pair("served-by", flow(pairs))
 }
 
-fn tls_pairs(tls: &TlsSettings) -> Option<(String, String)> {
+fn tls_pair(tls: &TlsSettings) -> Option<(String, String)> {
     let mut pairs = Pairs::new();
     for (key, value) in [("ca", &tls.ca), ("certificate", &tls.certificate), ("key", &tls.key)] {
         pairs.extend(value.as_ref().map(|v| pair(key, quoted(v))));
@@ -365,7 +374,7 @@ fn comparison(comparison: Comparison) -> String {
 
 /// JSON is YAML, except that `${` in its texts would be a variable.
 fn json(value: &Json) -> String {
-    value.to_string().replace("${", "$${")
+    escape(&value.to_string())
 }
 
 /// A duration exactly, in units that the format reads.
@@ -397,12 +406,16 @@ fn time(duration: Duration) -> String {
 
 /// Text as it stands where that is safe, else in double quotes; `${` is kept from being a variable.
 fn quoted(text: &str) -> String {
-    let text = &text.replace("${", "$${");
+    scalar(&escape(text))
+}
+
+/// As `quoted`, for a text in which each `${` is meant.
+fn scalar(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
         && !matches!(text.to_lowercase().as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n");
     if plain {
-        return text.clone();
+        return text.to_owned();
     }
     let mut out = String::from("\"");
     for c in text.chars() {

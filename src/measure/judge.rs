@@ -8,6 +8,7 @@ use crate::model::{
     experiment::Experiment,
     measurement::{Judged, Measurement, OutageWindow, PhaseStats, ProbeMeasurement, VictimTimes},
     sample::SampleOutcome,
+    state::StateFindings,
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
 };
 
@@ -67,8 +68,16 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
         Metric::TimeToFirstError => Some(time(probe.first_error_after_s, words::NO_ERROR)),
         Metric::TimeToCapacity => Some(capacity(comparison, measurement)),
         Metric::TimeToEjection => Some(ejection(comparison, &measurement.victims)),
+        Metric::Lost => Some(of_findings(comparison, probe, StateFindings::lost)),
         _ => None,
     }
+}
+
+/// A count of what the probe found out about state.
+fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<u64>) -> Finding {
+    let Some(value) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
+    let decision = Decision::exact(comparison.holds(value as f64));
+    Finding { measured: words::found(value), value: Some(value as f64), decision }
 }
 
 /// Broken also when the return was watched for longer than the bound and never came.
@@ -143,7 +152,7 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         Metric::StateLost => exact(class(SampleOutcome::StateLost)),
         Metric::Stale => exact(class(SampleOutcome::Stale)),
         Metric::LongestOutage | Metric::Downtime => outage(metric, comparison, probe, numbers, measurement),
-        Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
+        Metric::Lost | Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
     }
 }
 

@@ -333,9 +333,12 @@ fn value(metric: Metric, slice: &Slice) -> Value {
         Metric::Failures => Value::Measured((slice.requests - slice.ok) as f64),
         Metric::StateLost => class(SampleOutcome::StateLost),
         Metric::Stale => class(SampleOutcome::Stale),
-        Metric::LongestOutage | Metric::Downtime | Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => {
-            Value::NotLive
-        }
+        Metric::Lost
+        | Metric::LongestOutage
+        | Metric::Downtime
+        | Metric::TimeToFirstError
+        | Metric::TimeToEjection
+        | Metric::TimeToCapacity => Value::NotLive,
     }
 }
 

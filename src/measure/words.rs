@@ -87,6 +87,14 @@ pub fn capacity_cut_short(watched: f64) -> String {
     format!("capacity was lost and not back within {}, when the run ended", seconds(watched))
 }
 
+/// The probe's kind holds no state, or the prober ended too early to tell.
+pub const NO_STATE: &str = "the probe found out nothing about state";
+
+/// `12 in the whole run`.
+pub fn found(value: u64) -> String {
+    format!("{} in the whole run", count(value))
+}
+
 /// Nobody was hit.
 pub const NO_VICTIM: &str = "no victim of a load balancer was hit";
 /// Nothing to recover from.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::ProbeName,
+    journey::{JourneyProbe, Users},
     protocol::{DnsProbe, PrometheusProbe, WebSocketProbe},
     quantity::Rate,
 };
@@ -18,7 +19,7 @@ pub struct ProbeSpec {
     pub name: ProbeName,
     /// What a request is.
     pub kind: ProbeKind,
-    /// Requests per second, open loop.
+    /// Requests per second, open loop. Of a kind whose users come back: the mean.
     pub rate: Rate,
     /// The deadline of a request over everything, counted from its due time.
     pub timeout: Duration,
@@ -32,6 +33,8 @@ pub struct ProbeSpec {
 pub enum ProbeKind {
     /// One HTTP/1.1 request.
     Http(Box<HttpProbe>),
+    /// One step of one user.
+    Journey(Box<JourneyProbe>),
     /// One TCP connection.
     Tcp(TcpProbe),
     /// One run of a program.
@@ -50,6 +53,7 @@ impl ProbeKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
+            Self::Journey(_) => "journey",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
             Self::Dns(_) => "dns",
@@ -62,6 +66,10 @@ impl ProbeKind {
     pub fn regular(&self, rate: Rate) -> Option<Rate> {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Some(rate),
+            Self::Journey(journey) => match journey.users {
+                Users::Crowd(_) => None,
+                Users::Arriving(rate) => Some(rate),
+            },
         }
     }
 
@@ -69,6 +77,7 @@ impl ProbeKind {
     pub fn is_even(&self) -> bool {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => true,
+            Self::Journey(_) => false,
         }
     }
 
@@ -76,6 +85,7 @@ impl ProbeKind {
     pub fn routes(&self) -> Vec<String> {
         match self {
             Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Vec::new(),
+            Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
         }
     }
 
@@ -83,19 +93,20 @@ impl ProbeKind {
     pub fn tls(&self) -> Option<&TlsSettings> {
         match self {
             Self::Http(http) => Some(&http.tls),
+            Self::Journey(journey) => Some(&journey.tls),
             Self::WebSocket(socket) => Some(&socket.tls),
             Self::Prometheus(prometheus) => Some(&prometheus.tls),
             Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => None,
         }
     }
 
-    /// The headers that it sends, if it sends any.
+    /// The headers that it sends, if it sends any of its own. A journey's are its steps'.
     pub fn headers(&self) -> &[(String, Text)] {
         match self {
             Self::Http(http) => &http.headers,
             Self::WebSocket(socket) => &socket.headers,
             Self::Prometheus(prometheus) => &prometheus.headers,
-            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => &[],
+            Self::Journey(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => &[],
         }
     }
 }

@@ -21,6 +21,17 @@ pub enum StateFindings {
     Sockets(Sockets),
 }
 
+impl StateFindings {
+    /// What was lost for good, for a kind that can lose something: sessions, acknowledged writes.
+    pub fn lost(&self) -> Option<u64> {
+        match self {
+            Self::Sessions(found) => Some(found.lost),
+            Self::Writes(found) => Some(found.lost),
+            Self::Sockets(_) => None,
+        }
+    }
+}
+
 /// Users' sessions. A session begins when a user's first step succeeds, and is lost when a step that says `otherwise: state-lost` finds
 /// that what earlier steps made is gone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +42,12 @@ pub struct Sessions {
     pub continued: u64,
     /// Of which were lost.
     pub lost: u64,
+    /// Of which ended because their user, who had only come by, gave up after too many failures.
+    #[serde(default)]
+    pub given_up: u64,
+    /// Of which lived when the run ended, but a last look at them did not come through: nobody knows.
+    #[serde(default)]
+    pub unchecked: u64,
     /// The lost ones, by the instance that they lived on: the one that acknowledged the last step that changed something.
     pub lost_by_backend: BTreeMap<String, u64>,
     /// Times that a session's sticky cookie (see `sticky`) came with another value.

@@ -62,6 +62,8 @@ pub enum Metric {
     StateLost,
     /// How many reads were stale.
     Stale,
+    /// What was lost for good in the whole run: sessions of a journey, acknowledged writes.
+    Lost,
     /// Time from the fault to the first error.
     TimeToFirstError,
     /// Time from the fault until the balancer stopped sending to the victim.
@@ -72,7 +74,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Availability,
         Self::P50,
         Self::P90,
@@ -84,6 +86,7 @@ impl Metric {
         Self::Failures,
         Self::StateLost,
         Self::Stale,
+        Self::Lost,
         Self::TimeToFirstError,
         Self::TimeToEjection,
         Self::TimeToCapacity,
@@ -103,9 +106,25 @@ impl Metric {
             Self::Failures => "failures",
             Self::StateLost => "state-lost",
             Self::Stale => "stale",
+            Self::Lost => "lost",
             Self::TimeToFirstError => "time-to-first-error",
             Self::TimeToEjection => "time-to-ejection",
             Self::TimeToCapacity => "time-to-capacity",
+        }
+    }
+
+    /// Whether it counts from what a probe found out about state in the whole run: then it is known when the run has ended.
+    pub fn is_of_findings(self) -> bool {
+        matches!(self, Self::Lost)
+    }
+
+    /// The kinds of probe that have it, for a metric that not all have.
+    pub fn kinds(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::StateLost => Some(&["journey"]),
+            Self::Stale => Some(&["ledger"]),
+            Self::Lost => Some(&["journey", "ledger"]),
+            _ => None,
         }
     }
 
@@ -113,7 +132,7 @@ impl Metric {
     pub fn unit(self) -> Unit {
         match self {
             Self::Availability => Unit::Share,
-            Self::Failures | Self::StateLost | Self::Stale => Unit::Count,
+            Self::Failures | Self::StateLost | Self::Stale | Self::Lost => Unit::Count,
             _ => Unit::Seconds,
         }
     }

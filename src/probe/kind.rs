@@ -14,6 +14,7 @@ use crate::{
         connect::closed_door,
         dns::DnsKind,
         http::{HttpKind, PreparedHttp},
+        journey::{JourneyKind, PreparedJourney},
         pacer::{Shared, most_in_flight},
         prometheus,
         schedule::Due,
@@ -34,6 +35,7 @@ pub struct Prepared {
 
 enum PreparedKind {
     Http(Box<PreparedHttp>),
+    Journey(Box<PreparedJourney>),
     Tcp(TcpKind),
     Command(CommandKind),
     Dns(DnsKind),
@@ -48,6 +50,9 @@ impl Prepared {
         }
         let kind = match &spec.kind {
             ProbeKind::Http(http) => PreparedKind::Http(Box::new(PreparedHttp::new(http, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Journey(journey) => {
+                PreparedKind::Journey(Box::new(PreparedJourney::new(spec.name.as_str(), journey, spec.timeout)?))
+            }
             ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp, spec.timeout)?),
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
             ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
@@ -76,6 +81,7 @@ impl Prepared {
     pub fn into_kind(self) -> Kind {
         let doing = match self.kind {
             PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
+            PreparedKind::Journey(journey) => Doing::Journey(Box::new(journey.into_kind())),
             PreparedKind::Tcp(tcp) => Doing::Tcp(tcp),
             PreparedKind::Command(command) => Doing::Command(command),
             PreparedKind::Dns(dns) => Doing::Dns(dns),
@@ -95,6 +101,7 @@ pub struct Kind {
 
 enum Doing {
     Http(Box<HttpKind>),
+    Journey(Box<JourneyKind>),
     Tcp(TcpKind),
     Command(CommandKind),
     Dns(DnsKind),
@@ -106,20 +113,23 @@ impl Kind {
     /// the turn by.
     pub fn first_turns(&self) -> Vec<(u64, u32)> {
         match &self.doing {
+            Doing::Journey(journey) => journey.first_turns(),
             Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
         }
     }
 
     /// What is due when the run has ended: each user comes once more, each write is read once more. Asked once; from `now_ns` on.
-    pub fn last_turns(&self, _now_ns: u64) -> Vec<(u64, u32)> {
+    pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
         match &self.doing {
+            Doing::Journey(journey) => journey.last_turns(now_ns),
             Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
         }
     }
 
     /// A request that was due was not sent: too many are in flight. A kind whose users come back plans their next turn.
-    pub fn skipped(&self, _shared: &Shared, _due: Due) {
+    pub fn skipped(&self, shared: &Shared, due: Due) {
         match &self.doing {
+            Doing::Journey(journey) => journey.skipped(shared, due),
             Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {}
         }
     }
@@ -127,6 +137,7 @@ impl Kind {
     /// What the probe found out about state. Asked when the last request is over.
     pub fn state(&self) -> Option<StateFindings> {
         match &self.doing {
+            Doing::Journey(journey) => Some(journey.state()),
             Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) => None,
             Doing::WebSocket(socket) => Some(socket.state()),
         }
@@ -134,7 +145,12 @@ impl Kind {
 
     /// See `pacer::most_in_flight`.
     pub fn most_in_flight(&self) -> u64 {
-        most_in_flight(self.rate, self.timeout)
+        match &self.doing {
+            Doing::Journey(journey) => journey.most_in_flight(self.rate, self.timeout),
+            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {
+                most_in_flight(self.rate, self.timeout)
+            }
+        }
     }
 
     /// How many descriptors it may hold at once.
@@ -146,6 +162,7 @@ impl Kind {
     async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         match &self.doing {
             Doing::Http(http) => http.attempt(shared, trace).await,
+            Doing::Journey(journey) => journey.attempt(shared, trace).await,
             Doing::Tcp(tcp) => tcp.attempt(shared, trace).await,
             Doing::Command(command) => command.attempt(shared, trace).await,
             Doing::Dns(dns) => dns.attempt(shared, trace).await,
@@ -153,12 +170,17 @@ impl Kind {
         }
     }
 
+    /// What a request has become whose deadline has passed.
+    fn at_deadline(&self, trace: &Trace) -> SampleOutcome {
+        if let Doing::Journey(journey) = &self.doing { journey.at_deadline(trace) } else { trace.at_deadline() }
+    }
+
     /// What the probe's own bounds make of an outcome.
     fn judge(&self, outcome: SampleOutcome, done_us: u32) -> SampleOutcome {
         let closed = match &self.doing {
             Doing::Http(http) => http.must_be_closed(),
             Doing::Tcp(tcp) => tcp.must_be_closed(),
-            Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => false,
+            Doing::Journey(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => false,
         };
         let outcome = if closed { closed_door(outcome) } else { outcome };
         let slow = self.slow.is_some_and(|slow| u64::from(done_us) * 1000 > nanos(slow));
@@ -172,10 +194,13 @@ pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
     let deadline = shared.instant(trace.due_at.plus(kind.timeout));
     let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
         Ok(outcome) => outcome,
-        Err(_) => trace.at_deadline(),
+        Err(_) => kind.at_deadline(&trace),
     };
     let mut sample = trace.end(outcome);
     sample.outcome = kind.judge(outcome, sample.done_us);
+    if let Doing::Journey(journey) = &kind.doing {
+        journey.over(&shared, &trace, sample.outcome);
+    }
     if let Doing::Http(http) = &kind.doing
         && would_retry(&trace, outcome)
     {

@@ -7,6 +7,7 @@ pub mod experiment;
 pub mod faults;
 pub mod guardrails;
 pub mod http;
+pub mod journey;
 pub mod method;
 pub mod naming;
 pub mod probes;
@@ -14,6 +15,7 @@ pub mod prometheus;
 pub mod schedule;
 pub mod selector;
 pub mod steady_state;
+pub mod step;
 pub mod url;
 pub mod websocket;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    dns, http,
+    dns, http, journey,
     naming::{NAMES_KEY, RESOLVER_KEY, naming},
     prometheus, url, websocket,
 };
@@ -59,23 +59,31 @@ static COMMAND: Table = Table::new(
 .also(&COMMON);
 
 /// The kinds of probes.
-pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND, &dns::DNS, &websocket::WEBSOCKET, &prometheus::PROMETHEUS];
+pub const KINDS: &[&Table] = &[&http::HTTP, &journey::JOURNEY, &TCP, &COMMAND, &dns::DNS, &websocket::WEBSOCKET, &prometheus::PROMETHEUS];
 
 /// The keys that say what a probe is.
-const KIND_KEYS: [&str; 6] = ["http", "tcp", "command", "dns", "websocket", "prometheus"];
+const KIND_KEYS: [&str; 7] = ["http", "journey", "tcp", "command", "dns", "websocket", "prometheus"];
 
 /// Kinds that the design names and this version does not have.
-const LATER: [&str; 4] = ["journey", "ledger", "redis", "postgres"];
+const LATER: [&str; 3] = ["ledger", "redis", "postgres"];
 
 /// The most requests of one probe that may wait for an answer at once.
 const MOST_IN_FLIGHT: f64 = 100_000.0;
 
+/// A probe as conditions know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its kind, where that can be seen.
+    pub kind: Option<&'static str>,
+}
+
 /// The names of the probes, also of those that are wrong otherwise: a condition on one is then not a second error.
-pub fn names(node: Option<&Node>) -> Vec<String> {
-    match node.map(|n| &n.value) {
-        Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
-        _ => Vec::new(),
-    }
+pub fn names(node: Option<&Node>) -> Vec<Named> {
+    let Some(Value::Map(entries)) = node.map(|n| &n.value) else { return Vec::new() };
+    let kind = |entry: &Entry| KIND_KEYS.into_iter().find(|kind| entry.value.get(kind).is_some());
+    entries.iter().map(|entry| Named { name: entry.key.clone(), kind: kind(entry) }).collect()
 }
 
 /// The probes, in file order.
@@ -106,7 +114,7 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
             sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
                 .expected(
-                    "`http: URL`, `tcp: host:port`, `dns: NAME`, `websocket: URL`, `prometheus: URL` or `command: [program, argument]`",
+                    "`http: URL`, `journey: { users: 50, steps: […] }`, `tcp: host:port`, `dns: NAME`, `websocket: URL`, `prometheus: URL` or `command: [program, argument]`",
                 )
                 .nearest(near);
             return None;
@@ -115,6 +123,10 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "http" => {
                 let fields = Fields::new(&entry.value, &http::HTTP, sink)?;
                 (http::http(fields, sink).map(|h| ProbeKind::Http(Box::new(h))), fields)
+            }
+            "journey" => {
+                let fields = Fields::new(&entry.value, &journey::JOURNEY, sink)?;
+                (journey::journey(fields, sink).map(|j| ProbeKind::Journey(Box::new(j))), fields)
             }
             "tcp" => {
                 let fields = Fields::new(&entry.value, &TCP, sink)?;
@@ -144,7 +156,11 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             return None;
         }
     };
-    let rate = spec.rate("rate", sink).unwrap_or(Rate(10.0));
+    let rate = match &kind {
+        Some(ProbeKind::Journey(journey)) => journey.nominal_rate(),
+        None if kinds.iter().any(|kind| kind.key == "journey") => return None,
+        _ => spec.rate("rate", sink).unwrap_or(Rate(10.0)),
+    };
     let timeout = spec.get("timeout", sink, read::some_time).unwrap_or(Duration::from_secs(1));
     let slow = spec.get("slow", sink, read::some_time);
     if let Some(slow) = slow.filter(|slow| *slow >= timeout) {
@@ -155,9 +171,13 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     }
     let in_flight = rate.0 * timeout.as_secs_f64();
     if in_flight > MOST_IN_FLIGHT {
-        let key = if spec.has("timeout") { "timeout" } else { "rate" };
+        let (what, lower) = match &kind {
+            Some(ProbeKind::Journey(_)) => ("journey", "fewer `users`"),
+            _ => ("rate", "a lower `rate`"),
+        };
+        let key = if spec.has("timeout") { "timeout" } else { what };
         sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
-            .expected("at most 100,000: a lower `rate` or a shorter `timeout`");
+            .expected(format!("at most 100,000: {lower} or a shorter `timeout`"));
     }
     Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
 }

@@ -16,6 +16,9 @@ use std::{net::SocketAddr, rc::Rc};
 
 use http::{HeaderName, HeaderValue, Request};
 
+pub use exchange::{Ear, Exchanged};
+pub use expect::{Expect, fill_json};
+pub use link::{Body, Link};
 pub use prepare::PreparedHttp;
 
 use crate::{
@@ -32,9 +35,6 @@ use crate::{
     },
 };
 use dial::Tls;
-use exchange::Exchanged;
-use expect::Expect;
-use link::{Body, Link};
 use pool::Pools;
 
 /// An `http` probe on the pacing thread.
@@ -60,6 +60,16 @@ impl HttpKind {
     /// Whether the probe expects a closed door.
     pub fn must_be_closed(&self) -> bool {
         self.unreachable
+    }
+
+    /// The request as it is sent on a kept connection, or by one who closes it.
+    pub fn request(&self, keep: bool) -> Request<Body> {
+        if keep { self.request_kept.clone() } else { self.request_new.clone() }
+    }
+
+    /// What an answer must be.
+    pub fn expect(&self) -> &Expect {
+        &self.expect
     }
 
     /// One request, as the user's draw says.
@@ -102,7 +112,7 @@ impl HttpKind {
         while let Some(link) = pool.take(connection) {
             trace.address = link.address;
             trace.stage = Stage::Waiting;
-            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), trace).await {
+            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), None, trace).await {
                 Exchanged::Done(outcome, link) => {
                     if let Some(link) = link {
                         pool.put(link);
@@ -156,10 +166,16 @@ impl HttpKind {
     }
 
     async fn fresh(&self, shared: &Rc<Shared>, link: Link, request: Request<Body>, trace: &mut Trace) -> (SampleOutcome, Option<Link>) {
-        match self.exchange(shared, link, request, trace).await {
+        match self.exchange(shared, link, request, None, trace).await {
             Exchanged::Done(outcome, link) => (outcome, link),
             Exchanged::NeverSent => (SampleOutcome::EofNew, None),
         }
+    }
+
+    /// A new connection of a user who keeps to no address, for a request that is made elsewhere.
+    pub async fn open_anew(&self, shared: &Rc<Shared>, bits: u64, trace: &mut Trace) -> Result<Link, SampleOutcome> {
+        let (way, _) = self.way(shared, trace);
+        self.open(shared, way, None, bits, trace).await
     }
 
     /// A new connection, to this address or to one that `bits` draw: name, TCP, proxy, TLS.
