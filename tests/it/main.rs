@@ -20,6 +20,7 @@ mod docker_wire;
 mod engine;
 mod examples;
 mod journal;
+mod journey;
 mod ladder;
 mod layers;
 mod local_conformance;
