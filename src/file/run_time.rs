@@ -76,7 +76,15 @@ fn captured(steps: &Node) -> Vec<(String, Span)> {
     let Value::Seq(items) = &steps.value else { return Vec::new() };
     let maps = items.iter().filter_map(|item| item.get("capture"));
     let entries = maps.filter_map(|node| if let Value::Map(entries) = &node.value { Some(entries) } else { None });
-    entries.flatten().map(|entry| (entry.key.clone(), entry.key_span)).collect()
+    // The journey's own names are none to capture: that is told where the step is read.
+    let named = entries.flatten().filter(|entry| !GIVEN.contains(&entry.key.as_str()));
+    let mut out: Vec<(String, Span)> = Vec::new();
+    for entry in named {
+        if out.iter().all(|(name, _)| *name != entry.key) {
+            out.push((entry.key.clone(), entry.key_span));
+        }
+    }
+    out
 }
 
 /// The first text that uses a name.

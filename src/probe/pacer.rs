@@ -210,7 +210,8 @@ async fn pace(
         over: false,
     };
     let turning = std::future::poll_fn(|cx| {
-        if stop.as_mut().poll(cx).is_ready() {
+        // What was said once stays said: the last round has an end of its own.
+        if !round.over && stop.as_mut().poll(cx).is_ready() {
             round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
         }
         round.turn(cx)

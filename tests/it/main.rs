@@ -22,6 +22,7 @@ mod engine;
 mod examples;
 mod gallery;
 mod journal;
+mod journey;
 mod ladder;
 mod layers;
 mod local_conformance;

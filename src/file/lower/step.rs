@@ -160,10 +160,11 @@ fn address(node: &Node, sink: &mut Sink) -> Option<String> {
             .expected("a URL like `http://127.0.0.1:8080/items/${id}`");
         return None;
     }
-    url::check_url(&template::fill(text, |_| "1".to_owned()).replace(['{', '}'], "-"), node.span, sink)?;
     // Behind the host a value could go on with it, as in `http://shop${x}`: a path begins there.
-    let ends = host.contains(['/', '?']) || template::names(text).next().is_none();
-    Some(if ends { text.to_owned() } else { format!("{fixed}/{}", &text[fixed.len()..]) })
+    let open = template::names(text).next().is_some() && !host.contains(['/', '?']);
+    let text = if open { format!("{fixed}/{}", &text[fixed.len()..]) } else { text.to_owned() };
+    url::check_url(&template::fill(&text, |_| "1".to_owned()).replace(['{', '}'], "-"), node.span, sink)?;
+    Some(text)
 }
 
 fn body(fields: Fields<'_>, sink: &mut Sink) -> Option<StepBody> {

@@ -311,6 +311,8 @@ impl Recorded {
         Sessions {
             started: 40,
             continued: 27,
+            given_up: 0,
+            unchecked: 0,
             lost: 13,
             lost_by_backend: BTreeMap::from([(self.name("web-a-1"), 13)]),
             sticky_changes: 13,
