@@ -57,6 +57,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
+        Verb::NameServer(args) => ended(sample_app::name_server::run(&args)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Layer 1: the application that every rung of the ladder runs.
+//! Layer 1: the applications of the examples.
 
+pub mod name_server;
 mod websocket;
 pub mod what_time;
