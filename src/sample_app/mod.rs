@@ -4,6 +4,7 @@
 //! file is one application.
 
 pub mod blog;
+pub mod name_server;
 pub mod programs;
 pub mod server;
 pub mod shop;
