@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ids::ProbeName, quantity::Rate};
+use super::{
+    ids::{ProbeName, Service},
+    quantity::Rate,
+};
 
 /// A probe of the experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +23,9 @@ pub struct ProbeSpec {
     pub timeout: Duration,
     /// A success slower than this is `ok-slow`.
     pub slow: Option<Duration>,
+    /// The service that answers it, where the file says so: then the report can name who depends on whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 /// What a request is.

@@ -36,6 +36,12 @@ pub fn show(plan: &Plan, colour: bool) -> String {
                     .map_or_else(|| "not undone: the file gives no `undo:`".to_owned(), |u| format!("undone by {}", command(u)));
                 let _ = writeln!(out, "  {}", dim(&undo));
             }
+            Work::Phoenix(phoenix) => {
+                let head = bold(&format!("step {}", step.number));
+                let wait = quantity::show_duration(phoenix.wait);
+                let _ = writeln!(out, "{head} phoenix: one after another, each once the one before is replaced, within {wait}");
+                one_fault(&mut out, &phoenix.kill, &dim);
+            }
             Work::Faults(faults) => {
                 let together = if faults.len() > 1 { " (together)" } else { "" };
                 let _ = writeln!(out, "{}{together}", bold(&format!("step {}", step.number)));

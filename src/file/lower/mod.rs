@@ -7,10 +7,12 @@ pub mod faults;
 pub mod guardrails;
 pub mod http;
 pub mod method;
+pub mod phoenix;
 pub mod probes;
 pub mod schedule;
 pub mod selector;
 pub mod steady_state;
 pub mod url;
+pub mod versions;
 
 pub use experiment::{EXPERIMENT, experiment};
