@@ -2,6 +2,7 @@
 //!
 //! * `/` says `It is HH:MM:SS o'clock`, with `x-served-by`, `x-zone` and `x-version`. It takes `work` time in one of `concurrency`
 //!   slots; requests beyond them queue, so that too little capacity shows as latency.
+//! * `/version` says the version, and nothing else.
 //! * `/health` answers 200 without a slot: an overloaded server is slow, not dead.
 //! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back.
 //! * SIGTERM and SIGINT: no more connections, requests in flight finish, then it ends. What is still open after `grace` is cut.
@@ -185,6 +186,7 @@ impl Site {
                     page(StatusCode::OK, self.time())
                 }
                 "/health" => page(StatusCode::OK, "ok\n".to_owned()),
+                "/version" => page(StatusCode::OK, format!("{}\n", String::from_utf8_lossy(self.version.as_bytes()))),
                 _ => page(StatusCode::NOT_FOUND, "There is no such page\n".to_owned()),
             }
         };

@@ -13,6 +13,8 @@ mod dependency;
 mod drift;
 mod felt;
 mod single_point;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use drift::replacements;

@@ -13,6 +13,7 @@ use crate::{
     },
     platform::local::{
         control::Traffic,
+        fingerprint::{self, Declared},
         health,
         launch::{self, Place},
         output::Output,
@@ -79,7 +80,7 @@ impl Supervisor {
         let pid = child.id().unwrap_or_default().cast_signed();
         live.generation = generation;
         live.process = Some((pid, process::stat(pid).map_or(0, |s| s.start_time)));
-        live.fingerprint = launch::fingerprint(pid, &service.command);
+        live.fingerprint = fingerprint::declared(pid, Declared { command: &service.command, env: &service.env, directory });
         (live.running, live.healthy, live.serving, live.has_served, live.held) = (true, None, false, false, false);
         live.ended = None;
         live.pending = None;
