@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{course::Course, rates::Blocks};
+use super::{course::Course, rates::wilson};
 use crate::model::{
     act::{Act, Effect},
     experiment::{Experiment, Step},
@@ -38,8 +38,8 @@ pub struct Away {
 pub struct Reach {
     /// In order, none over another.
     pub windows: Vec<Away>,
-    /// By window, by probe.
-    felt: BTreeMap<(usize, u16), Blocks>,
+    /// Requests and successes, by window, by probe.
+    felt: BTreeMap<(usize, u16), (u64, u64)>,
 }
 
 impl Reach {
@@ -99,12 +99,18 @@ impl Reach {
     pub fn push(&mut self, sample: &Sample) {
         let after = self.windows.partition_point(|away| away.from_ns <= sample.due_ns);
         let Some(place) = after.checked_sub(1).filter(|place| sample.due_ns < self.windows[*place].to_ns) else { return };
-        self.felt.entry((place, sample.probe)).or_default().push(sample.due_ns, sample.outcome.is_ok());
+        let (n, ok) = self.felt.entry((place, sample.probe)).or_default();
+        *n += 1;
+        *ok += u64::from(sample.outcome.is_ok());
     }
 
-    /// The availability that a probe felt in a window; none without requests.
-    pub fn felt(&self, window: usize, probe: u16, seed: u64) -> Option<Estimate> {
-        self.felt.get(&(window, probe))?.estimate(seed)
+    /// The availability that a probe felt in a window, with Wilson's interval; none without requests. Windows are short: a bootstrap over
+    /// blocks of a second has nothing to draw from. That failures come in clusters is in the interval of the baseline that this is held
+    /// against.
+    pub fn felt(&self, window: usize, probe: u16) -> Option<Estimate> {
+        let (n, ok) = *self.felt.get(&(window, probe))?;
+        let (low, high) = wilson(ok, n);
+        Some(Estimate { value: ok as f64 / n as f64, low, high, n })
     }
 }
 

@@ -85,7 +85,7 @@ pub fn stories<'a>(input: &Input<'a>, measurement: &'a Measurement, reach: &'a R
             .zip(probes)
             .filter_map(|(place, spec)| {
                 let numbers = measurement.probes.get(usize::from(place))?;
-                route(spec, numbers, away, reach.felt(window, place, input.seed)?)
+                route(spec, numbers, away, reach.felt(window, place)?)
             })
             .collect();
         let services_named = probes.iter().any(|probe| probe.service.is_some());
