@@ -73,16 +73,17 @@ impl Script<'_> {
         let mut looked = Some(looked);
         for (n, prepared) in acts.iter().enumerate() {
             let one = std::slice::from_ref(prepared);
-            let found = match looked.take() {
-                Some(found) => found,
-                None => tokio::select! {
+            let found = if let Some(found) = looked.take() {
+                found
+            } else {
+                tokio::select! {
                     biased;
                     () = self.halt.reached(Urgency::Undo) => {
                         self.spare(&acts[n..], "the run was halted");
                         return Ok(());
                     }
                     found = inject::look(self, one) => found,
-                },
+                }
             };
             let before = prepared.act.target.instance().zip(found.inventory()).map(|(victim, now)| (victim, Before::of(victim, now)));
             let effects = inject::inject(self, one.to_vec(), found, capacity).await?;

@@ -65,18 +65,18 @@ pub struct Input<'a> {
 /// Measures a run.
 pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
     let phases = Phases::new(input.phases, input.origin, input.first_effect);
-    let mut victims = Victims::new(input.acts, input.observations, input.names, input.origin, input.last_undo);
+    let victims = Victims::new(input.acts, input.observations, input.names, input.origin, input.last_undo);
     let mut trust = Trust { doubts: input.doubts.to_vec(), gaps: Vec::new() };
     let capacity = Capacity::new(input.acts, input.observations);
     let (capacity_lost, capacity_back_after_s) = capacity.over_the_run(input.first_effect);
     let end = Mono(input.origin.0 + phases.end());
     let capacity_by_step = capacity.by_step(input.origin, end);
-    let mut reach = Reach::new(input.experiment, input.acts, input.course, &capacity_by_step, input.origin, end);
+    let reach = Reach::new(input.experiment, input.acts, input.course, &capacity_by_step, input.origin, end);
+    let mut watchers = Watchers { victims, reach };
     let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
-        .map(|(spec, place)| {
-            one_probe(input, spec, place, &phases, source, Watchers { victims: &mut victims, reach: &mut reach }, &mut trust)
-        })
+        .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut watchers, &mut trust))
         .collect();
+    let Watchers { victims, reach } = watchers;
     let mut measurement = Measurement {
         origin: input.origin,
         phases: input.phases.to_vec(),
@@ -98,9 +98,9 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
 }
 
 /// What looks at the samples of all probes.
-struct Watchers<'w, 'a> {
-    victims: &'w mut Victims<'a>,
-    reach: &'w mut Reach,
+struct Watchers<'a> {
+    victims: Victims<'a>,
+    reach: Reach,
 }
 
 fn one_probe(
@@ -109,7 +109,7 @@ fn one_probe(
     place: u16,
     phases: &Phases,
     source: &dyn SampleSource,
-    watchers: Watchers<'_, '_>,
+    watchers: &mut Watchers<'_>,
     trust: &mut Trust,
 ) -> ProbeMeasurement {
     let interval_ns = nanos(spec.rate.interval());

@@ -32,11 +32,13 @@ fn at(s: f64) -> Mono {
     ORIGIN.plus(Duration::from_secs_f64(s))
 }
 
+/// A probe with its service, and whether a request due at this second fails.
+type Fares = (&'static str, Option<&'static str>, Box<dyn Fn(f64) -> bool>);
+
 /// A run of 40 s: baseline until 10 s, faults until 30 s.
 #[derive(Default)]
 struct Run {
-    /// Probes with their services, and how each fares: whether a request due at this second fails.
-    probes: Vec<(&'static str, Option<&'static str>, Box<dyn Fn(f64) -> bool>)>,
+    probes: Vec<Fares>,
     acts: Vec<(Act, Effect)>,
     observations: Vec<Observation>,
     course: Course,
@@ -78,7 +80,7 @@ impl Run {
             };
             (0..(40.0 * RATE) as u32).map(one).collect::<Vec<_>>()
         };
-        let of_probe = |(place, (.., fails)): (usize, &(_, _, Box<dyn Fn(f64) -> bool>))| {
+        let of_probe = |(place, (.., fails)): (usize, &Fares)| {
             let probe = u16::try_from(place).unwrap();
             samples(fails.as_ref()).into_iter().map(|s| Some(crate::model::sample::Sample { probe, ..s })).collect()
         };

@@ -118,15 +118,18 @@ pub fn single_point_for(service: &Service, routes: &[&Route<'_>]) -> String {
     format!("`{service}` is a single point of failure for {}: there is one of it", quoted(names))
 }
 
-/// A fingerprint as far as people compare it. Anything else that is long is left to the report, which cuts it.
+/// Hashes as far as people compare them. Anything else that is long is left to the report, which cuts it.
 fn short(text: &str) -> String {
-    let (algorithm, digits) = text.split_once(':').unwrap_or(("", text));
-    let hash = digits.len() >= 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    match (hash, algorithm) {
-        (false, _) => text.to_owned(),
-        (true, "") => digits[..FINGERPRINT].to_owned(),
-        (true, algorithm) => format!("{algorithm}:{}", &digits[..FINGERPRINT]),
-    }
+    let one = |part: &str| {
+        let (algorithm, digits) = part.split_once(':').unwrap_or(("", part));
+        let hash = digits.len() >= 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        match (hash, algorithm) {
+            (false, _) => part.to_owned(),
+            (true, "") => digits[..FINGERPRINT].to_owned(),
+            (true, algorithm) => format!("{algorithm}:{}", &digits[..FINGERPRINT]),
+        }
+    };
+    text.split(' ').map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// Replacements that differ from their siblings in one way.

@@ -1,13 +1,14 @@
-//! What a process was built from: its command line, its environment and its working directory as they are declared, its executable, and
-//! the script (or the configuration) that its command names. What differs from instance to instance by design (ids, addresses) is a
-//! placeholder in all of it, so that siblings have one fingerprint.
+//! What a process was built from: its command line, its environment and its working directory as they are declared, the program that
+//! the command names, and the script (or the configuration) that the program is given. What differs from instance to instance by design
+//! (ids, addresses) is a placeholder in all of it, so that siblings have one fingerprint. Nothing is asked of the process itself: one
+//! that has just begun may still be the shell that is about to become it.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
@@ -28,23 +29,30 @@ pub struct Declared<'a> {
     pub directory: &'a Path,
 }
 
-/// The fingerprint of a process that was just started. Of a very large file the size, the time of its last change, and its first and
-/// last part stand for the rest, so that starting a system does not wait for it.
-pub fn declared(pid: i32, declared: Declared<'_>) -> String {
+/// The fingerprint of an instance; `fill` puts a placeholder's value in. Of a very large file the size, the time of its last change, and
+/// its first and last part stand for the rest, so that starting a system does not wait for it.
+pub fn declared(declared: Declared<'_>, fill: impl Fn(&str) -> String) -> String {
     let mut hash = Sha256::new();
     words(&mut hash, declared.command.iter());
     words(&mut hash, declared.env.iter().flat_map(|(key, value)| [key, value]));
     words(&mut hash, std::iter::once(&declared.directory.to_string_lossy().into_owned()));
-    executable(&mut hash, pid);
-    // The executable of a script is its interpreter: the script is what the instance was built from. It is the program itself, or the
-    // first thing that the program is given.
-    for word in declared.command.iter().take(2).filter(|word| !word.starts_with('-') && !word.contains("${instance")) {
-        let path = declared.directory.join(word);
-        if path.is_file() {
-            let _ = file(&path, &mut hash);
-        }
+    let mut named = declared.command.iter().map(|word| fill(word));
+    let program = named.next().and_then(|program| find(&program, declared));
+    // A script's program is its interpreter: the script is what the instance was built from.
+    let given = named.next().filter(|word| !word.starts_with('-')).map(|word| declared.directory.join(word));
+    for path in program.into_iter().chain(given).filter(|path| path.is_file()) {
+        let _ = file(&path, &mut hash);
     }
     hex(&hash.finalize())
+}
+
+/// The file of a program: where its path says, else the first of that name in `PATH`.
+fn find(program: &str, declared: Declared<'_>) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(declared.directory.join(program));
+    }
+    let path = declared.env.get("PATH").map(Into::into).or_else(|| std::env::var_os("PATH"))?;
+    std::env::split_paths(&path).map(|folder| declared.directory.join(folder).join(program)).find(|file| file.is_file())
 }
 
 /// The fingerprint of a process that somebody else started: its command line and its executable.
@@ -99,11 +107,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("run.sh");
         std::fs::write(&script, "one").unwrap();
-        let own = std::process::id().cast_signed();
         let strings = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let env = |value: &str| BTreeMap::from([("MODE".to_owned(), value.to_owned())]);
         let of = |command: &[&str], mode: &str| {
-            declared(own, Declared { command: &strings(command), env: &env(mode), directory: folder.path() })
+            let fill = |word: &str| word.replace("${instance.id}", "web-1");
+            declared(Declared { command: &strings(command), env: &env(mode), directory: folder.path() }, fill)
         };
         let first = of(&["sh", "run.sh", "${instance.id}"], "a");
         assert_eq!(first, of(&["sh", "run.sh", "${instance.id}"], "a"));
@@ -111,5 +119,9 @@ mod tests {
         assert_ne!(first, of(&["sh", "run.sh", "${instance.id}"], "b"), "environment");
         std::fs::write(&script, "two").unwrap();
         assert_ne!(first, of(&["sh", "run.sh", "${instance.id}"], "a"), "the script");
+        let program = || of(&["./run.sh"], "a");
+        let second = program();
+        std::fs::write(&script, "three").unwrap();
+        assert_ne!(second, program(), "the program");
     }
 }

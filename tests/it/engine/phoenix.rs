@@ -13,7 +13,10 @@ use firedrill::{
     platform::fake::{World, WorldBuilder},
 };
 
-use crate::support::drill::{Done, Drill};
+use crate::support::{
+    drill::{Done, Drill},
+    scripted_prober::Answer,
+};
 
 const PHOENIX: &str = "
 steady-state: [{ probe: home, availability: '>= 0.01%' }, { replacements: alike }]
@@ -32,6 +35,11 @@ fn measurement(done: &Done) -> Measurement {
     done.events.iter().find_map(measured).unwrap()
 }
 
+/// A drill whose users are served by whoever is there.
+fn served(world: World) -> Drill {
+    Drill::on(world).answers(|_, _| Answer::ok("web-a-1"))
+}
+
 /// How many were away at most at any time, by the platform's own word.
 fn most_away(done: &Done) -> i32 {
     let (mut away, mut most) = (0, 0);
@@ -48,7 +56,7 @@ fn most_away(done: &Done) -> i32 {
 
 #[tokio::test(start_paused = true)]
 async fn every_instance_is_replaced_one_at_a_time() {
-    let done = Drill::on(six().replaced_after("web", Duration::from_secs(3)).build()).file(PHOENIX).run().await.expect(Verdict::Passed);
+    let done = served(six().replaced_after("web", Duration::from_secs(3)).build()).file(PHOENIX).run().await.expect(Verdict::Passed);
     let m = measurement(&done);
     let phoenix = &m.phoenixes[0];
     assert_eq!((phoenix.of, phoenix.replaced_after_s.len(), &phoenix.stopped), (6, 6, &None));
@@ -118,7 +126,7 @@ async fn the_only_instance_of_a_service_is_not_taken_without_words() {
     let world = || World::builder("scope").service("web", "here", &["a"], 1).replaced_after("web", Duration::from_secs(1)).build();
     Drill::on(world()).file(PHOENIX).run().await.expect(Verdict::NotStarted).untouched();
     let allowed = format!("{PHOENIX}guardrails: {{ max-affected: {{ service: 100% }} }}");
-    Drill::on(world()).file(&allowed).run().await.expect(Verdict::Passed).restored();
+    served(world()).file(&allowed).run().await.expect(Verdict::Passed).restored();
 }
 
 fn experiment(done: &Done) -> firedrill::model::experiment::Experiment {
