@@ -264,7 +264,7 @@ environments:
             no_mode: BTreeMap::new(),
             foreign: false,
         };
-        let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new() };
+        let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new(), replaced: Vec::new() };
         assert!(check(&loaded, &capabilities, Some(&known)).is_empty());
         capabilities.faults = vec![FaultKind::Stop];
         let text = check(&loaded, &capabilities, Some(&Known::default())).to_string();

@@ -50,6 +50,15 @@ pub fn experiment(experiment: &Experiment) -> String {
             let _ = writeln!(out, "    {key}: {value}");
         }
     }
+    if !experiment.versions.is_empty() {
+        out.push_str("\nversions:\n");
+        for (service, endpoint) in &experiment.versions {
+            let mut pairs = vec![pair("path", quoted(&endpoint.path))];
+            pairs.extend(endpoint.port.map(|port| pair("port", port)));
+            pairs.extend(endpoint.json.as_ref().map(|pointer| pair("json", quoted(pointer))));
+            let _ = writeln!(out, "  {}: {}", quoted(service.as_str()), flow(pairs));
+        }
+    }
     out.push_str("\nsteady-state:\n");
     for condition in &experiment.steady_state {
         let _ = writeln!(out, "  - {}", flow(condition_pairs(condition)));
@@ -123,6 +132,11 @@ fn write_step(out: &mut String, step: &Step) {
             }
             let _ = writeln!(out, "    timeout: {}", time(command.timeout));
         }
+        Step::Phoenix(phoenix) => {
+            let mut pairs = selector_pairs(&phoenix.target, Take::All);
+            pairs.push(pair("wait", time(phoenix.wait)));
+            let _ = writeln!(out, "  - phoenix: {}", flow(pairs));
+        }
         Step::Faults(faults) => match faults.as_slice() {
             [fault] => write_fault(out, "  ", fault),
             many => {
@@ -137,7 +151,7 @@ fn write_step(out: &mut String, step: &Step) {
 
 fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
     let whole = matches!(step.fault, Fault::ZoneOutage | Fault::RegionOutage | Fault::SuspendReplacement);
-    let mut pairs = selector_pairs(&step.target, whole);
+    let mut pairs = selector_pairs(&step.target, if whole { Take::All } else { Take::default() });
     pairs.extend(fault_pairs(&step.fault));
     let _ = writeln!(out, "{indent}- {}: {}", step.fault.kind(), flow(pairs));
     if let Some(hold) = step.hold {
@@ -145,7 +159,8 @@ fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
     }
 }
 
-fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
+/// `take` is what is taken when the file does not say.
+fn selector_pairs(selector: &Selector, take: Take) -> Pairs {
     let mut out = Pairs::new();
     if !selector.services.is_empty() {
         out.push(pair("service", one_or_list(selector.services.iter().map(Service::as_str))));
@@ -171,7 +186,7 @@ fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
     if selector.all {
         out.push(pair("all", true));
     }
-    if !whole && selector.take != Take::default() {
+    if selector.take != take {
         out.push(pair("take", selector.take));
     }
     out
@@ -205,6 +220,7 @@ fn fault_pairs(fault: &Fault) -> Pairs {
 fn condition_pairs(condition: &Condition) -> Pairs {
     match &condition.expect {
         Expect::RecoveredWithin(within) => vec![pair("recovered-within", time(*within))],
+        Expect::ReplacementsAlike => vec![pair("replacements", "alike")],
         Expect::Probe { probe, metric, comparison: compared } => {
             let mut out = vec![pair("probe", quoted(probe.as_str())), pair(metric.name(), comparison(*compared))];
             if condition.phases != Phase::COUNTED {
@@ -245,6 +261,7 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
     }
     out.push(pair("timeout", time(probe.timeout)));
     out.extend(probe.slow.map(|slow| pair("slow", time(slow))));
+    out.extend(probe.service.as_ref().map(|service| pair("service", quoted(service.as_str()))));
     out
 }
 

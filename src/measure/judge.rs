@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     experiment::Experiment,
-    measurement::{Judged, Measurement, OutageWindow, PhaseStats, ProbeMeasurement, VictimTimes},
+    measurement::{Judged, Likeness, Measurement, OutageWindow, PhaseStats, Phoenix, ProbeMeasurement, Replacement, VictimTimes},
     sample::SampleOutcome,
     state::StateFindings,
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
@@ -14,7 +14,40 @@ use crate::model::{
 
 /// Judges every condition of the experiment. A condition that cannot be measured is untold, never held.
 pub fn judge(experiment: &Experiment, measurement: &Measurement) -> Vec<Judged> {
-    experiment.steady_state.iter().flat_map(|condition| judge_condition(condition, measurement)).collect()
+    let stated = experiment.steady_state.iter().flat_map(|condition| judge_condition(condition, measurement));
+    // The time that a phoenix drill gives to each replacement is a condition, stated where it is drilled.
+    let phoenixes = measurement.phoenixes.iter().map(|drill| judged(words::phoenix_condition(drill), Some(Phase::Fault), phoenix(drill)));
+    stated.chain(phoenixes).collect()
+}
+
+fn phoenix(drill: &Phoenix) -> Finding {
+    let decision = match &drill.stopped {
+        Some(why) => Decision { why: Some(why.clone()), ..Decision::exact(false) },
+        None if drill.replaced_after_s.len() < drill.of as usize => Decision::untold(words::PHOENIX_CUT_SHORT),
+        None => Decision::exact(true),
+    };
+    let value = drill.replaced_after_s.iter().copied().reduce(f64::max);
+    Finding { measured: words::phoenix(drill), value, decision }
+}
+
+/// Broken by one that is known to be different, whatever is not known of the others.
+fn replacements(all: &[Replacement]) -> Finding {
+    let aspects = |new: &Replacement| std::iter::once(new.fingerprint.clone()).chain(new.version.clone()).collect::<Vec<_>>();
+    let alike = all.iter().filter(|new| aspects(new).iter().all(|likeness| *likeness == Likeness::Alike)).count();
+    let differs = all.iter().any(|new| aspects(new).iter().any(|likeness| matches!(likeness, Likeness::Differs { .. })));
+    let untold = all.iter().find_map(|new| {
+        aspects(new).into_iter().find_map(|likeness| match likeness {
+            Likeness::Untold { why } => Some(words::replacement_untold(&new.name, &why)),
+            _ => None,
+        })
+    });
+    let decision = match untold {
+        _ if all.is_empty() => return Finding::untold(words::NO_REPLACEMENT),
+        _ if differs => Decision::exact(false),
+        Some(why) => Decision::untold(why),
+        None => Decision::exact(true),
+    };
+    Finding { measured: words::replacements(alike, all.len()), value: Some(alike as f64), decision }
 }
 
 /// What was measured, and the decision.
@@ -35,6 +68,9 @@ fn judge_condition(condition: &Condition, measurement: &Measurement) -> Vec<Judg
         Expect::RecoveredWithin(within) => {
             let finding = recovered(within.as_secs_f64(), measurement);
             vec![judged(words::recovered_condition(*within), None, finding)]
+        }
+        Expect::ReplacementsAlike => {
+            vec![judged(words::REPLACEMENTS_CONDITION.to_owned(), None, replacements(&measurement.replacements))]
         }
         Expect::Probe { probe, metric, comparison } => {
             let text = words::condition(probe, *metric, *comparison);

@@ -206,7 +206,7 @@ impl Live {
             Expect::Probe { probe, metric, comparison } => {
                 self.probes.iter().find(|view| view.name == *probe).map(|view| (view, *metric, *comparison))
             }
-            Expect::RecoveredWithin(_) => None,
+            Expect::RecoveredWithin(_) | Expect::ReplacementsAlike => None,
         }
     }
 

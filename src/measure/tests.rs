@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Input, Live, judge, measure, shown,
+    Course, Input, Live, judge, measure, shown,
     source::InMemory,
     support::{ORIGIN, act_on, phases, sample},
 };
@@ -44,6 +44,7 @@ fn experiment(rate: f64, steady_state: Vec<Condition>) -> Experiment {
             rate: Rate(rate),
             timeout: Duration::from_secs(1),
             slow: None,
+            service: None,
         }],
         steady_state,
         objective: None,
@@ -55,6 +56,7 @@ fn experiment(rate: f64, steady_state: Vec<Condition>) -> Experiment {
         method: vec![],
         caps: Caps::default(),
         abort_when: vec![],
+        versions: std::collections::BTreeMap::new(),
     }
 }
 
@@ -92,6 +94,7 @@ fn measured(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64
         last_undo: Some(ORIGIN.plus(Duration::from_secs_f64(fault_end))),
         acts: &[],
         observations: &[],
+        course: &Course::default(),
         names: &[String::new()],
         due: &[source.probes[0].len() as u64],
         state: &[],
@@ -252,6 +255,7 @@ fn victims_are_followed_from_the_effect() {
             last_undo: Some(at(30.0)),
             acts: &acts,
             observations: &observations,
+            course: &Course::default(),
             names: &[String::new(), "web-a-1".into()],
             due: &[8_000],
             state: &[],

@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod blast_radius;
+pub mod built;
 pub mod capabilities;
 pub mod claim;
 pub mod environment;

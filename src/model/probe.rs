@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::ProbeName,
+    ids::{ProbeName, Service},
     journey::{JourneyProbe, Users},
     protocol::{DnsProbe, PrometheusProbe, WebSocketProbe},
     quantity::Rate,
@@ -25,6 +25,9 @@ pub struct ProbeSpec {
     pub timeout: Duration,
     /// A success slower than this is `ok-slow`.
     pub slow: Option<Duration>,
+    /// The service that answers it, where the file says so: then the report can name who depends on whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 /// What a request is.

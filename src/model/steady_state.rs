@@ -34,6 +34,8 @@ pub enum Expect {
     },
     /// From the last undo until the steady state held again took at most this.
     RecoveredWithin(Duration),
+    /// Whatever came in place of an instance is like its siblings.
+    ReplacementsAlike,
 }
 
 /// What of a probe is looked at.

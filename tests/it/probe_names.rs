@@ -229,6 +229,7 @@ fn a_report_says_where_the_models_disagree() {
         names: &recorded.names,
         due: &recorded.due,
         state: &recorded.state,
+        course: &firedrill::measure::Course::default(),
         doubts: &recorded.doubts,
         seed: 1,
     };

@@ -10,6 +10,7 @@ pub mod http;
 pub mod journey;
 pub mod method;
 pub mod naming;
+pub mod phoenix;
 pub mod probes;
 pub mod prometheus;
 pub mod schedule;
@@ -17,6 +18,7 @@ pub mod selector;
 pub mod steady_state;
 pub mod step;
 pub mod url;
+pub mod versions;
 pub mod websocket;
 
 pub use experiment::{EXPERIMENT, experiment};

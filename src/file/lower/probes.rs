@@ -33,6 +33,7 @@ pub static COMMON: Table = Table::new(
         ),
         key("timeout", Kind::Duration, "the deadline of a request over everything, from its due time; 1s when left out"),
         key("slow", Kind::Duration, "a success slower than this is counted as slow"),
+        key("service", Kind::Text, "the service that answers it, so that the report can name which services need which"),
     ],
 );
 
@@ -179,7 +180,8 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
         sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
             .expected(format!("at most 100,000: {lower} or a shorter `timeout`"));
     }
-    Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
+    let service = spec.get("service", sink, |node, sink| read::name(read::text(node, sink)?, node.span, sink)).map(Into::into);
+    Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow, service })
 }
 
 fn tcp(fields: Fields<'_>, sink: &mut Sink) -> TcpProbe {

@@ -60,8 +60,17 @@ static RECOVERED: Table = Table::new(
     &[must("recovered-within", Kind::Duration, "from the last undo until the steady state held again took at most this")],
 );
 
+static REPLACEMENTS: Table = Table::new(
+    "a condition",
+    &[must(
+        "replacements",
+        Kind::Words(&["alike"]),
+        "`alike`: what came in place of an instance is built from what its siblings are built from, and says the same version",
+    )],
+);
+
 /// The forms of a condition.
-pub const KINDS: &[&Table] = &[&CONDITION, &RECOVERED];
+pub const KINDS: &[&Table] = &[&CONDITION, &RECOVERED, &REPLACEMENTS];
 
 /// The conditions of the steady state.
 pub fn steady_state(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<Vec<Condition>> {
@@ -78,6 +87,11 @@ fn condition(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<Vec<Condi
         Fields::new(node, &RECOVERED, sink)?;
         let within = read::some_time(limit, sink)?;
         return Some(vec![Condition { expect: Expect::RecoveredWithin(within), phases: vec![Phase::Recovery] }]);
+    }
+    if let Some(how) = node.get("replacements") {
+        Fields::new(node, &REPLACEMENTS, sink)?;
+        read::word(how, &["alike"], sink)?;
+        return Some(vec![Condition { expect: Expect::ReplacementsAlike, phases: vec![Phase::Recovery] }]);
     }
     let entries = read::map(node, "a condition", sink)?;
     let fields = Fields::new(node, &CONDITION, sink)?;

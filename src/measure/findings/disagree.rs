@@ -116,6 +116,7 @@ mod tests {
             rate: Rate(10.0),
             timeout: std::time::Duration::from_secs(1),
             slow: None,
+            service: None,
         };
         findings(&spec, groups).into_iter().map(|finding| finding.says).collect()
     }

@@ -2,6 +2,7 @@
 
 mod drill;
 mod files;
+mod findings;
 mod orphans;
 mod planning;
 pub mod rig;
