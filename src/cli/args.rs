@@ -61,6 +61,9 @@ pub enum Verb {
     /// (internal) The blog of the examples.
     #[command(hide = true)]
     Blog(sample_app::blog::Options),
+    /// (internal) The programs of the other examples.
+    #[command(hide = true)]
+    Sample(super::sample::Sample),
     /// (internal) The sample site of the examples: tells the time.
     #[command(hide = true)]
     WhatTime(sample_app::what_time::Options),

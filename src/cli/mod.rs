@@ -17,6 +17,7 @@ mod recover;
 mod report;
 mod run;
 mod runner;
+pub mod sample;
 mod say;
 mod schema;
 mod signals;
@@ -59,6 +60,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::Blog(args) => ended(sample_app::blog::run(&args)),
+        Verb::Sample(args) => sample::sample(&args),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
     }
 }
