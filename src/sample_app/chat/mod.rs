@@ -94,17 +94,9 @@ pub struct Options {
     /// The Redis of the message queue, as HOST:PORT
     #[arg(long, value_name = "ADDRESS")]
     pub queue: Option<String>,
-    /// A program that may use the chat, as NAME=TOKEN
-    #[arg(long, value_name = "NAME=TOKEN", value_parser = bot)]
-    pub bot: Option<(String, String)>,
-}
-
-fn bot(text: &str) -> Result<(String, String), String> {
-    let (name, token) = text.split_once('=').ok_or("NAME=TOKEN is expected")?;
-    if !is_name(name) || token.len() < 12 {
-        return Err("a name of letters and digits, and a token of at least 12 characters are expected".to_owned());
-    }
-    Ok((name.to_owned(), token.to_owned()))
+    /// A file with the header `Bearer TOKEN` by which a program may use the chat, as `robot`
+    #[arg(long, value_name = "FILE")]
+    pub robot: Option<PathBuf>,
 }
 
 /// Whether somebody may be called this.
@@ -147,7 +139,7 @@ impl Chat {
         let is = |service| services.contains(&service);
         let store = |error: std::io::Error| RunError::Needs(format!("the store {} cannot be used: {error}", options.store.display()));
         let tokens = if is(Service::Tokens) {
-            Some(Arc::new(Tokens::open(&options.store, options.bot.clone()).map_err(store)?))
+            Some(Arc::new(Tokens::open(&options.store, options.robot.as_deref()).map_err(store)?))
         } else {
             None
         };

@@ -25,18 +25,20 @@ use crate::sample_app::{
 
 /// How long the service of tokens may take to say whose a token is.
 const WITHIN: Duration = Duration::from_millis(800);
+/// What stands before a token in the header.
+const BEARER: &str = "Bearer ";
 
 /// The service.
 #[derive(Debug)]
 pub struct Tokens {
     key: hmac::Key,
-    /// A program's name and its token, which was agreed on beforehand.
-    bot: Option<(String, String)>,
+    /// A token that was agreed on beforehand with a program.
+    robot: Option<String>,
 }
 
 impl Tokens {
-    /// Takes the key of the store, or makes it.
-    pub fn open(folder: &Path, bot: Option<(String, String)>) -> io::Result<Self> {
+    /// Takes the key of the store, or makes it; and the token of `robot` from a file that holds the header with it.
+    pub fn open(folder: &Path, robot: Option<&Path>) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let path = folder.join("tokens.key");
         if !path.exists() {
@@ -49,7 +51,10 @@ impl Tokens {
                 return Err(error.error);
             }
         }
-        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &fs::read(path)?), bot })
+        let header = robot.map(fs::read_to_string).transpose()?;
+        // No token at all would be everybody's.
+        let robot = header.and_then(|text| text.trim().strip_prefix(BEARER).filter(|token| !token.is_empty()).map(str::to_owned));
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &fs::read(path)?), robot })
     }
 
     /// A token for a name.
@@ -59,8 +64,8 @@ impl Tokens {
 
     /// Whose a token is; nobody's if it was not issued here.
     pub fn owner(&self, token: &str) -> Option<String> {
-        if let Some((name, _)) = self.bot.as_ref().filter(|(_, known)| known == token) {
-            return Some(name.clone());
+        if self.robot.as_deref() == Some(token) {
+            return Some("robot".to_owned());
         }
         let (name, signature) = token.rsplit_once('.')?;
         let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
@@ -88,7 +93,7 @@ impl Tokens {
 
 /// The token that a request carries.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(BEARER)
 }
 
 /// Who says whose a token is.
@@ -109,7 +114,7 @@ impl Judge {
             Self::Here(tokens) => tokens.owner(token).ok_or_else(refused),
             Self::Behind(balancer) => {
                 let mut request = client::request(Method::GET, "/tokens/owner", "");
-                let carried = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| refused())?;
+                let carried = HeaderValue::from_str(&format!("{BEARER}{token}")).map_err(|_| refused())?;
                 request.headers_mut().insert(header::AUTHORIZATION, carried);
                 match client::ask(balancer, request, WITHIN).await {
                     Ok((StatusCode::OK, said)) => {
@@ -136,8 +141,9 @@ mod tests {
     #[test]
     fn a_token_is_its_owners_on_every_instance_and_no_forged_one_is() {
         let folder = tempfile::tempdir().unwrap();
-        let bot = Some(("robot".to_owned(), "a-token-for-robots".to_owned()));
-        let (one, other) = (Tokens::open(folder.path(), None).unwrap(), Tokens::open(folder.path(), bot).unwrap());
+        let file = folder.path().join("robot");
+        fs::write(&file, "Bearer a-token-for-robots\n").unwrap();
+        let (one, other) = (Tokens::open(folder.path(), None).unwrap(), Tokens::open(folder.path(), Some(&file)).unwrap());
         let token = one.issue("ann");
         assert_eq!(other.owner(&token).as_deref(), Some("ann"));
         assert_eq!(other.owner("a-token-for-robots").as_deref(), Some("robot"));
