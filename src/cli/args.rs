@@ -61,12 +61,35 @@ pub enum Verb {
     /// (internal) The blog of the examples.
     #[command(hide = true)]
     Blog(sample_app::blog::Options),
-    /// (internal) The programs of the other examples.
-    #[command(hide = true)]
-    Sample(super::sample::Sample),
+    /// (internal) The applications of the examples, and the stores that they need.
+    #[command(hide = true, subcommand)]
+    Sample(Sample),
     /// (internal) The sample site of the examples: tells the time.
     #[command(hide = true)]
     WhatTime(sample_app::what_time::Options),
+}
+
+/// `firedrill sample`.
+#[derive(Debug, Subcommand)]
+pub enum Sample {
+    /// The shop: carts and orders.
+    Shop(sample_app::shop::Options),
+    /// redis-server, as a primary, a replica or a Sentinel.
+    Redis(sample_app::stores::redis::Options),
+    /// PostgreSQL, as a primary or a standby.
+    Postgres(sample_app::stores::postgres::Options),
+    /// Promotes a PostgreSQL standby when its primary is gone.
+    Failover(sample_app::stores::failover::Options),
+    /// A slow line between two zones.
+    Link(sample_app::stores::link::Options),
+    /// One service of the chat, or all of it as one process.
+    Chat(sample_app::chat::Options),
+    /// Keeps HAProxy's servers as the service registry says.
+    Discovery(sample_app::discovery::Options),
+    /// Upgrades a service of the registry, one instance after another.
+    Upgrade(sample_app::upgrade::Options),
+    /// etcd, HAProxy, nginx or another program that this machine must have.
+    Real(sample_app::real::Options),
 }
 
 /// `firedrill up`.
@@ -117,6 +140,9 @@ pub struct Demo {
     /// Which demo.
     #[arg(value_enum, default_value_t = DemoKind::Zone)]
     pub which: DemoKind,
+    /// Only these of the gallery: an example (`shop`), or one of its rows (`shop/sticky`).
+    #[arg(value_name = "ROW")]
+    pub only: Vec<String>,
     /// The folder for run folders.
     #[arg(long, value_name = "FOLDER", default_value = "firedrill-runs")]
     pub out: PathBuf,
@@ -129,6 +155,9 @@ pub enum DemoKind {
     Zone,
     /// One drill climbs six architectures, from one server to three zones, and a table compares them.
     Ladder,
+    /// Every example system, right and wrong ones, each with its drill, and a table of the verdicts. Some need programs of Debian's
+    /// packages (redis-server, postgresql): without them the row says what to install.
+    Gallery,
 }
 
 /// `firedrill check`.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     args::{Demo, DemoKind, Place},
-    connect, fresh, ladder, loading,
+    connect, fresh, gallery, ladder, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -25,6 +25,7 @@ pub async fn demo(args: Demo) -> u8 {
     let done = match args.which {
         DemoKind::Zone => zone(&args.out).await.map(Verdict::exit_code),
         DemoKind::Ladder => ladder::climb(&args.out).await,
+        DemoKind::Gallery => gallery::visit(&args.only, &args.out).await,
     };
     match done {
         Ok(code) => code,
@@ -40,13 +41,25 @@ async fn zone(out: &Path) -> Result<Verdict, String> {
     say::out("Six servers in three zones behind a load balancer. A whole zone is going to die while 300 requests a second come in.\n\n");
     let halt = Halt::default();
     let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
-    let ran = file(&folder.path.join("experiment.yaml"), None, out, &halt, false).await?;
+    let ran = file(&folder.path.join("experiment.yaml"), None, &["port"], &[], out, &halt, false).await?;
     Ok(ran.verdict)
 }
 
-/// Loads and runs one file on a free port.
-pub(super) async fn file(path: &Path, env: Option<&str>, out: &Path, halt: &Halt, quiet: bool) -> Result<Ran, String> {
-    let place = Place { env: env.map(str::to_owned), vars: vec![("port".to_owned(), free_port()?.to_string())] };
+/// Loads and runs one file, with a free port for each of these variables.
+pub(super) async fn file(
+    path: &Path,
+    env: Option<&str>,
+    ports: &[&str],
+    vars: &[(String, String)],
+    out: &Path,
+    halt: &Halt,
+    quiet: bool,
+) -> Result<Ran, String> {
+    let mut vars = vars.to_vec();
+    for (name, port) in ports.iter().zip(free_ports(ports.len())?) {
+        vars.push(((*name).to_owned(), port.to_string()));
+    }
+    let place = Place { env: env.map(str::to_owned), vars };
     let checked = loading::load(path, &place, loading::Purpose::Run).map_err(|diagnostics| diagnostics.to_string())?;
     let (experiment, environment) = (checked.experiment, checked.environment);
     let seed = experiment.seed.map_or_else(fresh::seed, Ok)?;
@@ -58,10 +71,12 @@ pub(super) async fn file(path: &Path, env: Option<&str>, out: &Path, halt: &Halt
     ran
 }
 
-/// A port that is free now. Somebody may take it before the balancer does; then the system says so and nothing has happened.
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| format!("no port is free: {error}"))
+/// So many ports that are free now. Somebody may take one before the system does; then the system says so and nothing has happened.
+fn free_ports(n: usize) -> Result<Vec<u16>, String> {
+    // All are held until the last is found, so that no two are the same.
+    let listeners: Result<Vec<_>, _> = (0..n).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect();
+    let ports = listeners.and_then(|all| all.iter().map(|listener| Ok(listener.local_addr()?.port())).collect());
+    ports.map_err(|error| format!("no port is free: {error}"))
 }
 
 /// A folder of embedded files that goes when it is dropped.

@@ -6,20 +6,16 @@
 use std::path::Path;
 
 use super::{
-    demo::{self, Scratch},
+    demo::Scratch,
     say, signals,
+    trial::{Expected, REPEATS, Trial, Tried},
 };
 use crate::{
     engine::halt::{Halt, Urgency},
-    model::{
-        measurement::{JudgedResult, PhaseStats},
-        steady_state::{Metric, Phase},
-        verdict::Verdict,
-    },
+    model::{measurement::PhaseStats, steady_state::Phase, verdict::Verdict},
     report::{
-        Gate, RunRecord,
         console::{
-            style::{Style, Tone, tone},
+            style::{Style, Tone},
             summary::{Row, table},
         },
         words::{percent, seconds},
@@ -52,12 +48,12 @@ struct Rung {
     architecture: &'static str,
     /// The experiment.
     file: &'static str,
-    /// The metric that fails it during the fault; none for a rung that passes.
-    fails_by: Option<Metric>,
+    /// What it must show.
+    expected: Expected,
 }
 
-const fn rung(name: &'static str, architecture: &'static str, fails_by: Option<Metric>) -> Rung {
-    Rung { name, architecture, file: "experiment.yaml", fails_by }
+const fn rung(name: &'static str, architecture: &'static str, expected: Expected) -> Rung {
+    Rung { name, architecture, file: "experiment.yaml", expected }
 }
 
 impl Rung {
@@ -65,25 +61,32 @@ impl Rung {
     fn environment(&self) -> String {
         format!("rung-{}", self.name.replace(' ', "-"))
     }
+
+    fn trial<'t>(&self, folder: &Path, environment: &'t str) -> Trial<'t> {
+        Trial {
+            name: format!("Rung {} ({})", self.name, self.architecture),
+            file: folder.join(self.file),
+            environment,
+            ports: &["port"],
+            vars: Vec::new(),
+            expected: self.expected,
+        }
+    }
 }
 
 /// The ladder, from the ground. An architecture's words fit a table on a terminal of 80 columns.
 const LADDER: [Rung; 7] = [
-    rung("1", "one server", Some(Metric::LongestOutage)),
-    Rung { file: "resize.yaml", ..rung("2", "one server, made bigger", Some(Metric::LongestOutage)) },
-    rung("3", "three servers in DNS", Some(Metric::LongestOutage)),
-    rung("4", "balancer, one zone", Some(Metric::LongestOutage)),
-    rung("5", "4, and the dead replaced", Some(Metric::LongestOutage)),
-    rung("6", "5 over three zones", None),
-    rung("6 tight", "6 without spare capacity", Some(Metric::P99)),
+    rung("1", "one server", Expected::Fails("home longest-outage")),
+    Rung { file: "resize.yaml", ..rung("2", "one server, made bigger", Expected::Fails("home longest-outage")) },
+    rung("3", "three servers in DNS", Expected::Fails("home longest-outage")),
+    rung("4", "balancer, one zone", Expected::Fails("home longest-outage")),
+    rung("5", "4, and the dead replaced", Expected::Fails("home longest-outage")),
+    rung("6", "5 over three zones", Expected::Passes),
+    rung("6 tight", "6 without spare capacity", Expected::Fails("home p99")),
 ];
 
 /// What the table shows of a rung.
 const HEADS: [&str; 6] = ["rung", "architecture", "available", "longest outage", "p99", "verdict"];
-
-/// So many runs that something else on the machine disturbed are made again, on all rungs together: a measurement that is not to
-/// be trusted says nothing about an architecture, and a machine that is always busy must not hold anybody up for long.
-const REPEATS: usize = 3;
 
 /// Climbs the ladder.
 ///
@@ -104,18 +107,14 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
             break;
         }
         say::out(&format!("rung {:<7}  {} … ", rung.name, rung.architecture));
-        let (file, environment) = (folder.path.join(rung.file), rung.environment());
-        let mut ran = demo::file(&file, Some(&environment), out, &halt, true).await;
-        while repeats > 0 && halt.urgency() == Urgency::None && ran.as_ref().is_ok_and(|ran| disturbed(&ran.record)) {
-            repeats -= 1;
-            say::out("disturbed by other work on this machine, once more … ");
-            ran = demo::file(&file, Some(&environment), out, &halt, true).await;
-        }
-        let report = ran.as_ref().map(|ran| format!("  {}", ran.folder.join("report.html").display())).unwrap_or_default();
-        let result = ran.map(|ran| ran.record);
-        let (tone, word) = seen(&result);
+        let environment = rung.environment();
+        let trial = rung.trial(&folder.path, &environment);
+        let tried = trial.run(out, &halt, &mut repeats).await;
+        let report = tried.report.as_ref().map(|report| format!("  {}", report.display())).unwrap_or_default();
+        let (tone, word) = tried.seen();
         say::out(&format!("{}{report}\n", style.paint(tone, &word)));
-        climbed.push((rung, result));
+        let surprise = trial.surprise(&tried);
+        climbed.push((rung, tried, surprise));
     }
     let mut text = String::new();
     table(
@@ -123,16 +122,16 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         style,
         "The ladder, in the seconds of the fault",
         &HEADS,
-        climbed.iter().map(|(rung, result)| row(rung, result)).collect(),
+        climbed.iter().map(|(rung, tried, _)| row(rung, tried)).collect(),
     );
-    let surprises: Vec<String> = climbed.iter().filter_map(|(rung, result)| surprise(rung, result)).collect();
+    let surprises: Vec<&str> = climbed.iter().filter_map(|(_, _, surprise)| surprise.as_deref()).collect();
     let whole = climbed.len() == LADDER.len();
     text.push('\n');
     for surprise in &surprises {
         text.push_str(surprise);
         text.push('\n');
     }
-    if climbed.iter().any(|(_, result)| result.as_ref().is_ok_and(disturbed)) {
+    if climbed.iter().any(|(rung, tried, _)| tried.is_disturbed(rung.expected)) {
         text.push_str("This machine has too much else to do to measure on it: climb again when it is quieter.\n");
     }
     if !whole {
@@ -148,34 +147,14 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
     })
 }
 
-/// Whether the run says more about the machine than about the rung: its measurement is not to be trusted, or the untouched site
-/// was not steady.
-fn disturbed(record: &RunRecord) -> bool {
-    let untrusted = record.measurement.as_ref().is_some_and(|measurement| !measurement.trust.doubts.is_empty());
-    untrusted || record.verdict() == Verdict::NotStarted
-}
-
-/// What one rung showed: its record, or why there is none.
-type Climbed = Result<RunRecord, String>;
-
-/// The verdict in one word.
-fn seen(result: &Climbed) -> (Tone, String) {
-    let verdict = verdict(result);
-    (tone(verdict), verdict.to_string())
-}
-
-fn verdict(result: &Climbed) -> Verdict {
-    result.as_ref().map_or(Verdict::NotStarted, RunRecord::verdict)
-}
-
 /// The numbers of the fault phase of the one probe.
-fn fault(result: &Climbed) -> Option<&PhaseStats> {
-    let probe = result.as_ref().ok()?.measurement.as_ref()?.probes.first()?;
+fn fault(tried: &Tried) -> Option<&PhaseStats> {
+    let probe = tried.result.as_ref().ok()?.measurement.as_ref()?.probes.first()?;
     probe.phases.iter().find(|numbers| numbers.phase == Phase::Fault)
 }
 
-fn row(rung: &Rung, result: &Climbed) -> Row {
-    let numbers = fault(result);
+fn row(rung: &Rung, tried: &Tried) -> Row {
+    let numbers = fault(tried);
     let shown = |value: Option<String>| (Tone::Plain, value.unwrap_or_else(|| "–".to_owned()));
     let outage = |s: f64| if s > 0.0 { seconds(s) } else { "none".to_owned() };
     vec![
@@ -184,52 +163,14 @@ fn row(rung: &Rung, result: &Climbed) -> Row {
         shown(numbers.and_then(|n| n.stats.availability).map(|share| percent(share.value))),
         shown(numbers.map(|n| outage(n.longest_outage_s))),
         shown(numbers.and_then(|n| n.stats.latency).map(|latency| seconds(latency.p99))),
-        seen(result),
+        tried.seen(),
     ]
-}
-
-/// What is not as the ladder says, in words; none when all is.
-fn surprise(rung: &Rung, result: &Climbed) -> Option<String> {
-    let Rung { name, architecture, fails_by, .. } = rung;
-    let record = match result {
-        Ok(record) => record,
-        Err(why) => return Some(format!("Rung {name} ({architecture}) did not start: {why}")),
-    };
-    let gate = Gate::of(record);
-    let said = match fails_by {
-        // Somebody stopped it: that is no finding about the rung, and the ladder says by itself that it is not whole.
-        _ if gate.verdict == Verdict::Aborted => return Some(format!("Rung {name} ({architecture}) was stopped: {}", gate.reason)),
-        None if gate.verdict == Verdict::Passed => return None,
-        Some(metric) if gate.verdict == Verdict::Failed && broke(record, *metric) => return None,
-        None => "should have passed".to_owned(),
-        Some(metric) => format!("should have failed by its {}", metric.name()),
-    };
-    Some(format!("Rung {name} ({architecture}) {said}, but it {}: {}", past(gate.verdict), gate.reason))
-}
-
-fn past(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Passed | Verdict::Failed => verdict.to_string(),
-        other => format!("ended as `{other}`"),
-    }
-}
-
-/// Whether a condition on the metric did not hold during the fault.
-fn broke(record: &RunRecord, metric: Metric) -> bool {
-    let judged = record.judged.iter().filter(|judged| judged.phase == Some(Phase::Fault) && judged.result == JudgedResult::Broken);
-    judged.into_iter().any(|judged| judged.condition.split_whitespace().any(|word| word == metric.name()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        cli::{args::Place, loading},
-        model::{
-            measurement::Judged,
-            outcome::{Ended, Outcome, Shown},
-        },
-    };
+    use crate::cli::{args::Place, loading};
 
     #[test]
     fn every_rung_can_run_from_the_binary_alone() {
@@ -242,43 +183,21 @@ mod tests {
         }
     }
 
-    fn record(shown: Shown, broken: &str) -> RunRecord {
-        let judged = Judged {
-            condition: format!("home {broken} <= 1 s"),
-            phase: Some(Phase::Fault),
-            measured: String::new(),
-            value: None,
-            result: JudgedResult::Broken,
-            why: None,
-        };
-        let outcome = Outcome { ended: Ended::Completed, shown, residue: vec![] };
-        RunRecord { outcome: Some(outcome), judged: vec![judged], ..RunRecord::default() }
-    }
-
-    #[test]
-    fn a_rung_must_fail_and_for_the_right_reason() {
-        let tight = &LADDER[6];
-        assert_eq!(surprise(tight, &Ok(record(Shown::Deviated, "p99"))), None);
-        let other = surprise(tight, &Ok(record(Shown::Deviated, "longest-outage"))).unwrap();
-        assert!(other.contains("should have failed by its p99"), "{other}");
-        assert!(surprise(tight, &Ok(record(Shown::Held, "p99"))).unwrap().contains("but it passed"));
-        let untold = Shown::Untold { why: vec!["we were late".to_owned()] };
-        let six = surprise(&LADDER[5], &Ok(record(untold, "p99"))).unwrap();
-        assert!(six.contains("should have passed, but it ended as `error`") && six.contains("we were late"), "{six}");
-        assert!(surprise(tight, &Err("the port is taken".to_owned())).unwrap().contains("did not start: the port is taken"));
+    fn untold() -> Tried {
+        Tried { result: Err("no".to_owned()), report: None }
     }
 
     #[test]
     fn the_table_fits_a_terminal_of_80_columns() {
         let mut text = String::new();
-        let rows = LADDER.iter().map(|rung| row(rung, &Err("no".to_owned()))).collect();
+        let rows = LADDER.iter().map(|rung| row(rung, &untold())).collect();
         table(&mut text, Style::plain(80), "The ladder", &HEADS, rows);
         assert!(!text.contains('…'), "{text}");
     }
 
     #[test]
     fn a_rung_without_numbers_still_has_a_row() {
-        let cells: Vec<String> = row(&LADDER[0], &Err("no".to_owned())).into_iter().map(|(_, text)| text).collect();
+        let cells: Vec<String> = row(&LADDER[0], &untold()).into_iter().map(|(_, text)| text).collect();
         assert_eq!(cells, ["1", "one server", "–", "–", "–", "not started"]);
     }
 }

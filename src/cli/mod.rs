@@ -9,6 +9,7 @@ pub mod deployer;
 mod drill;
 mod drill_experiment;
 mod fresh;
+pub mod gallery;
 mod halt;
 mod ladder;
 mod loading;
@@ -17,11 +18,11 @@ mod recover;
 mod report;
 mod run;
 mod runner;
-pub mod sample;
 mod say;
 mod schema;
 mod signals;
 mod targets;
+mod trial;
 mod up;
 
 use std::{ffi::OsString, future::Future};
@@ -30,7 +31,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
-use args::{Cli, Verb};
+use args::{Cli, Sample, Verb};
 
 /// Runs the command line; gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -60,7 +61,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::Blog(args) => ended(sample_app::blog::run(&args)),
-        Verb::Sample(args) => sample::sample(&args),
+        Verb::Sample(sample) => ended(match sample {
+            Sample::Shop(args) => sample_app::shop::run(&args),
+            Sample::Redis(args) => sample_app::stores::redis::run(&args),
+            Sample::Postgres(args) => sample_app::stores::postgres::run(&args),
+            Sample::Failover(args) => sample_app::stores::failover::run(&args),
+            Sample::Link(args) => sample_app::stores::link::run(&args),
+            Sample::Chat(args) => sample_app::chat::run(&args),
+            Sample::Discovery(args) => sample_app::discovery::run(&args),
+            Sample::Upgrade(args) => sample_app::upgrade::run(&args),
+            Sample::Real(args) => sample_app::real::run(&args),
+        }),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
     }
 }

@@ -12,7 +12,7 @@ use crate::model::{
     experiment::{Bind, Experiment, FaultStep, Step},
     fault::{Fault, PartitionMode},
     ids::{InstanceId, Service},
-    probe::{Connections, HttpProbe, ProbeKind, ProbeSpec, Text, TlsSettings},
+    probe::{Connections, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
     selector::{Pick, ProcessMatch, Selector, Take},
     steady_state::{Comparison, Condition, Expect, Phase, Unit},
     time::nanos,
@@ -284,12 +284,7 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     if http.body_limit != 64 * 1024 {
         out.push(pair("body-limit", format!("{}B", http.body_limit)));
     }
-    if let Some(served) = &http.served_by {
-        let mut pairs = Pairs::new();
-        pairs.extend(served.header.as_ref().map(|h| pair("header", quoted(h))));
-        pairs.extend(served.zone_header.as_ref().map(|h| pair("zone-header", quoted(h))));
-        out.push(pair("served-by", flow(pairs)));
-    }
+    out.extend(http.served_by.as_ref().map(served_by_pair));
     out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
     out.extend(tls_pairs(&http.tls));
     out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
@@ -299,6 +294,13 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
 fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
     let pairs: Pairs = headers.iter().map(|(name, value)| pair(&quoted(name), secret(value))).collect();
     (!pairs.is_empty()).then(|| pair("headers", flow(pairs)))
+}
+
+fn served_by_pair(served: &ServedBy) -> (String, String) {
+    let mut pairs = Pairs::new();
+    pairs.extend(served.header.as_ref().map(|h| pair("header", quoted(h))));
+    pairs.extend(served.zone_header.as_ref().map(|h| pair("zone-header", quoted(h))));
+    pair("served-by", flow(pairs))
 }
 
 fn tls_pairs(tls: &TlsSettings) -> Option<(String, String)> {

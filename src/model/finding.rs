@@ -23,7 +23,7 @@ pub enum FindingKind {
     SinglePointOfFailure,
     /// A replacement that is not like its siblings.
     Drift,
-    /// Users who look names up in different ways felt different things.
+    /// Users who look names up in different ways, keep to different addresses, or keep their connections, felt different things.
     NamesDisagree,
 }
 
@@ -34,7 +34,7 @@ impl FindingKind {
             Self::Dependency => "dependency",
             Self::SinglePointOfFailure => "single point of failure",
             Self::Drift => "drift",
-            Self::NamesDisagree => "names disagree",
+            Self::NamesDisagree => "users disagree",
         }
     }
 }

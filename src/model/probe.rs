@@ -227,6 +227,11 @@ impl NameModels {
         }
     }
 
+    /// Whether nothing was said.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether this is one of them.
     pub fn has(&self, model: NameModel) -> bool {
         self.list().contains(&model)
@@ -273,7 +278,7 @@ pub struct TcpProbe {
     /// `host:port`.
     pub address: String,
     /// How the host name becomes an address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "NameModels::is_usual")]
     pub names: NameModels,
     /// The name server (`ip:port`) that is asked in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    probe::{NameModels, Text, TlsSettings},
+    probe::{NameModels, ServedBy, Text, TlsSettings},
     steady_state::Op,
 };
 
@@ -93,6 +93,8 @@ pub struct WebSocketProbe {
     pub origin: Option<String>,
     /// The largest message that is taken, in bytes; a larger one is a failure.
     pub message_limit: u64,
+    /// Which headers of the answer that opens a connection name the instance and the zone that it goes to.
+    pub served_by: Option<ServedBy>,
     /// How the host name becomes an address.
     pub names: NameModels,
     /// The name server (`ip:port`) that is asked in place of the system's.

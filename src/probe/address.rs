@@ -26,7 +26,7 @@ const LAUNCH_LIMIT: Duration = Duration::from_secs(10);
 const MOST_ADDRESSES: usize = 128;
 
 /// Where a request goes.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum Destination {
     /// One of these: written in the file, a literal address, or what the name was resolved to at launch.
     Fixed(Vec<SocketAddr>),

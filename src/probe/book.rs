@@ -12,6 +12,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::Shared};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     clock,
@@ -35,7 +36,14 @@ pub struct Book {
     model: NameModel,
     asked: Asked,
     limit: Duration,
+    tasks: TaskTracker,
     state: Mutex<State>,
+}
+
+/// What there is for a request.
+enum Step {
+    Known(Arc<Vec<SocketAddr>>),
+    Asking { running: Running, joined: bool },
 }
 
 #[derive(Default)]
@@ -46,10 +54,16 @@ struct State {
     running: Option<Running>,
 }
 
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{} ({})", self.host, self.port, self.model.name())
+    }
+}
+
 impl Book {
     /// An empty memory. `limit` bounds each question.
     pub fn new(host: String, port: u16, model: NameModel, asked: Asked, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { host, port, model, asked, limit, state: Mutex::default() })
+        Arc::new(Self { host, port, model, asked, limit, tasks: TaskTracker::new(), state: Mutex::default() })
     }
 
     /// Whether a request may have to ask by itself.
@@ -62,30 +76,44 @@ impl Book {
         if self.asks_each_time() {
             return self.look_up().await.map(|(list, _)| list);
         }
-        let running = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = clock::now() >= state.until;
-            match &state.known {
-                Some(known) if !due => return Ok(known.clone()),
-                // Which addresses there are is a list of places to measure: the old one serves until there is a new one.
-                Some(known) if self.model == NameModel::EachAddress => {
-                    let known = known.clone();
-                    drop(self.begin(&mut state));
-                    return Ok(known);
-                }
-                _ => self.begin(&mut state),
+        loop {
+            let (running, joined) = match self.step() {
+                Step::Known(known) => return Ok(known),
+                Step::Asking { running, joined } => (running, joined),
+            };
+            match running.await {
+                // It was asked before this request needed it, and is late for who asked: this one has time left, and asks by itself.
+                Err(NotFound::Late) if joined => {}
+                looked => return looked,
             }
-        };
-        running.await
+        }
     }
 
-    /// The question that is under way, or a new one.
-    fn begin(self: &Arc<Self>, state: &mut State) -> Running {
+    fn step(self: &Arc<Self>) -> Step {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = clock::now() >= state.until;
+        match &state.known {
+            Some(known) if !due => Step::Known(known.clone()),
+            // Which addresses there are is a list of places to measure: the old one serves until there is a new one.
+            Some(known) if self.model == NameModel::EachAddress => {
+                let known = known.clone();
+                drop(self.begin(&mut state));
+                Step::Known(known)
+            }
+            _ => {
+                let (running, joined) = self.begin(&mut state);
+                Step::Asking { running, joined }
+            }
+        }
+    }
+
+    /// The question that is under way, or a new one; and whether it was under way.
+    fn begin(self: &Arc<Self>, state: &mut State) -> (Running, bool) {
         if let Some(running) = state.running.as_ref().filter(|running| running.peek().is_none()) {
-            return running.clone();
+            return (running.clone(), true);
         }
         let book = self.clone();
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let looked = book.look_up().await;
             let mut state = book.state.lock().unwrap_or_else(PoisonError::into_inner);
             match &looked {
@@ -102,7 +130,7 @@ impl Book {
         });
         let running: Running = async move { task.await.unwrap_or(Err(NotFound::Failed)) }.boxed().shared();
         state.running = Some(running.clone());
-        running
+        (running, false)
     }
 
     async fn look_up(&self) -> Result<(Arc<Vec<SocketAddr>>, Duration), NotFound> {

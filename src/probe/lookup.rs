@@ -70,7 +70,7 @@ impl Asked {
                 let name = absolute(host).map_err(|_| NotFound::Failed)?;
                 let ask = |record| ask(*server, name.clone(), record, limit);
                 let (four, six) = futures_util::join!(ask(RecordType::A), ask(RecordType::AAAA));
-                both(four, six)
+                both(&four, &six)
             }
             Self::System(resolver) => match tokio::time::timeout(limit, resolver.lookup_ip(host)).await {
                 Ok(Ok(found)) => of_records(found.as_lookup().answers()).ok_or(NotFound::Failed),
@@ -121,13 +121,13 @@ pub async fn ask(server: SocketAddr, name: Name, record: RecordType, limit: Dura
 }
 
 /// What both families' answers come to. One that failed does not take away what the other found.
-fn both(four: Result<DnsResponse, NetError>, six: Result<DnsResponse, NetError>) -> Result<Found, NotFound> {
+fn both(four: &Result<DnsResponse, NetError>, six: &Result<DnsResponse, NetError>) -> Result<Found, NotFound> {
     let of_one = |answer: &Result<DnsResponse, NetError>| match answer {
         Ok(answer) if answer.response_code == ResponseCode::NoError => of_records(&answer.answers).ok_or(NotFound::Failed),
         Ok(_) => Err(NotFound::Failed),
         Err(error) => Err(not_found(error)),
     };
-    match (of_one(&four), of_one(&six)) {
+    match (of_one(four), of_one(six)) {
         (Ok(mut found), Ok(other)) => {
             found.addresses.extend(other.addresses);
             found.ttl = found.ttl.min(other.ttl);

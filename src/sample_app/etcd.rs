@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value as Json, json};
@@ -67,7 +67,7 @@ impl Etcd {
     /// # Errors
     /// In words: no majority did it.
     pub async fn put(&self, key: &str, value: &str, lease: Option<&str>) -> Result<(), String> {
-        let coded = json!({ "key": BASE64.encode(key.as_bytes()), "value": BASE64.encode(value.as_bytes()), "lease": lease.unwrap_or("0") });
+        let coded = json!({ "key": BASE64.encode(key), "value": BASE64.encode(value), "lease": lease.unwrap_or("0") });
         self.call("/v3/kv/put", &coded).await.map(drop)
     }
 
@@ -76,7 +76,7 @@ impl Etcd {
     /// # Errors
     /// In words: no majority did it.
     pub async fn delete(&self, key: &str) -> Result<(), String> {
-        self.call("/v3/kv/deleterange", &json!({ "key": BASE64.encode(key.as_bytes()) })).await.map(drop)
+        self.call("/v3/kv/deleterange", &json!({ "key": BASE64.encode(key) })).await.map(drop)
     }
 
     /// What a majority holds below a prefix.
@@ -84,9 +84,9 @@ impl Etcd {
     /// # Errors
     /// In words: no majority answers.
     pub async fn held(&self, prefix: &str) -> Result<Held, String> {
-        let answer = self.call("/v3/kv/range", &json!({ "key": BASE64.encode(prefix.as_bytes()), "range_end": end(prefix) })).await?;
+        let answer = self.call("/v3/kv/range", &json!({ "key": BASE64.encode(prefix), "range_end": end(prefix) })).await?;
         let text = |coded: &Json| {
-            let bytes = BASE64.decode(coded.as_str().unwrap_or_default().as_bytes()).ok()?;
+            let bytes = BASE64.decode(coded.as_str().unwrap_or_default()).ok()?;
             String::from_utf8(bytes).ok()
         };
         let pairs = answer["kvs"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -103,7 +103,7 @@ impl Etcd {
 
     async fn watch(&self, prefix: &str, after: i64) -> Result<(), String> {
         let create = json!({ "create_request": {
-            "key": BASE64.encode(prefix.as_bytes()),
+            "key": BASE64.encode(prefix),
             "range_end": end(prefix),
             "start_revision": (after + 1).to_string(),
         } });

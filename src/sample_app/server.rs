@@ -27,6 +27,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::model::quantity;
 
+/// The version that a server has which installs whatever there is.
+const LATEST: &str = "latest";
+/// So much of a package source's answer is read.
+const LONGEST_ANSWER: u64 = 64 * 1024;
+
 /// The flags that all sample applications share.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerOptions {
@@ -39,15 +44,15 @@ pub struct ServerOptions {
     /// The zone of this instance, for the header x-zone
     #[arg(long, value_name = "ZONE", default_value = "local")]
     pub zone: String,
-    /// The version of the application, for the header x-version
+    /// The version of the application, for the header x-version and the page /version; `latest` is whatever the package source has
     #[arg(id = "app-version", long = "app-version", value_name = "VERSION", default_value = "1")]
     pub version: String,
     /// The time before it listens
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = quantity::duration)]
     pub boot_delay: Duration,
-    /// Where something is to be fetched before it listens, as ADDRESS:PORT: a package source. Tried until it is there
+    /// Where something is to be fetched before it listens, as ADDRESS:PORT: a package source. Several are tried in turn until one is there
     #[arg(long, value_name = "ADDRESS")]
-    pub bootstrap_from: Option<SocketAddr>,
+    pub bootstrap_from: Vec<SocketAddr>,
     /// The time that requests in flight have to finish after SIGTERM
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = quantity::duration)]
     pub grace: Duration,
@@ -103,18 +108,20 @@ pub fn run<A: App>(options: &ServerOptions, make: impl AsyncFnOnce() -> Result<A
         let served = async {
             let boots = async {
                 tokio::time::sleep(options.boot_delay).await;
-                if let Some(source) = options.bootstrap_from {
-                    fetched_from(source).await;
-                }
+                if options.bootstrap_from.is_empty() { None } else { Some(installed_from(&options.bootstrap_from).await) }
             };
-            if stop.run_until_cancelled(boots).await.is_none() {
+            let Some(installed) = stop.run_until_cancelled(boots).await else {
                 return Ok(()); // Ended while it booted.
+            };
+            let mut options = options.clone();
+            if let Some(version) = installed.filter(|_| options.version == LATEST) {
+                options.version = version;
             }
             let app = make().await?;
             let address = options.listen;
             let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
-            println!("{} listens on http://{}", name::<A>(options), listener.local_addr()?);
-            serve(listener, options, app, stop.clone()).await
+            println!("{} listens on http://{}", name::<A>(&options), listener.local_addr()?);
+            serve(listener, &options, app, stop.clone()).await
         };
         tokio::pin!(served);
         tokio::select! {
@@ -175,7 +182,11 @@ async fn converse<A: App>(stream: TcpStream, server: Arc<Server<A>>, stop: Cance
     let service = service_fn(|request| {
         let server = server.clone();
         async move {
-            let mut response = server.app.answer(request).await;
+            let mut response = if request.uri().path() == "/version" {
+                page(StatusCode::OK, server.version.as_bytes().to_vec())
+            } else {
+                server.app.answer(request).await
+            };
             let headers = response.headers_mut();
             headers.insert("x-served-by", server.instance.clone());
             headers.insert("x-zone", server.zone.clone());
@@ -209,19 +220,41 @@ pub async fn body(request: Request<Incoming>, largest: usize) -> Option<Bytes> {
     Limited::new(request.into_body(), largest).collect().await.ok().map(http_body_util::Collected::to_bytes)
 }
 
-/// Returns once the source of packages has answered.
-async fn fetched_from(source: SocketAddr) {
-    loop {
+/// Returns once a source of packages has answered, with the version that it has.
+async fn installed_from(sources: &[SocketAddr]) -> String {
+    for source in sources.iter().cycle() {
         let fetch = async {
             let mut stream = TcpStream::connect(source).await?;
             stream.write_all(format!("GET / HTTP/1.1\r\nhost: {source}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
-            let mut head = [0; 12];
-            stream.read_exact(&mut head).await?;
-            Ok::<_, io::Error>(head.ends_with(b" 200"))
+            let mut answer = Vec::new();
+            stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+            Ok::<_, io::Error>(version_in(&String::from_utf8_lossy(&answer)))
         };
-        if matches!(tokio::time::timeout(Duration::from_secs(2), fetch).await, Ok(Ok(true))) {
-            return;
+        if let Ok(Ok(Some(version))) = tokio::time::timeout(Duration::from_secs(2), fetch).await {
+            return version;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    String::new()
+}
+
+/// The version that a good answer of a package source names.
+fn version_in(answer: &str) -> Option<String> {
+    let (head, _) = answer.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    lines.next()?.split(' ').nth(1).filter(|status| *status == "200")?;
+    let mut fields = lines.filter_map(|line| line.split_once(':'));
+    fields.find(|(name, _)| name.eq_ignore_ascii_case("x-version")).map(|(_, version)| version.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_source_says_which_version_it_has() {
+        assert_eq!(version_in("HTTP/1.1 200 OK\r\nX-Version: 7\r\n\r\nhello"), Some("7".to_owned()));
+        assert_eq!(version_in("HTTP/1.1 503 Unavailable\r\nx-version: 7\r\n\r\n"), None);
+        assert_eq!(version_in("HTTP/1.1 200 OK\r\nx-version: 7\r\n"), None, "cut off");
     }
 }

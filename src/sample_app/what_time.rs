@@ -3,7 +3,8 @@
 //! * `/` says `It is HH:MM:SS o'clock`. It takes `work` time in one of `concurrency` slots; requests beyond them queue, so that too
 //!   little capacity shows as latency. `fail` is the share that is answered with 500, as a bad version would.
 //! * `/health` answers 200 without a slot: an overloaded server is slow, not dead.
-//! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back.
+//! * `Upgrade: echo`, on any path, switches to a connection on which every byte comes back; `Upgrade: websocket` to a WebSocket on
+//!   which every message comes back.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -23,7 +24,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::server::{self, App, RunError, ServerOptions, page};
+use super::{
+    server::{self, App, RunError, ServerOptions, page},
+    websocket,
+};
 use crate::{
     clock,
     model::quantity::{self, Share},
@@ -72,6 +76,10 @@ impl App for Site {
 
     async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
         let wants_echo = request.headers().get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"echo"));
+        if let Some(opened) = websocket::opened(request.headers()) {
+            self.echoes.spawn(websocket::echo(hyper::upgrade::on(&mut request)));
+            return opened;
+        }
         if wants_echo {
             self.echoes.spawn(echo(hyper::upgrade::on(&mut request)));
             let mut switching = page(StatusCode::SWITCHING_PROTOCOLS, String::new());

@@ -4,6 +4,7 @@ mod bad_files;
 mod balancer;
 mod cli;
 mod conformance;
+
 #[cfg(feature = "docker")]
 mod docker;
 #[cfg(feature = "docker")]
@@ -19,6 +20,7 @@ mod docker_swarm;
 mod docker_wire;
 mod engine;
 mod examples;
+mod gallery;
 mod journal;
 mod ladder;
 mod layers;
@@ -30,10 +32,14 @@ mod local_rig;
 mod local_service;
 mod local_system;
 mod planning;
+mod probe_dns;
 mod probe_kinds;
 mod probe_limits;
+mod probe_names;
+mod probe_prometheus;
 mod probe_tls;
 mod probe_truth;
+mod probe_websocket;
 mod report;
 mod support;
 mod what_time;

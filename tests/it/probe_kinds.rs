@@ -202,7 +202,7 @@ fn listed_addresses_are_each_drawn_and_told_apart() {
         let spec = of(|spec| {
             spec.url = "http://shop.example/".to_owned();
             spec.addresses = vec![up.address.to_string(), down.clone()];
-            spec.names = names;
+            spec.names = names.into();
             spec.connections = connections;
         });
         let run = launch(vec![probe(spec, 200.0, 500)]);

@@ -77,7 +77,8 @@ static BODY: Table = Table::new(
     ],
 );
 
-static SERVED_BY: Table = Table::new(
+/// Which headers name who answered.
+pub static SERVED_BY: Table = Table::new(
     "`served-by`",
     &[
         key("header", Kind::Text, "the response header that names the instance"),
@@ -317,7 +318,8 @@ pub fn json(node: &Node) -> Json {
     }
 }
 
-fn served_by(node: &Node, sink: &mut Sink) -> Option<ServedBy> {
+/// Reads which headers name who answered.
+pub fn served_by(node: &Node, sink: &mut Sink) -> Option<ServedBy> {
     if !matches!(node.value, Value::Map(_)) {
         return Some(ServedBy { header: one_header(node, sink), zone_header: None });
     }

@@ -1,7 +1,7 @@
 //! The WebSocket probe: the connection that stays open, and what is said on it.
 
 use super::{
-    http::{TLS, headers, tls},
+    http::{SERVED_BY, TLS, headers, served_by, tls},
     naming::{NAMES_KEY, RESOLVER_KEY, host_of, naming},
     probes::COMMON,
     url,
@@ -35,6 +35,11 @@ pub static WEBSOCKET: Table = Table::new(
         key("headers", Kind::Map(&Kind::Secret), "headers by name; secrets as `{ env: NAME }` or `{ file: PATH }`"),
         key("origin", Kind::Text, "the header `Origin`, for servers that look at it"),
         key("message-limit", Kind::Bytes, "the largest message, a larger one is a failure; 64KiB when left out"),
+        key(
+            "served-by",
+            Kind::Either(&[Kind::Text, Kind::Table(&SERVED_BY)]),
+            "which headers of the answer that opens a connection name the instance and the zone that it goes to",
+        ),
         NAMES_KEY,
         RESOLVER_KEY,
         key("tls", Kind::Table(&TLS), "TLS settings"),
@@ -68,6 +73,7 @@ pub fn websocket(fields: Fields<'_>, sink: &mut Sink) -> WebSocketProbe {
         headers: sent,
         origin: fields.get("origin", sink, origin),
         message_limit: fields.get("message-limit", sink, limit).unwrap_or(MESSAGE_LIMIT),
+        served_by: fields.get("served-by", sink, served_by),
         names,
         resolver,
         tls: fields.get("tls", sink, tls).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Pairs, flow, header_pairs, list, pair, quoted, tls_pairs};
+use super::{Pairs, flow, header_pairs, list, pair, quoted, served_by_pair, tls_pairs};
 use crate::model::{
     probe::{NameModel, NameModels},
     protocol::{DnsProbe, DnsRecord, PrometheusProbe, WebSocketExchange, WebSocketProbe},
@@ -65,6 +65,7 @@ pub fn websocket(socket: &WebSocketProbe) -> Pairs {
     if socket.message_limit != 64 * 1024 {
         out.push(pair("message-limit", format!("{}B", socket.message_limit)));
     }
+    out.extend(socket.served_by.as_ref().map(served_by_pair));
     out.extend(naming(&socket.names, socket.resolver));
     out.extend(tls_pairs(&socket.tls));
     out

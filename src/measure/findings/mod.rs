@@ -6,5 +6,5 @@ use crate::model::{experiment::Experiment, finding::Finding, measurement::ProbeM
 
 /// All findings, in the order of the probes.
 pub fn all(experiment: &Experiment, probes: &[ProbeMeasurement]) -> Vec<Finding> {
-    experiment.probes.iter().zip(probes).flat_map(|(spec, probe)| disagree::findings(spec, probe)).collect()
+    experiment.probes.iter().zip(probes).flat_map(|(spec, probe)| disagree::findings(spec, &probe.groups)).collect()
 }

@@ -25,18 +25,18 @@ const MOST_ADDRESSES: usize = 256;
 pub struct Pools {
     rate: f64,
     addresses: usize,
-    pools: RefCell<HashMap<Option<SocketAddr>, Rc<Pool>>>,
+    by_address: RefCell<HashMap<Option<SocketAddr>, Rc<Pool>>>,
 }
 
 impl Pools {
     /// For users who make so many requests a second, to about so many addresses.
     pub fn new(rate: f64, addresses: usize) -> Self {
-        Self { rate, addresses: addresses.max(1), pools: RefCell::default() }
+        Self { rate, addresses: addresses.max(1), by_address: RefCell::default() }
     }
 
     /// The connections to an address, or all of them. An address that is new may push out those to an old one.
     pub fn of(&self, address: Option<SocketAddr>) -> Rc<Pool> {
-        let mut pools = self.pools.borrow_mut();
+        let mut pools = self.by_address.borrow_mut();
         if pools.len() >= MOST_ADDRESSES && !pools.contains_key(&address) {
             pools.clear();
         }

@@ -109,10 +109,21 @@ impl End {
 
 type Waiting = oneshot::Sender<Result<Answer, End>>;
 
+/// Where a connection goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Served {
+    /// The address.
+    pub address: NameIndex,
+    /// The instance.
+    pub backend: NameIndex,
+    /// The zone.
+    pub zone: NameIndex,
+}
+
 /// A connection that is open, for those who use it.
 pub struct Line {
-    /// The address it goes to.
-    pub address: NameIndex,
+    /// Where it goes.
+    pub served: Served,
     tokens: Tokens,
     exchange: WebSocketExchange,
     orders: Sender<Message>,
@@ -126,10 +137,10 @@ pub struct Line {
 
 impl Line {
     /// A connection on which nothing was said yet, and what is to be written on it.
-    pub fn new(address: NameIndex, tokens: Tokens, exchange: WebSocketExchange) -> (Rc<Self>, Receiver<Message>) {
+    pub fn new(served: Served, tokens: Tokens, exchange: WebSocketExchange) -> (Rc<Self>, Receiver<Message>) {
         let (orders, to_write) = channel(ORDERS);
         let line = Self {
-            address,
+            served,
             tokens,
             exchange,
             orders,
@@ -201,12 +212,16 @@ impl Line {
             WebSocketExchange::Message(part) => {
                 if text.contains(part.as_str()) {
                     let all: Vec<u32> = self.waiting.borrow().keys().copied().collect();
-                    all.into_iter().for_each(|number| self.tell(number, message.len()));
+                    for number in all {
+                        self.tell(number, message.len());
+                    }
                 }
             }
             WebSocketExchange::Ping if !matches!(message, Message::Pong(_)) => {}
             WebSocketExchange::Echo | WebSocketExchange::Ping => {
-                self.tokens.within(&text).for_each(|number| self.tell(number, message.len()));
+                for number in self.tokens.within(&text) {
+                    self.tell(number, message.len());
+                }
             }
         }
     }
@@ -265,7 +280,13 @@ pub async fn drive(line: &Line, mut stream: WebSocketStream<Wire>, notes: &Notes
             () = line.given_up.notified() => return End::As(SampleOutcome::ResponseTimeout),
         };
         match next {
-            Ok(Some(Message::Close(_)) | None) => return End::Closed,
+            Ok(Some(Message::Close(_))) => {
+                // The library has an answer to that ready: it is sent if there is room for it.
+                let mut stream = Pin::new(&mut stream);
+                let _ = std::future::poll_fn(|cx| Poll::Ready(stream.as_mut().poll_flush(cx))).await;
+                return End::Closed;
+            }
+            Ok(None) => return End::Closed,
             Ok(Some(message)) => {
                 line.hear(&message);
                 if let Some(pause) = allowance.take(message.len()) {

@@ -50,11 +50,11 @@ impl WebSocketKind {
             Ok(line) => line,
             Err(failed) => return failed,
         };
-        trace.address = line.address;
+        (trace.address, trace.backend, trace.zone) = (line.served.address, line.served.backend, line.served.zone);
         trace.reused = line.was_used();
         trace.stage = Stage::Waiting;
         let number = trace.due.number;
-        let wanted = match &population.exchange {
+        let wanted = match population.exchange() {
             WebSocketExchange::Echo => Wanted::Echo(number),
             WebSocketExchange::Ping => Wanted::Pong(number),
             WebSocketExchange::Message(_) => Wanted::Message(number),

@@ -6,28 +6,35 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Request, header::SEC_WEBSOCKET_KEY};
+use http::{HeaderName, HeaderValue, header::SEC_WEBSOCKET_KEY};
 use tokio::sync::Notify;
 use tokio_tungstenite::{
     client_async_with_config,
-    tungstenite::{Error, handshake::client::generate_key, protocol::WebSocketConfig},
+    tungstenite::{Error, handshake::client::generate_key},
 };
+use tokio_util::task::TaskTracker;
 
 use crate::{
     clock,
     measure::Latencies,
-    model::{protocol::WebSocketExchange, sample::SampleOutcome, state::Span, time::Mono},
+    model::{
+        protocol::WebSocketExchange,
+        sample::{NameIndex, SampleOutcome},
+        state::Span,
+        time::Mono,
+    },
     probe::{
         address::Way,
         draw::{Purpose, draw, pick},
         http::{
-            dial::{Tls, dial},
+            dial::dial,
             wire::{Line as Socket, Notes, Wire},
         },
         pacer::Shared,
         stage::Trace,
         websocket::{
-            line::{End, Line, drive},
+            line::{End, Line, Served, drive},
+            prepare::PreparedWebSocket,
             token::Tokens,
         },
     },
@@ -40,15 +47,11 @@ const APART: Duration = Duration::from_millis(2);
 
 /// The users of a probe.
 pub struct Population {
-    request: Request<()>,
-    ways: Vec<Way>,
-    tls: Option<Tls>,
-    /// What a request does on its connection.
-    pub exchange: WebSocketExchange,
-    config: WebSocketConfig,
-    timeout: Duration,
+    settings: PreparedWebSocket,
     places: Vec<Place>,
     begun: Cell<bool>,
+    /// Those who carry connections, and those who open them again.
+    tasks: TaskTracker,
     /// What became of the connections.
     pub found: RefCell<Found>,
 }
@@ -103,17 +106,14 @@ impl Drop for Ending<'_> {
 
 impl Population {
     /// Nobody has a connection yet.
-    pub fn new(
-        request: Request<()>,
-        ways: Vec<Way>,
-        tls: Option<Tls>,
-        exchange: WebSocketExchange,
-        sockets: usize,
-        config: WebSocketConfig,
-        timeout: Duration,
-    ) -> Rc<Self> {
-        let places = (0..sockets).map(|_| Place::default()).collect();
-        Rc::new(Self { request, ways, tls, exchange, config, timeout, places, begun: Cell::new(false), found: RefCell::default() })
+    pub fn new(settings: PreparedWebSocket) -> Rc<Self> {
+        let places = (0..settings.sockets).map(|_| Place::default()).collect();
+        Rc::new(Self { settings, places, begun: Cell::new(false), tasks: TaskTracker::new(), found: RefCell::default() })
+    }
+
+    /// What a request does on its connection.
+    pub fn exchange(&self) -> &WebSocketExchange {
+        &self.settings.exchange
     }
 
     /// How many users there are.
@@ -123,7 +123,7 @@ impl Population {
 
     /// How a user looks names up; the users take turns.
     pub fn way(&self, place: usize) -> &Way {
-        &self.ways[place % self.ways.len()]
+        &self.settings.ways[place % self.settings.ways.len()]
     }
 
     /// Users whose connection was cut and is not open again.
@@ -146,12 +146,12 @@ impl Population {
         let (population, shared, due) = (self.clone(), shared.clone(), trace.due);
         let tries = self.found.borrow().opened as u32;
         let share = pick(draw(shared.seed, due.probe, (place as u32) ^ tries.rotate_left(16), Purpose::Address), 1000) as u32;
-        tokio::task::spawn_local(async move {
+        self.tasks.spawn_local(async move {
             tokio::time::sleep(within * share / 1000).await;
             let again = population.places[place].cut_at.get().is_some();
             loop {
                 let mut trace = Trace::begin(due, shared.origin);
-                let tried = tokio::time::timeout(population.timeout, population.line(&shared, place, &mut trace)).await;
+                let tried = tokio::time::timeout(population.settings.timeout, population.line(&shared, place, &mut trace)).await;
                 // The first time it is tried once: after that, requests find out.
                 if matches!(tried, Ok(Ok(_))) || !again {
                     return;
@@ -199,17 +199,27 @@ impl Population {
         // One who keeps to an address keeps to it whenever the connection is opened again; others are drawn each time.
         let turn = if way.is_bound() { 0 } else { self.found.borrow().opened as u32 };
         let bits = draw(shared.seed, trace.due.probe, (place as u32) ^ turn.rotate_left(16), Purpose::Address);
-        let (socket, held) = dial(shared, &way.destination, None, bits, self.tls.as_ref(), trace).await?;
+        let (socket, held) = dial(shared, &way.destination, None, bits, self.settings.tls.as_ref(), trace).await?;
         let socket = Rc::new(Socket { socket: RefCell::new(socket), notes: Notes::default() });
-        let mut request = self.request.clone();
+        let mut request = self.settings.request.clone();
         let key = HeaderValue::try_from(generate_key()).map_err(|_| SampleOutcome::NotSent)?;
         request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
-        match client_async_with_config(request, Wire(socket.clone()), Some(self.config)).await {
-            Ok((stream, _)) => {
+        match client_async_with_config(request, Wire(socket.clone()), Some(self.settings.config)).await {
+            Ok((stream, answer)) => {
+                let name = |header: &Option<HeaderName>| {
+                    let value = header.as_ref().and_then(|header| answer.headers().get(header)).and_then(|value| value.to_str().ok());
+                    value.map_or(NameIndex(0), |value| shared.names.borrow_mut().index(value.trim()))
+                };
+                trace.backend = name(&self.settings.backend_header);
+                trace.zone = name(&self.settings.zone_header);
                 let tokens = Tokens::new(shared.seed ^ shared.origin.0, trace.due.probe);
-                let (line, orders) = Line::new(trace.address, tokens, self.exchange.clone());
+                let (line, orders) = Line::new(
+                    Served { address: trace.address, backend: trace.backend, zone: trace.zone },
+                    tokens,
+                    self.settings.exchange.clone(),
+                );
                 let (population, shared, driven, trace) = (self.clone(), shared.clone(), line.clone(), trace.clone());
-                tokio::task::spawn_local(async move {
+                self.tasks.spawn_local(async move {
                     let end = drive(&driven, stream, &socket.notes, orders).await;
                     drop(held);
                     population.ended(&shared, place, &driven, end, &trace);

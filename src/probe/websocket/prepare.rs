@@ -27,13 +27,24 @@ const READ_AHEAD: usize = 16 * 1024;
 
 /// A `websocket` probe, ready to move to the pacing thread.
 pub struct PreparedWebSocket {
-    request: Request<()>,
-    ways: Vec<Way>,
-    tls: Option<Tls>,
-    exchange: WebSocketExchange,
-    sockets: usize,
-    config: WebSocketConfig,
-    timeout: Duration,
+    /// The request that opens a connection, but for its key.
+    pub request: Request<()>,
+    /// How the users look names up.
+    pub ways: Vec<Way>,
+    /// TLS, if it is spoken.
+    pub tls: Option<Tls>,
+    /// The header that names the instance.
+    pub backend_header: Option<HeaderName>,
+    /// The header that names the zone.
+    pub zone_header: Option<HeaderName>,
+    /// What a request does on its connection.
+    pub exchange: WebSocketExchange,
+    /// How many connections are kept.
+    pub sockets: usize,
+    /// Bounds of messages.
+    pub config: WebSocketConfig,
+    /// The deadline of a request.
+    pub timeout: Duration,
 }
 
 impl PreparedWebSocket {
@@ -54,6 +65,8 @@ impl PreparedWebSocket {
             ways: Way::all(host, &spec.names)?,
             tls: url.tls(&spec.tls)?,
             request: request(spec, &url)?,
+            backend_header: header(spec.served_by.as_ref().and_then(|by| by.header.as_ref()))?,
+            zone_header: header(spec.served_by.as_ref().and_then(|by| by.zone_header.as_ref()))?,
             exchange: spec.exchange.clone(),
             sockets,
             config,
@@ -63,8 +76,12 @@ impl PreparedWebSocket {
 
     /// The probe on the pacing thread.
     pub fn into_kind(self) -> WebSocketKind {
-        WebSocketKind(Population::new(self.request, self.ways, self.tls, self.exchange, self.sockets, self.config, self.timeout))
+        WebSocketKind(Population::new(self))
     }
+}
+
+fn header(name: Option<&String>) -> Result<Option<HeaderName>, String> {
+    name.map(|name| HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not a header's name"))).transpose()
 }
 
 /// The request that opens a connection, but for its key.

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{Message, protocol::Role},
 };
 
 use super::tokens::{Judge, bearer};
-use crate::sample_app::server::page;
+use crate::sample_app::{server::page, websocket::opened};
 
 /// A listener that takes longer than this for a message is cut off.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -35,24 +35,14 @@ impl Push {
 
     /// `GET /push` opens a WebSocket.
     pub async fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned() else {
+        let Some(opened) = opened(request.headers()) else {
             return page(StatusCode::UPGRADE_REQUIRED, "A WebSocket is to be opened here\n");
         };
         if let Err(refused) = self.judge.owner(bearer(request.headers())).await {
             return refused;
         }
-        let listener = self.said.subscribe();
-        tokio::spawn(tell(hyper::upgrade::on(&mut request), listener));
-        let mut switching = page(StatusCode::SWITCHING_PROTOCOLS, "");
-        let headers = switching.headers_mut();
-        headers.remove(header::CONTENT_TYPE);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        // A key in base64 always fits into a header.
-        if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        }
-        switching
+        tokio::spawn(tell(hyper::upgrade::on(&mut request), self.said.subscribe()));
+        opened
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use bytes::Bytes;
-use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -59,7 +59,7 @@ impl Tokens {
 
     /// A token for a name.
     pub fn issue(&self, name: &str) -> String {
-        format!("{name}.{}", BASE64URL_NOPAD.encode(hmac::sign(&self.key, name.as_bytes()).as_ref()))
+        format!("{name}.{}", BASE64.encode(hmac::sign(&self.key, name.as_bytes()).as_ref()))
     }
 
     /// Whose a token is; nobody's if it was not issued here.
@@ -68,7 +68,7 @@ impl Tokens {
             return Some("robot".to_owned());
         }
         let (name, signature) = token.rsplit_once('.')?;
-        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
+        let signature = BASE64.decode(signature).ok()?;
         hmac::verify(&self.key, name.as_bytes(), &signature).ok().map(|()| name.to_owned())
     }
 

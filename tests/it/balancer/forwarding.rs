@@ -252,6 +252,32 @@ async fn a_removed_backend_finishes_what_it_has() {
 }
 
 #[tokio::test]
+async fn a_draining_backend_finishes_what_it_has_and_gets_nothing_new() {
+    let (a, b) = (Server::start("a").await, Server::start("b").await);
+    let mut rig = Rig::start(&[&a, &b], |config| config.sticky = Some("AT".to_owned())).await;
+    let mut early = rig.client().await;
+    // Round robin: the first request of a new client goes to one of them, the second to the other.
+    let waiting = TaskTracker::new().spawn(async move { early.get("/wait").await });
+    until("a backend has the request", || a.requests() + b.requests() == 1).await;
+    let (busy, other) = if a.requests() == 1 { ("a", "b") } else { ("b", "a") };
+    rig.apply(Action::Drain { id: busy.into(), draining: true });
+    for _ in 0..4 {
+        assert_eq!(rig.get("/").await, (200, other.into()));
+    }
+    assert!(!waiting.is_finished());
+    a.state.gate.add_permits(1);
+    b.state.gate.add_permits(1);
+    let answered = timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert_eq!((answered.status().as_u16(), &answered.body()[..]), (200, &b"waited"[..]));
+    rig.no_report();
+    rig.apply(Action::Drain { id: busy.into(), draining: false });
+    let served = [rig.get("/").await.1, rig.get("/").await.1];
+    assert!(served.contains(&"a".to_owned()) && served.contains(&"b".to_owned()), "{served:?}");
+    let unknown = rig.balancer.apply(Action::Drain { id: "c".into(), draining: true }).unwrap_err();
+    assert!(unknown.0.contains("has no backend `c`"));
+}
+
+#[tokio::test]
 async fn a_sticky_client_stays_and_moves_when_its_backend_dies() {
     let (a, b) = (Server::start("a").await, Server::start("b").await);
     let mut rig = Rig::start(&[&a, &b], |c| c.sticky = Some("SERVERID".into())).await;

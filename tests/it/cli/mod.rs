@@ -8,3 +8,4 @@ pub mod rig;
 mod running;
 mod stopping;
 mod trouble;
+mod websockets;

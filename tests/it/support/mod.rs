@@ -3,6 +3,7 @@
 pub mod composed;
 pub mod drill;
 pub mod engine;
+pub mod name_server;
 pub mod project;
 pub mod quiet;
 pub mod recorded;

@@ -70,7 +70,12 @@ pub struct TruthServer {
 impl TruthServer {
     /// A server that answers well.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap())
+    }
+
+    /// A server that answers well, at this address.
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let now = Arc::new(Mutex::new(Behave::Well));
         let (refusing, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));

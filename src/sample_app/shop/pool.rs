@@ -1,0 +1,111 @@
+//! Connections to PostgreSQL that are kept for the next request.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
+
+/// The most connections of one process and kind.
+const MOST: usize = 24;
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_millis(500);
+
+/// Which server is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The primary.
+    Primary,
+    /// A standby; whoever answers when there is none.
+    Standby,
+}
+
+/// Idle connections to one kind of server.
+pub(super) struct Pool {
+    members: Vec<SocketAddr>,
+    wanted: Wanted,
+    idle: Mutex<Vec<Client>>,
+    slots: Semaphore,
+}
+
+/// A connection in use. Given back only by `give_back`: one that is dropped was in the middle of something, and closes.
+pub(super) struct InUse<'p> {
+    pub(super) client: Client,
+    pool: &'p Pool,
+    _slot: SemaphorePermit<'p>,
+}
+
+impl Pool {
+    pub(super) fn new(members: &[SocketAddr], wanted: Wanted) -> Self {
+        Self { members: members.to_vec(), wanted, idle: Mutex::default(), slots: Semaphore::new(MOST) }
+    }
+
+    pub(super) async fn take(&self) -> Result<InUse<'_>, String> {
+        let slot = self.slots.acquire().await.map_err(|_| "the shop ends".to_owned())?;
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(client) if client.is_closed() => {}
+                Some(client) => return Ok(InUse { client, pool: self, _slot: slot }),
+                None => break,
+            }
+        }
+        let client = match self.wanted {
+            Wanted::Primary => {
+                let client = connect(&self.members, TargetSessionAttrs::ReadWrite).await?;
+                // Who comes first makes the table; two who make it at once may both fail but for one.
+                let _ = client
+                    .batch_execute("create table if not exists orders (id text primary key, at timestamptz not null default now())")
+                    .await;
+                client
+            }
+            Wanted::Standby => match connect(&self.members, TargetSessionAttrs::ReadOnly).await {
+                Ok(client) => client,
+                Err(_) => connect(&self.members, TargetSessionAttrs::Any).await?,
+            },
+        };
+        Ok(InUse { client, pool: self, _slot: slot })
+    }
+}
+
+impl InUse<'_> {
+    pub(super) fn give_back(self) {
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.client);
+    }
+}
+
+/// The first of them that is as wanted.
+async fn connect(members: &[SocketAddr], wanted: TargetSessionAttrs) -> Result<Client, String> {
+    let mut why = String::new();
+    for member in members {
+        let mut config = Config::new();
+        config
+            .host(member.ip().to_string())
+            .port(member.port())
+            .user("shop")
+            .dbname("postgres")
+            .target_session_attrs(wanted)
+            .connect_timeout(CONNECT);
+        match tokio::time::timeout(CONNECT, config.connect(NoTls)).await {
+            Ok(Ok((client, connection))) => {
+                // It ends when the client is dropped.
+                tokio::spawn(async move { drop(connection.await) });
+                return Ok(client);
+            }
+            Ok(Err(error)) => why = format!("{member}: {}", in_words(&error)),
+            Err(_) => why = format!("{member}: no connection in time"),
+        }
+    }
+    Err(why)
+}
+
+/// An error with its cause, which is what it is about.
+pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,65 @@
+//! The gallery through the real binary, on the local platform: each row of `firedrill::cli::gallery` is a test of its own, gives the verdict
+//! that the gallery says, for the reason given there, and shows what its example's README says beside it.
+//!
+//! A row that needs programs that are not here fails, and says what to install: a gallery that was not run shows nothing.
+
+mod deployments;
+mod rig;
+
+use rig::Shown;
+use serde_json::Value as Json;
+
+/// The tests: a name, the row, and what else its result must show.
+macro_rules! rows {
+    ($($test:ident: $row:literal, $more:expr;)+) => {
+        $(#[test]
+        fn $test() {
+            let more: fn(&Json) = $more;
+            rig::drill($row, more);
+        })+
+
+        const TESTED: &[&str] = &[$($row),+];
+    };
+}
+
+/// Its verdict is all.
+fn nothing_more(_: &Json) {}
+
+rows! {
+    deployments_rolling: "deployments/rolling", deployments::both_versions_served;
+    deployments_rolling_abrupt: "deployments/rolling-abrupt", deployments::some_were_cut;
+    deployments_blue_green: "deployments/blue-green", deployments::the_new_version_served;
+    deployments_canary: "deployments/canary", deployments::the_canary_got_its_share;
+    deployments_all_at_once: "deployments/all-at-once", deployments::half_of_them_failed;
+}
+
+#[test]
+fn every_row_has_its_test() {
+    let mut missing = Vec::new();
+    for example in firedrill::cli::gallery::EXAMPLES {
+        missing.extend(
+            example.rows.iter().map(|row| format!("{}/{}", example.name, row.name)).filter(|name| !TESTED.contains(&name.as_str())),
+        );
+    }
+    assert!(missing.is_empty(), "no test runs {missing:?}");
+}
+
+/// What a README shows of a row is what the gallery says of it: the file, the environment, the verdict.
+#[test]
+fn the_readmes_tell_the_verdicts_of_the_gallery() {
+    for example in firedrill::cli::gallery::EXAMPLES {
+        let readme = rig::folder(example.name).join("README.md");
+        let text = std::fs::read_to_string(&readme).unwrap_or_else(|error| panic!("{}: {error}", readme.display()));
+        for row in example.rows {
+            let command = format!("{} --env {}", row.file, row.environment);
+            let told = text.lines().find(|line| line.starts_with('|') && line.contains(&format!("{command}`")));
+            let told = told.unwrap_or_else(|| panic!("{} has no line of a table with `{command}`", readme.display()));
+            let word = match Shown::of(row.expected) {
+                Shown::Passed => "| passes",
+                Shown::Failed => "| **fails**",
+                Shown::NotStarted => "| **not started**",
+            };
+            assert!(told.contains(word), "{}: {told}\nshould say {word}", readme.display());
+        }
+    }
+}
