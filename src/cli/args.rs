@@ -85,6 +85,14 @@ pub enum Sample {
     Failover(sample_app::stores::failover::Options),
     /// A slow line between two zones.
     Link(sample_app::stores::link::Options),
+    /// One service of the chat, or all of it as one process.
+    Chat(sample_app::chat::Options),
+    /// Keeps HAProxy's servers as the service registry says.
+    Discovery(sample_app::discovery::Options),
+    /// Upgrades a service of the registry, one instance after another.
+    Upgrade(sample_app::upgrade::Options),
+    /// etcd, HAProxy, nginx or another program that this machine must have.
+    Real(sample_app::real::Options),
 }
 
 /// `firedrill up`.

@@ -20,6 +20,8 @@ pub struct Place<'a> {
     pub program: &'a Path,
     /// The system's folder.
     pub folder: &'a Path,
+    /// The folder for what the system keeps while it runs.
+    pub data: &'a Path,
     /// The mark of the system.
     pub mark: &'a str,
     /// The instance.
@@ -37,6 +39,7 @@ impl Place<'_> {
     pub fn fill(&self, text: &str) -> String {
         text.replace("${firedrill}", &self.program.to_string_lossy())
             .replace("${system.folder}", &self.folder.to_string_lossy())
+            .replace("${system.data}", &self.data.to_string_lossy())
             .replace("${instance.id}", self.id.as_str())
             .replace("${instance.zone}", self.zone.as_str())
             .replace("${instance.region}", self.region.as_str())

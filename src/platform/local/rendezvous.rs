@@ -4,12 +4,16 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use super::{launch::hex, leavings, system_lock::SystemLock, system_vars};
 use crate::{clock, state_dir};
@@ -88,6 +92,29 @@ impl Rendezvous {
         self.folder.join(&self.key)
     }
 
+    /// A new folder for what the system's processes keep while it runs; it goes when this is dropped. It lies among the temporary files, as
+    /// a process of another user (a database, say) has to get there too. What an earlier supervisor of this system left that was killed is
+    /// removed: to be called by the one that has taken the place.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn data(&self) -> io::Result<TempDir> {
+        // The same system may run in another state directory at the same time.
+        let state = hex(&Sha256::digest(self.folder.as_os_str().as_bytes())[..4]);
+        let (parent, prefix) = (std::env::temp_dir(), format!("firedrill-{}-{state}-", self.key));
+        let us = rustix::process::geteuid().as_raw();
+        for entry in fs::read_dir(&parent)?.filter_map(Result::ok) {
+            let ours = entry.file_name().to_string_lossy().starts_with(&prefix);
+            // Not through a link that somebody else has put there.
+            if ours && entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == us) {
+                // What cannot be removed stays: the next one tries again.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let way_through = fs::Permissions::from_mode(0o711);
+        tempfile::Builder::new().prefix(&prefix).permissions(way_through).tempdir_in(parent)
+    }
+
     /// Becomes the one supervisor of this system. The inner error is the number of the process that already is. The lock goes with
     /// the process that holds it, however that ends; a socket that a dead one left is removed.
     pub fn take(&self) -> io::Result<Result<Taken, String>> {
@@ -145,6 +172,23 @@ mod tests {
 
     fn vars(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_data_of_a_system_ends_with_it_and_with_the_next_one_when_it_was_killed() {
+        let state = tempfile::tempdir().unwrap();
+        let file = state.path().join("system.yaml");
+        fs::write(&file, "name: x\nservices: { web: { command: [a] } }\n").unwrap();
+        let place = Rendezvous::within(state.path(), &file, &BTreeMap::new()).unwrap();
+        // The first supervisor is killed: nothing of it is dropped.
+        let left = place.data().unwrap().keep();
+        fs::write(left.join("file"), "x").unwrap();
+        let data = place.data().unwrap();
+        assert!(!left.exists() && data.path().exists());
+        assert_eq!(fs::metadata(data.path()).unwrap().permissions().mode() & 0o777, 0o711, "others come through, and see nothing");
+        let path = data.path().to_owned();
+        drop(data);
+        assert!(!path.exists());
     }
 
     #[test]

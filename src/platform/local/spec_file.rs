@@ -122,8 +122,17 @@ pub static BALANCER: Table = table(
 static STICKY: Table = table("stickiness", &[must("cookie", Kind::Text, "the cookie's name")]);
 
 /// Placeholders that are filled in when an instance is launched.
-pub(super) const LATER: [&str; 8] =
-    ["firedrill", "system.folder", "instance.id", "instance.zone", "instance.region", "instance.address", "instance.host", "instance.port"];
+pub(super) const LATER: [&str; 9] = [
+    "firedrill",
+    "system.folder",
+    "system.data",
+    "instance.id",
+    "instance.zone",
+    "instance.region",
+    "instance.address",
+    "instance.host",
+    "instance.port",
+];
 
 /// The JSON Schema of these files, made from the tables above.
 pub fn schema() -> serde_json::Value {

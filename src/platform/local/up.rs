@@ -93,6 +93,7 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
     let mark = place.mark(std::process::id());
     let logs = place.logs();
     DirBuilder::new().recursive(true).mode(0o700).create(&logs).map_err(machine("cannot make a folder for the output"))?;
+    let data = place.data().map_err(machine("cannot make a folder for the system's data"))?;
     let contained = contain(arguments.containment, &program, &mark).map_err(machine("cannot contain the system's processes"))?;
     let setup = Setup {
         spec,
@@ -100,11 +101,14 @@ pub fn run(arguments: &UpArgs) -> Result<(), UpError> {
         scope: place.system.clone(),
         mark: mark.clone(),
         logs,
+        data: data.path().to_owned(),
         containment: contained.how,
         warden: contained.warden.cast_signed(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine("cannot start"))?;
     let ended = runtime.block_on(foreground(setup, &place, arguments.for_run));
+    // Its processes are gone; what they kept goes too.
+    drop(data);
     drop(taken);
     ended
 }

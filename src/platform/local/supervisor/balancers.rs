@@ -40,6 +40,7 @@ impl Supervisor {
         let place = Place {
             program: &self.setup.program,
             folder: &folder,
+            data: &self.setup.data,
             mark: &self.setup.mark,
             id: &id,
             zone: &zone,

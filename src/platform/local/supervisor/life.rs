@@ -70,6 +70,7 @@ impl Supervisor {
         let place = Place {
             program: &self.setup.program,
             folder: &self.setup.spec.folder,
+            data: &self.setup.data,
             mark: &self.setup.mark,
             id,
             zone: &live.zone,

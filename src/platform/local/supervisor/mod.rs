@@ -48,6 +48,8 @@ pub struct Setup {
     pub mark: String,
     /// Where output is kept.
     pub logs: PathBuf,
+    /// Where processes keep what ends with the system: `${system.data}`.
+    pub data: PathBuf,
     /// `namespace` or `keeper`.
     pub containment: &'static str,
     /// The init or the keeper, which is no orphan.
