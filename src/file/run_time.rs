@@ -9,6 +9,9 @@ use super::{
 };
 use crate::model::{journey::GIVEN, template::names};
 
+/// Where the requests of a ledger are, and the name that they know only while it runs.
+const CALLS: [&str; 4] = ["probes", "*", "ledger", "http"];
+const VALUE: [&str; 1] = ["value"];
 /// Where steps are.
 const STEPS: [&str; 4] = ["probes", "*", "journey", "steps"];
 /// Keys of a step whose texts are the same for all users.
@@ -16,21 +19,27 @@ const FIXED: [&str; 2] = ["capture", "matches"];
 
 /// Fills the tree of an experiment file.
 pub fn fill(vars: &Vars, root: &mut Node, sink: &mut Sink) {
-    walk(vars, root, &STEPS, sink);
+    walk(vars, root, &mut Vec::new(), sink);
 }
 
-fn walk(vars: &Vars, node: &mut Node, path: &[&str], sink: &mut Sink) {
-    let Some((key, rest)) = path.split_first() else { return steps(vars, node, sink) };
-    if let Value::Map(entries) = &mut node.value {
-        for entry in entries {
-            if *key == "*" || *key == entry.key {
-                walk(vars, &mut entry.value, rest, sink);
-            } else {
-                vars.fill(&mut entry.value, Later::Nothing, sink);
+fn walk(vars: &Vars, node: &mut Node, at: &mut Vec<String>, sink: &mut Sink) {
+    let is = |path: &[&str]| path.len() == at.len() && path.iter().zip(at.iter()).all(|(key, found)| *key == "*" || *key == found);
+    let leads = |path: &[&str]| path.len() > at.len() && path.iter().zip(at.iter()).all(|(key, found)| *key == "*" || *key == found);
+    if is(&STEPS) {
+        return steps(vars, node, sink);
+    }
+    if is(&CALLS) {
+        return step(vars, node, &VALUE, sink);
+    }
+    match &mut node.value {
+        Value::Map(entries) if leads(&STEPS) || leads(&CALLS) => {
+            for entry in entries {
+                at.push(entry.key.clone());
+                walk(vars, &mut entry.value, at, sink);
+                at.pop();
             }
         }
-    } else {
-        vars.fill(node, Later::Nothing, sink);
+        _ => vars.fill(node, Later::Nothing, sink),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod journey;
 mod protocols;
+mod store;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -248,6 +249,9 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
         ProbeKind::Dns(dns) => protocols::dns(dns),
         ProbeKind::WebSocket(socket) => protocols::websocket(socket),
         ProbeKind::Prometheus(query) => protocols::prometheus(query),
+        ProbeKind::Redis(redis) => store::redis(redis),
+        ProbeKind::Postgres(postgres) => store::postgres(postgres),
+        ProbeKind::Ledger(ledger) => vec![pair("ledger", store::ledger(ledger))],
         ProbeKind::Command(command) => {
             let mut out = vec![pair("command", list(&command.command))];
             if !command.status.is_empty() {
@@ -265,6 +269,14 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
     out
 }
 
+fn connections_pair(connections: Connections) -> Option<(String, String)> {
+    match connections {
+        Connections::New => Some(pair("connections", "new")),
+        Connections::KeepAlive => Some(pair("connections", "keep-alive")),
+        Connections::Both => None,
+    }
+}
+
 fn http_pairs(http: &HttpProbe) -> Pairs {
     let mut out = vec![pair("http", quoted(&http.url))];
     if http.method != "GET" {
@@ -272,11 +284,7 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     }
     out.extend(header_pairs(&http.headers));
     out.extend(http.body.as_ref().map(|body| pair("body", secret(body))));
-    match http.connections {
-        Connections::New => out.push(pair("connections", "new")),
-        Connections::KeepAlive => out.push(pair("connections", "keep-alive")),
-        Connections::Both => {}
-    }
+    out.extend(connections_pair(http.connections));
     out.extend(protocols::naming(&http.names, http.resolver));
     if !http.addresses.is_empty() {
         out.push(pair("addresses", list(&http.addresses)));

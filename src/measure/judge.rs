@@ -8,7 +8,7 @@ use crate::model::{
     experiment::Experiment,
     measurement::{Judged, Likeness, Measurement, OutageWindow, PhaseStats, Phoenix, ProbeMeasurement, Replacement, VictimTimes},
     sample::SampleOutcome,
-    state::StateFindings,
+    state::{Counted, StateFindings},
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
 };
 
@@ -105,15 +105,21 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
         Metric::TimeToCapacity => Some(capacity(comparison, measurement)),
         Metric::TimeToEjection => Some(ejection(comparison, &measurement.victims)),
         Metric::Lost => Some(of_findings(comparison, probe, StateFindings::lost)),
+        Metric::Duplicated => Some(of_findings(comparison, probe, StateFindings::duplicated)),
+        Metric::NeverRead => Some(of_findings(comparison, probe, StateFindings::never_read)),
         _ => None,
     }
 }
 
-/// A count of what the probe found out about state.
-fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<u64>) -> Finding {
-    let Some(value) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
-    let decision = Decision::exact(comparison.holds(value as f64));
-    Finding { measured: words::found(value), value: Some(value as f64), decision }
+/// A count of what the probe found out about state. What is not known may be as bad as it can be, or nothing.
+fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<Counted>) -> Finding {
+    let Some(Counted { known, unknown }) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
+    let decision = match (comparison.holds(known as f64), comparison.holds((known + unknown) as f64)) {
+        (true, true) => Decision::exact(true),
+        (false, false) => Decision::exact(false),
+        _ => Decision::untold(words::not_known(unknown)),
+    };
+    Finding { measured: words::found(known), value: Some(known as f64), decision }
 }
 
 /// Broken also when the return was watched for longer than the bound and never came.
@@ -188,7 +194,8 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         Metric::StateLost => exact(class(SampleOutcome::StateLost)),
         Metric::Stale => exact(class(SampleOutcome::Stale)),
         Metric::LongestOutage | Metric::Downtime => outage(metric, comparison, probe, numbers, measurement),
-        Metric::Lost | Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
+        Metric::Lost | Metric::Duplicated | Metric::NeverRead => Finding::untold(words::NO_PHASE),
+        Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
     }
 }
 

@@ -334,6 +334,8 @@ fn value(metric: Metric, slice: &Slice) -> Value {
         Metric::StateLost => class(SampleOutcome::StateLost),
         Metric::Stale => class(SampleOutcome::Stale),
         Metric::Lost
+        | Metric::Duplicated
+        | Metric::NeverRead
         | Metric::LongestOutage
         | Metric::Downtime
         | Metric::TimeToFirstError

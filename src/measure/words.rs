@@ -90,6 +90,11 @@ pub fn capacity_cut_short(watched: f64) -> String {
 /// The probe's kind holds no state, or the prober ended too early to tell.
 pub const NO_STATE: &str = "the probe found out nothing about state";
 
+/// A last reading did not come through.
+pub fn not_known(n: u64) -> String {
+    format!("of {} more nobody knows: a last reading did not come through", count(n))
+}
+
 /// `12 in the whole run`.
 pub fn found(value: u64) -> String {
     format!("{} in the whole run", count(value))

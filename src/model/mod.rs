@@ -27,6 +27,7 @@ pub mod sample;
 pub mod selector;
 pub mod state;
 pub mod steady_state;
+pub mod store;
 pub mod template;
 pub mod time;
 pub mod undo;

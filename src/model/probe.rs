@@ -10,6 +10,7 @@ use super::{
     journey::{JourneyProbe, Users},
     protocol::{DnsProbe, PrometheusProbe, WebSocketProbe},
     quantity::Rate,
+    store::{LedgerProbe, PostgresProbe, RedisProbe},
 };
 
 /// A probe of the experiment.
@@ -49,6 +50,12 @@ pub enum ProbeKind {
     WebSocket(Box<WebSocketProbe>),
     /// One instant query.
     Prometheus(Box<PrometheusProbe>),
+    /// One command to a Redis server.
+    Redis(RedisProbe),
+    /// One statement to a Postgres server.
+    Postgres(PostgresProbe),
+    /// Unique writes, each read back.
+    Ledger(Box<LedgerProbe>),
 }
 
 impl ProbeKind {
@@ -62,33 +69,37 @@ impl ProbeKind {
             Self::Dns(_) => "dns",
             Self::WebSocket(_) => "websocket",
             Self::Prometheus(_) => "prometheus",
+            Self::Redis(_) => "redis",
+            Self::Postgres(_) => "postgres",
+            Self::Ledger(_) => "ledger",
         }
     }
 
     /// The rate at which requests begin by themselves; `None` for a kind all of whose requests are asked for by its users' own time.
     pub fn regular(&self, rate: Rate) -> Option<Rate> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Some(rate),
             Self::Journey(journey) => match journey.users {
                 Users::Crowd(_) => None,
                 Users::Arriving(rate) => Some(rate),
             },
+            _ => Some(rate),
         }
     }
 
     /// Whether a request is due at each slot of the rate and at no other time. Otherwise the rate is a mean.
     pub fn is_even(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => true,
-            Self::Journey(_) => false,
+            Self::Journey(_) | Self::Ledger(_) => false,
+            _ => true,
         }
     }
 
     /// What each route of `Sample::route` is called, from 1 on.
     pub fn routes(&self) -> Vec<String> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Vec::new(),
+            Self::Ledger(_) => ["write", "read", "list"].map(str::to_owned).to_vec(),
             Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -99,7 +110,7 @@ impl ProbeKind {
             Self::Journey(journey) => Some(&journey.tls),
             Self::WebSocket(socket) => Some(&socket.tls),
             Self::Prometheus(prometheus) => Some(&prometheus.tls),
-            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => None,
+            _ => None,
         }
     }
 
@@ -109,7 +120,7 @@ impl ProbeKind {
             Self::Http(http) => &http.headers,
             Self::WebSocket(socket) => &socket.headers,
             Self::Prometheus(prometheus) => &prometheus.headers,
-            Self::Journey(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => &[],
+            _ => &[],
         }
     }
 }

@@ -21,13 +21,38 @@ pub enum StateFindings {
     Sockets(Sockets),
 }
 
+/// A count, and how many more it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// What was seen.
+    pub known: u64,
+    /// Of which nobody knows.
+    pub unknown: u64,
+}
+
 impl StateFindings {
     /// What was lost for good, for a kind that can lose something: sessions, acknowledged writes.
-    pub fn lost(&self) -> Option<u64> {
+    pub fn lost(&self) -> Option<Counted> {
         match self {
-            Self::Sessions(found) => Some(found.lost),
-            Self::Writes(found) => Some(found.lost),
+            Self::Sessions(found) => Some(Counted { known: found.lost, unknown: found.unchecked }),
+            Self::Writes(found) => Some(Counted { known: found.lost, unknown: found.never_read + found.unchecked }),
             Self::Sockets(_) => None,
+        }
+    }
+
+    /// Values that were found more than once.
+    pub fn duplicated(&self) -> Option<Counted> {
+        match self {
+            Self::Writes(found) => Some(Counted { known: found.duplicated, unknown: 0 }),
+            Self::Sessions(_) | Self::Sockets(_) => None,
+        }
+    }
+
+    /// Acknowledged writes that no reading ever came through for.
+    pub fn never_read(&self) -> Option<Counted> {
+        match self {
+            Self::Writes(found) => Some(Counted { known: found.never_read, unknown: 0 }),
+            Self::Sessions(_) | Self::Sockets(_) => None,
         }
     }
 }
@@ -75,6 +100,9 @@ pub struct Writes {
     pub duplicated: u64,
     /// Acknowledged, and no reading of them ever succeeded: nobody knows.
     pub never_read: u64,
+    /// Acknowledged and read before, but a last reading did not come through: nobody knows whether they are still there.
+    #[serde(default)]
+    pub unchecked: u64,
     /// Not acknowledged, and found all the same: neither lost nor duplicated, the client just did not hear of it.
     pub appeared: u64,
     /// From the acknowledgement until the first reading that had it.

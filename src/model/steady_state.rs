@@ -66,6 +66,10 @@ pub enum Metric {
     Stale,
     /// What was lost for good in the whole run: sessions of a journey, acknowledged writes.
     Lost,
+    /// Values that were found more than once.
+    Duplicated,
+    /// Acknowledged writes that no reading ever came through for.
+    NeverRead,
     /// Time from the fault to the first error.
     TimeToFirstError,
     /// Time from the fault until the balancer stopped sending to the victim.
@@ -76,7 +80,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Availability,
         Self::P50,
         Self::P90,
@@ -89,6 +93,8 @@ impl Metric {
         Self::StateLost,
         Self::Stale,
         Self::Lost,
+        Self::Duplicated,
+        Self::NeverRead,
         Self::TimeToFirstError,
         Self::TimeToEjection,
         Self::TimeToCapacity,
@@ -109,6 +115,8 @@ impl Metric {
             Self::StateLost => "state-lost",
             Self::Stale => "stale",
             Self::Lost => "lost",
+            Self::Duplicated => "duplicated",
+            Self::NeverRead => "never-read",
             Self::TimeToFirstError => "time-to-first-error",
             Self::TimeToEjection => "time-to-ejection",
             Self::TimeToCapacity => "time-to-capacity",
@@ -117,7 +125,7 @@ impl Metric {
 
     /// Whether it counts from what a probe found out about state in the whole run: then it is known when the run has ended.
     pub fn is_of_findings(self) -> bool {
-        matches!(self, Self::Lost)
+        matches!(self, Self::Lost | Self::Duplicated | Self::NeverRead)
     }
 
     /// The kinds of probe that have it, for a metric that not all have.
@@ -126,6 +134,7 @@ impl Metric {
             Self::StateLost => Some(&["journey"]),
             Self::Stale => Some(&["ledger"]),
             Self::Lost => Some(&["journey", "ledger"]),
+            Self::Duplicated | Self::NeverRead => Some(&["ledger"]),
             _ => None,
         }
     }
@@ -134,7 +143,7 @@ impl Metric {
     pub fn unit(self) -> Unit {
         match self {
             Self::Availability => Unit::Share,
-            Self::Failures | Self::StateLost | Self::Stale | Self::Lost => Unit::Count,
+            Self::Failures | Self::StateLost | Self::Stale | Self::Lost | Self::Duplicated | Self::NeverRead => Unit::Count,
             _ => Unit::Seconds,
         }
     }

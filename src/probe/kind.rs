@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
+    clock,
     model::{
         probe::{ProbeKind, ProbeSpec},
         sample::{NEVER, Sample, SampleOutcome},
@@ -15,8 +16,11 @@ use crate::{
         dns::DnsKind,
         http::{HttpKind, PreparedHttp},
         journey::{JourneyKind, PreparedJourney},
+        ledger::{self, LedgerKind, PreparedStore},
         pacer::{Shared, most_in_flight},
+        postgres::{PostgresKind, PreparedPostgres},
         prometheus,
+        redis::{PreparedRedis, RedisKind},
         schedule::Due,
         stage::Trace,
         tcp::TcpKind,
@@ -40,6 +44,9 @@ enum PreparedKind {
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(Box<PreparedWebSocket>),
+    Redis(PreparedRedis),
+    Postgres(PreparedPostgres),
+    Ledger(PreparedStore),
 }
 
 impl Prepared {
@@ -57,6 +64,9 @@ impl Prepared {
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
             ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
             ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Redis(redis) => PreparedKind::Redis(PreparedRedis::new(redis)?),
+            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(PreparedPostgres::new(postgres)?),
+            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(PreparedStore::new(ledger, spec.rate.0, spec.timeout)?),
             ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
@@ -78,7 +88,7 @@ impl Prepared {
     }
 
     /// The probe on the pacing thread.
-    pub fn into_kind(self) -> Kind {
+    pub fn into_kind(self, seed: u64) -> Kind {
         let doing = match self.kind {
             PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
             PreparedKind::Journey(journey) => Doing::Journey(Box::new(journey.into_kind())),
@@ -86,6 +96,9 @@ impl Prepared {
             PreparedKind::Command(command) => Doing::Command(command),
             PreparedKind::Dns(dns) => Doing::Dns(dns),
             PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
+            PreparedKind::Redis(redis) => Doing::Redis(redis.into_kind(self.rate)),
+            PreparedKind::Postgres(postgres) => Doing::Postgres(postgres.into_kind(self.rate)),
+            PreparedKind::Ledger(store) => Doing::Ledger(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()))),
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
     }
@@ -106,6 +119,9 @@ enum Doing {
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(WebSocketKind),
+    Redis(RedisKind),
+    Postgres(PostgresKind),
+    Ledger(LedgerKind),
 }
 
 impl Kind {
@@ -114,7 +130,7 @@ impl Kind {
     pub fn first_turns(&self) -> Vec<(u64, u32)> {
         match &self.doing {
             Doing::Journey(journey) => journey.first_turns(),
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -122,7 +138,8 @@ impl Kind {
     pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
         match &self.doing {
             Doing::Journey(journey) => journey.last_turns(now_ns),
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
+            Doing::Ledger(ledger) => ledger.last_turns(now_ns),
+            _ => Vec::new(),
         }
     }
 
@@ -130,7 +147,8 @@ impl Kind {
     pub fn skipped(&self, shared: &Shared, due: Due) {
         match &self.doing {
             Doing::Journey(journey) => journey.skipped(shared, due),
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {}
+            Doing::Ledger(ledger) => ledger.skipped(shared, due),
+            _ => {}
         }
     }
 
@@ -138,8 +156,9 @@ impl Kind {
     pub fn state(&self) -> Option<StateFindings> {
         match &self.doing {
             Doing::Journey(journey) => Some(journey.state()),
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) => None,
             Doing::WebSocket(socket) => Some(socket.state()),
+            Doing::Ledger(ledger) => Some(ledger.state()),
+            _ => None,
         }
     }
 
@@ -147,15 +166,21 @@ impl Kind {
     pub fn most_in_flight(&self) -> u64 {
         match &self.doing {
             Doing::Journey(journey) => journey.most_in_flight(self.rate, self.timeout),
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {
-                most_in_flight(self.rate, self.timeout)
-            }
+            // Its readings come beside its writes.
+            Doing::Ledger(_) => most_in_flight(2.0 * self.rate, self.timeout),
+            _ => most_in_flight(self.rate, self.timeout),
         }
     }
 
     /// How many descriptors it may hold at once.
     pub fn descriptors(&self) -> u64 {
-        let kept = if let Doing::WebSocket(socket) = &self.doing { socket.kept() } else { 0 };
+        let kept = match &self.doing {
+            Doing::WebSocket(socket) => socket.kept(),
+            Doing::Redis(redis) => redis.kept(),
+            Doing::Postgres(postgres) => postgres.kept(),
+            Doing::Ledger(ledger) => ledger.kept(),
+            _ => 0,
+        };
         self.most_in_flight() + kept
     }
 
@@ -167,6 +192,9 @@ impl Kind {
             Doing::Command(command) => command.attempt(shared, trace).await,
             Doing::Dns(dns) => dns.attempt(shared, trace).await,
             Doing::WebSocket(socket) => socket.attempt(shared, trace).await,
+            Doing::Redis(redis) => redis.attempt(shared, trace).await,
+            Doing::Postgres(postgres) => postgres.attempt(shared, trace).await,
+            Doing::Ledger(ledger) => ledger.attempt(shared, trace).await,
         }
     }
 
@@ -180,7 +208,7 @@ impl Kind {
         let closed = match &self.doing {
             Doing::Http(http) => http.must_be_closed(),
             Doing::Tcp(tcp) => tcp.must_be_closed(),
-            Doing::Journey(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => false,
+            _ => false,
         };
         let outcome = if closed { closed_door(outcome) } else { outcome };
         let slow = self.slow.is_some_and(|slow| u64::from(done_us) * 1000 > nanos(slow));
@@ -191,7 +219,8 @@ impl Kind {
 /// One request, from its due time to its sample. The deadline is over everything and counts from the due time.
 pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
     let mut trace = Trace::begin(due, shared.origin);
-    let deadline = shared.instant(trace.due_at.plus(kind.timeout));
+    let limit = if let Doing::Ledger(ledger) = &kind.doing { ledger.limit(due) } else { None };
+    let deadline = shared.instant(trace.due_at.plus(limit.unwrap_or(kind.timeout)));
     let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
         Ok(outcome) => outcome,
         Err(_) => kind.at_deadline(&trace),

@@ -149,7 +149,7 @@ impl Pacer {
                 }
             };
             let probes = self.probes.iter().map(|probe| probe.name().to_owned()).collect();
-            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
+            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind(self.seed))).collect();
             limits::make_room(kinds.iter().map(|kind| kind.descriptors()).sum::<u64>().min(self.descriptors));
             let shared = Rc::new(Shared {
                 seed: self.seed,

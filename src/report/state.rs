@@ -87,6 +87,7 @@ fn writes(found: &Writes) -> Vec<Row> {
         loss("stale for a while", found.stale, format!("{} ({} missed them)", count(found.stale), plural(found.stale_reads, "reading"))),
         loss("duplicated", found.duplicated, count(found.duplicated)),
         loss("never read back", found.never_read, count(found.never_read)),
+        loss("not known at the end", found.unchecked, format!("{}: the last reading did not come through", count(found.unchecked))),
         row("not acknowledged, but done", count(found.appeared)),
         row("visible after", visible),
     ]

@@ -26,7 +26,8 @@ use crate::{
 };
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
+/// Ways of using connections.
+pub const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
 /// How much of a body is read unless the file says otherwise.
 pub const BODY_LIMIT: u64 = 64 * 1024;
 

@@ -17,6 +17,7 @@ pub mod schedule;
 pub mod selector;
 pub mod steady_state;
 pub mod step;
+pub mod store;
 pub mod url;
 pub mod versions;
 pub mod websocket;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     dns, http, journey,
     naming::{NAMES_KEY, RESOLVER_KEY, naming},
-    prometheus, url, websocket,
+    prometheus, store, url, websocket,
 };
 use crate::{
     file::{
@@ -60,13 +60,21 @@ static COMMAND: Table = Table::new(
 .also(&COMMON);
 
 /// The kinds of probes.
-pub const KINDS: &[&Table] = &[&http::HTTP, &journey::JOURNEY, &TCP, &COMMAND, &dns::DNS, &websocket::WEBSOCKET, &prometheus::PROMETHEUS];
+pub const KINDS: &[&Table] = &[
+    &http::HTTP,
+    &journey::JOURNEY,
+    &store::LEDGER_PROBE,
+    &TCP,
+    &dns::DNS,
+    &websocket::WEBSOCKET,
+    &store::REDIS,
+    &store::POSTGRES,
+    &prometheus::PROMETHEUS,
+    &COMMAND,
+];
 
 /// The keys that say what a probe is.
-const KIND_KEYS: [&str; 7] = ["http", "journey", "tcp", "command", "dns", "websocket", "prometheus"];
-
-/// Kinds that the design names and this version does not have.
-const LATER: [&str; 3] = ["ledger", "redis", "postgres"];
+const KIND_KEYS: [&str; 10] = ["http", "journey", "ledger", "tcp", "dns", "websocket", "redis", "postgres", "prometheus", "command"];
 
 /// The most requests of one probe that may wait for an answer at once.
 const MOST_IN_FLIGHT: f64 = 100_000.0;
@@ -104,19 +112,13 @@ pub fn probes(node: &Node, sink: &mut Sink) -> Option<Vec<ProbeSpec>> {
 fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     let name = read::name(&entry.key, entry.key_span, sink);
     let fields = read::map(&entry.value, "a probe", sink)?;
-    if let Some(later) = fields.iter().find(|f| LATER.contains(&f.key.as_str())) {
-        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key)).expected(listed(KIND_KEYS, "or"));
-        return None;
-    }
     let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str())).collect();
     let (kind, spec) = match kinds.as_slice() {
         [] => {
             let near = fields.iter().find_map(|f| nearest(&f.key, KIND_KEYS).map(|n| (f.key_span, n)));
             let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
             sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
-                .expected(
-                    "`http: URL`, `journey: { users: 50, steps: […] }`, `tcp: host:port`, `dns: NAME`, `websocket: URL`, `prometheus: URL` or `command: [program, argument]`",
-                )
+                .expected(format!("one of {}, such as `http: URL`", listed(KIND_KEYS, "or")))
                 .nearest(near);
             return None;
         }
@@ -140,6 +142,18 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "websocket" => {
                 let fields = Fields::new(&entry.value, &websocket::WEBSOCKET, sink)?;
                 (Some(ProbeKind::WebSocket(Box::new(websocket::websocket(fields, sink)))), fields)
+            }
+            "redis" => {
+                let fields = Fields::new(&entry.value, &store::REDIS, sink)?;
+                (store::redis(fields, sink).map(ProbeKind::Redis), fields)
+            }
+            "postgres" => {
+                let fields = Fields::new(&entry.value, &store::POSTGRES, sink)?;
+                (store::postgres(fields, sink).map(ProbeKind::Postgres), fields)
+            }
+            "ledger" => {
+                let fields = Fields::new(&entry.value, &store::LEDGER_PROBE, sink)?;
+                (store::ledger(fields, sink).map(|l| ProbeKind::Ledger(Box::new(l))), fields)
             }
             "prometheus" => {
                 let fields = Fields::new(&entry.value, &prometheus::PROMETHEUS, sink)?;

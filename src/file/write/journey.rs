@@ -68,7 +68,7 @@ fn step_pairs(step: &JourneyStep) -> Pairs {
     out
 }
 
-fn texts(all: &[(String, Text)]) -> String {
+pub fn texts(all: &[(String, Text)]) -> String {
     flow(all.iter().map(|(name, text)| pair(&quoted(name), template(text))).collect())
 }
 
@@ -78,6 +78,6 @@ fn template(text: &Text) -> String {
 }
 
 /// JSON is YAML, and its texts are templates.
-fn json(value: &Json) -> String {
+pub fn json(value: &Json) -> String {
     value.to_string()
 }

@@ -37,7 +37,7 @@ fn keeps_addresses(spec: &ProbeSpec) -> bool {
         ProbeKind::Http(http) => &http.names,
         ProbeKind::Tcp(tcp) => &tcp.names,
         ProbeKind::WebSocket(socket) => &socket.names,
-        ProbeKind::Journey(_) | ProbeKind::Command(_) | ProbeKind::Dns(_) | ProbeKind::Prometheus(_) => return false,
+        _ => return false,
     };
     names.has(NameModel::Pinned) || names.has(NameModel::EachAddress)
 }

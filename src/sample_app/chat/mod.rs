@@ -138,11 +138,8 @@ impl Chat {
         let services: &[Service] = options.service.as_ref().map_or(&Service::CHAT, std::slice::from_ref);
         let is = |service| services.contains(&service);
         let store = |error: std::io::Error| RunError::Needs(format!("the store {} cannot be used: {error}", options.store.display()));
-        let tokens = if is(Service::Tokens) {
-            Some(Arc::new(Tokens::open(&options.store, options.robot.as_deref()).map_err(store)?))
-        } else {
-            None
-        };
+        let tokens =
+            if is(Service::Tokens) { Some(Arc::new(Tokens::open(&options.store, options.robot.as_deref()).map_err(store)?)) } else { None };
         let judge = tokens.clone().map_or_else(|| tokens::Judge::Behind(options.gateway.clone()), tokens::Judge::Here);
         let (said, _) = broadcast::channel(LISTENER);
         let queue = match &options.queue {

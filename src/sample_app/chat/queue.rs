@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use redis::{
-    AsyncConnectionConfig, Client, RedisResult,
-    aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::{broadcast, mpsc};
 
 /// The stream.
