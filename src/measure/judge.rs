@@ -30,24 +30,26 @@ fn phoenix(drill: &Phoenix) -> Finding {
     Finding { measured: words::phoenix(drill), value, decision }
 }
 
-/// Broken by one that is known to be different, whatever is not known of the others.
+/// Broken by one that is known to be different, whatever is not known of the others. What was merely started again replaced nobody: it
+/// proves nothing by being like its siblings, but is looked at.
 fn replacements(all: &[Replacement]) -> Finding {
     let aspects = |new: &Replacement| std::iter::once(new.fingerprint.clone()).chain(new.version.clone()).collect::<Vec<_>>();
-    let alike = all.iter().filter(|new| aspects(new).iter().all(|likeness| *likeness == Likeness::Alike)).count();
-    let differs = all.iter().any(|new| aspects(new).iter().any(|likeness| matches!(likeness, Likeness::Differs { .. })));
-    let untold = all.iter().find_map(|new| {
+    let differs = |new: &Replacement| aspects(new).iter().any(|likeness| matches!(likeness, Likeness::Differs { .. }));
+    let counted: Vec<&Replacement> = all.iter().filter(|new| !new.started_again() || differs(new)).collect();
+    let alike = counted.iter().filter(|new| aspects(new).iter().all(|likeness| *likeness == Likeness::Alike)).count();
+    let untold = counted.iter().find_map(|new| {
         aspects(new).into_iter().find_map(|likeness| match likeness {
             Likeness::Untold { why } => Some(words::replacement_untold(&new.name, &why)),
             _ => None,
         })
     });
     let decision = match untold {
-        _ if all.is_empty() => return Finding::untold(words::NO_REPLACEMENT),
-        _ if differs => Decision::exact(false),
+        _ if counted.is_empty() => return Finding::untold(words::NO_REPLACEMENT),
+        _ if counted.iter().any(|new| differs(new)) => Decision::exact(false),
         Some(why) => Decision::untold(why),
         None => Decision::exact(true),
     };
-    Finding { measured: words::replacements(alike, all.len()), value: Some(alike as f64), decision }
+    Finding { measured: words::replacements(alike, counted.len()), value: Some(alike as f64), decision }
 }
 
 /// What was measured, and the decision.

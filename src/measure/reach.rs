@@ -1,15 +1,14 @@
 //! How far a fault reached: what each probe felt while what a step hit was away. One window a step, from its first effect until its
-//! undo began, the capacity that it took was back, or the next step began: whatever comes first. So everything inside is the step's.
+//! undo began, what it took served again, or the next step began: whatever comes first. So everything inside is the step's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{course::Course, rates::wilson};
+use super::{rates::wilson, run::Input};
 use crate::model::{
-    act::{Act, Effect},
     experiment::{Experiment, Step},
     fault::FaultKind,
     ids::Service,
-    measurement::{Estimate, StepCapacity},
+    measurement::{Estimate, StepCapacity, VictimTimes},
     sample::Sample,
     time::Mono,
 };
@@ -44,14 +43,8 @@ pub struct Reach {
 
 impl Reach {
     /// The windows of all acts that verifiably happened and that users of their victims may feel.
-    pub fn new(
-        experiment: &Experiment,
-        acts: &[(Act, Effect)],
-        course: &Course,
-        capacity: &[StepCapacity],
-        origin: Mono,
-        end: Mono,
-    ) -> Self {
+    pub fn new(input: &Input<'_>, capacity: &[StepCapacity], victims: &[VictimTimes], end: Mono) -> Self {
+        let Input { experiment, acts, course, origin, .. } = *input;
         let mut windows: BTreeMap<u32, Away> = BTreeMap::new();
         for (act, effect) in acts.iter().filter(|(act, effect)| effect.status.happened() && act.fault.kind().affects_victims()) {
             let (Some(instance), Some(took)) = (act.target.instance(), effect.took_effect) else { continue };
@@ -88,6 +81,14 @@ impl Reach {
                 capacity.iter().find(|c| c.step == away.step).and_then(|c| Some((c.effect_s, c.back_after_s?)))
             {
                 away.to_ns = away.to_ns.min(((effect_s + back_s).max(0.0) * 1e9) as u64);
+            }
+        }
+        for away in windows.iter_mut().filter(|away| away.takes_capacity) {
+            // What balancers are has no capacity that anybody counts; but it is seen when they serve again.
+            let of_step = victims.iter().filter(|victim| victim.act.step == away.step);
+            let back: Option<Vec<f64>> = of_step.map(|victim| Some(victim.effect_after_s + victim.in_service_after_s?)).collect();
+            if let Some(last) = back.and_then(|back| back.into_iter().reduce(f64::max)) {
+                away.to_ns = away.to_ns.min((last.max(0.0) * 1e9) as u64);
             }
         }
         windows.retain(|away| away.from_ns < away.to_ns);

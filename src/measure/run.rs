@@ -71,7 +71,7 @@ pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
     let (capacity_lost, capacity_back_after_s) = capacity.over_the_run(input.first_effect);
     let end = Mono(input.origin.0 + phases.end());
     let capacity_by_step = capacity.by_step(input.origin, end);
-    let reach = Reach::new(input.experiment, input.acts, input.course, &capacity_by_step, input.origin, end);
+    let reach = Reach::new(input, &capacity_by_step, &victims.times(), end);
     let mut watchers = Watchers { victims, reach };
     let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
         .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut watchers, &mut trust))

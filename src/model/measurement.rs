@@ -386,6 +386,13 @@ pub struct Replacement {
     pub version: Option<Likeness>,
 }
 
+impl Replacement {
+    /// Whether it is no new instance: the same one was started again.
+    pub fn started_again(&self) -> bool {
+        self.replaces.as_ref() == Some(&self.name)
+    }
+}
+
 /// Whether something is the same on an instance and on its siblings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

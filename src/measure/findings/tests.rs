@@ -256,6 +256,15 @@ fn each_step_names_its_own() {
 }
 
 #[test]
+fn a_balancer_that_comes_back_by_itself_is_away_until_it_serves() {
+    let mut run = Run::default().probe("home", Some("web"), between(12.0, 12.5)).has("edge", 1).kill(1, "edge", 12.0, 20.0);
+    let what = Observed::InService { instance: "edge-a-1".into(), service: "edge".into(), zone: "a".into() };
+    run.observations.push(Observation { at: at(12.5), source: "test".into(), what });
+    let says = run.says();
+    assert!(says.len() == 1 && says[0].contains("home 0 % available from 12.0 s to 12.5 s"), "{says:#?}");
+}
+
+#[test]
 fn a_step_that_hits_several_services_shows_no_single_point() {
     let run = Run::default().probe("home", Some("web"), between(12.0, 15.0)).has("router", 1).has("db", 1).kill(1, "router", 12.0, 15.0);
     let (mut act, mut effect) = act_on(1, "db", Bracket { after: at(12.0), by: at(12.0) });
@@ -300,7 +309,7 @@ fn a_replacement_that_differs_is_drift() {
     assert_eq!(
         run.says(),
         [
-            "drift: web-a-4, which replaced web-a-1, is not like the siblings: built from sha256:abababababab, while 2 others are built from sha256:cdcdcdcdcdcd"
+            "drift: web-a-4, which replaced web-a-1, is not like its siblings: built from sha256:abababababab, not sha256:cdcdcdcdcdcd like 2 others"
         ],
         "web-a-1 itself is not counted"
     );
@@ -311,7 +320,7 @@ fn a_replacement_that_differs_is_drift() {
 fn an_instance_that_was_started_again_is_held_against_the_others_too() {
     let run = replaced(Built { identity: "2".into(), ..built("web", 1, "two") });
     assert!(
-        run.says()[0].starts_with("drift: web-a-1, which was started again, is not like the siblings: built from two"),
+        run.says()[0].starts_with("drift: web-a-1, which was started again, is not like its siblings: built from two"),
         "{:?}",
         run.says()
     );
@@ -335,10 +344,7 @@ fn siblings_that_differed_before_are_told_once_and_a_replacement_may_be_like_any
 fn when_all_were_replaced_the_old_ones_are_the_siblings() {
     let mut run = replaced(built("web", 4, "two"));
     run.course.later = vec![(4..=6).map(|k| built("web", k, "two")).collect()];
-    assert_eq!(
-        run.says(),
-        ["drift: web-a-4, web-a-5 and web-a-6 are not like the siblings: built from two, while 3 others are built from one"]
-    );
+    assert_eq!(run.says(), ["drift: web-a-4, web-a-5 and web-a-6 are not like their siblings: built from two, not one like 3 others"]);
     assert_eq!(judged(&run), (JudgedResult::Broken, "0 of 3 alike".into()));
 }
 
@@ -355,7 +361,7 @@ fn versions_are_compared_and_one_that_cannot_be_read_is_not_held_to_be_the_same(
     assert_eq!(judged(&with(said("5"))).0, JudgedResult::Held);
     let run = with(said("4"));
     assert_eq!(judged(&run).0, JudgedResult::Broken);
-    assert!(run.says()[0].ends_with("of the version 4, while 2 others are of the version 5"), "{:?}", run.says());
+    assert!(run.says()[0].ends_with("of the version 4, not 5 like 2 others"), "{:?}", run.says());
     let run = with(Some(Version::Unknown { why: "no answer".into() }));
     assert_eq!((run.says().len(), judged(&run).0), (0, JudgedResult::Untold));
 }
@@ -365,6 +371,8 @@ fn without_a_replacement_nothing_is_held_to_be_alike() {
     let mut run = replaced(built("web", 4, "one"));
     run.course.later = vec![run.course.before.clone()];
     assert_eq!(judged(&run).0, JudgedResult::Untold);
+    let run = replaced(Built { identity: "2".into(), ..built("web", 1, "one") });
+    assert_eq!(judged(&run).0, JudgedResult::Untold, "one that was started again is no replacement");
     let mut run = replaced(built("web", 4, "two"));
     run.course.before.clear();
     assert_eq!((run.says().len(), judged(&run).0), (0, JudgedResult::Untold), "nobody knows what was there before");

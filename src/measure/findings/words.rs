@@ -139,16 +139,13 @@ pub fn drift(all: &[&Replacement], aspect: &str, own: &str, siblings: &[(String,
         Some(old) => format!("{}, which replaced {old},", new.name),
         None => new.name.clone(),
     };
-    let (who, is) = match all {
-        [one] => (says(one), "is"),
-        many => (listed(many.iter().map(|new| new.name.as_str())), "are"),
+    let (who, is, whose) = match all {
+        [one] => (says(one), "is", "its"),
+        many => (listed(many.iter().map(|new| new.name.as_str())), "are", "their"),
     };
-    let others: Vec<String> = siblings
-        .iter()
-        .take(MOST_NAMES)
-        .map(|(text, n)| format!("{} {} {aspect} {}", count(u64::from(*n)), if *n == 1 { "other is" } else { "others are" }, short(text)))
-        .collect();
-    format!("{who} {is} not like the siblings: {aspect} {}, while {}", short(own), others.join(" and "))
+    let others: Vec<String> =
+        siblings.iter().take(MOST_NAMES).map(|(text, n)| format!("{} like {}", short(text), plural(u64::from(*n), "other"))).collect();
+    format!("{who} {is} not like {whose} siblings: {aspect} {}, not {}", short(own), others.join(" or "))
 }
 
 /// Instances that were not alike before anything was done.

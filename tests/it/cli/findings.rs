@@ -131,7 +131,7 @@ fn a_new_version_is_drift_though_it_is_built_from_the_same() {
     rig.judged(&["run", "experiment.yaml"], 1);
     let findings = findings(&rig);
     assert_eq!(findings.len(), 1, "{findings:#?}");
-    assert!(findings[0].1.contains("are not like the siblings: of the version 4, while 3 others are of the version 5"), "{findings:#?}");
+    assert!(findings[0].1.contains("are not like their siblings: of the version 4, not 5 like 3 others"), "{findings:#?}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_script_that_was_changed_is_drift_though_it_says_the_same_version() {
     rig.judged(&["run", "experiment.yaml"], 1);
     let findings = findings(&rig);
     assert_eq!(findings.len(), 1, "{findings:#?}");
-    assert!(findings[0].0 == "drift" && findings[0].1.contains("are not like the siblings: built from"), "{findings:#?}");
+    assert!(findings[0].0 == "drift" && findings[0].1.contains("are not like their siblings: built from"), "{findings:#?}");
 }
 
 #[test]
