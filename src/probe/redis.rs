@@ -32,8 +32,14 @@ impl PreparedRedis {
     pub fn into_kind(self, rate: f64) -> RedisKind {
         let mut command = Cmd::new();
         match self.spec.command.as_slice() {
-            [] => drop(command.arg("PING")),
-            words => words.iter().for_each(|word| drop(command.arg(word))),
+            [] => {
+                command.arg("PING");
+            }
+            words => {
+                for word in words {
+                    command.arg(word);
+                }
+            }
         }
         RedisKind { redis: Redis::new(self.server, rate), command, expect: self.spec.expect, connections: self.spec.connections }
     }

@@ -134,7 +134,7 @@ pub fn postgres(fields: Fields<'_>, sink: &mut Sink) -> Option<PostgresProbe> {
 /// A ledger.
 pub fn ledger(fields: Fields<'_>, sink: &mut Sink) -> Option<LedgerProbe> {
     let fields = fields.get("ledger", sink, |node, sink| Fields::new(node, &STORE, sink))?;
-    let mut alone = |key: &str, stores: &[&str], sink: &mut Sink| {
+    let alone = |key: &str, stores: &[&str], sink: &mut Sink| {
         if fields.has(key) && stores.iter().all(|store| !fields.has(store)) {
             let of = stores.iter().map(|store| format!("`{store}`")).collect::<Vec<_>>().join(" or ");
             sink.error(fields.key_span(key), format!("`{key}` has no meaning here")).expected(format!("`{key}` beside {of}"));

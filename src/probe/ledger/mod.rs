@@ -28,8 +28,7 @@ use crate::{
 use book::Book;
 use stores::Store;
 
-/// Routes, as they are named in reports.
-pub const ROUTES: [&str; 3] = ["write", "read", "list"];
+/// Routes, in the order of `ProbeKind::routes`.
 const WRITE: u16 = 1;
 const READ: u16 = 2;
 const LIST: u16 = 3;

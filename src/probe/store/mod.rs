@@ -18,9 +18,6 @@ use crate::{
     },
 };
 
-/// The most bytes of an answer that are compared or shown.
-pub const LARGEST_ANSWER: usize = 64 * 1024;
-
 /// Draws the connection policy of a request.
 pub fn policy(connections: Connections, shared: &Shared, trace: &Trace) -> Policy {
     let drawn = draw(shared.seed, trace.due.probe, trace.due.number, Purpose::Policy) & 1 == 0;

@@ -4,9 +4,8 @@
 use std::rc::Rc;
 
 use tokio_postgres::{
-    Client, Config, Error, NoTls, Row,
+    Client, Config, Error, NoTls,
     config::{Host, SslMode, TargetSessionAttrs},
-    types::ToSql,
 };
 
 use crate::{
@@ -80,18 +79,7 @@ impl Postgres {
         self.keep.size()
     }
 
-    /// One statement, on a connection as `trace.policy` says.
-    pub async fn ask(
-        &self,
-        shared: &Rc<Shared>,
-        trace: &mut Trace,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, SampleOutcome> {
-        self.on(shared, trace, async |client| client.query(statement, parameters).await).await
-    }
-
-    /// Whatever is asked of a client.
+    /// Whatever is asked of a client, on a connection as `trace.policy` says.
     pub async fn on<T>(
         &self,
         shared: &Rc<Shared>,

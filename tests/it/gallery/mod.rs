@@ -3,7 +3,9 @@
 //!
 //! A row that needs programs that are not here fails, and says what to install: a gallery that was not run shows nothing.
 
+mod blog;
 mod deployments;
+mod phoenix;
 mod rig;
 
 use rig::Shown;
@@ -26,6 +28,14 @@ macro_rules! rows {
 fn nothing_more(_: &Json) {}
 
 rows! {
+    blog_own_disk: "blog/own-disk", blog::readings_missed_pictures;
+    blog_own_disk_lost: "blog/own-disk-lost", blog::a_part_is_lost;
+    blog_shared_disk: "blog/shared-disk", blog::all_is_there;
+    phoenix_golden: "phoenix/golden", phoenix::all_are_new;
+    phoenix_bootstrap: "phoenix/bootstrap", phoenix::the_golden_image_is_faster;
+    phoenix_no_source: "phoenix/no-source", nothing_more;
+    phoenix_no_source_bootstrap: "phoenix/no-source-bootstrap", nothing_more;
+    phoenix_drift: "phoenix/drift", phoenix::drift_is_named;
     deployments_rolling: "deployments/rolling", deployments::both_versions_served;
     deployments_rolling_abrupt: "deployments/rolling-abrupt", deployments::some_were_cut;
     deployments_blue_green: "deployments/blue-green", deployments::the_new_version_served;
