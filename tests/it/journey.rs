@@ -22,7 +22,7 @@ use crate::support::{
 /// The probe of an experiment file whose `journey:` is this.
 fn journey(text: &str, more: &str) -> ProbeSpec {
     let file = format!(
-        "title: t\nprobes:\n  cart:\n    journey: {text}\n{more}\nsteady-state: [{{ probe: cart, lost: \"== 0\" }}]\nmethod: [{{ kill: web }}]\n"
+        "title: t\nprobes:\n  cart:\n    journey: {text}\n{more}\nsteady-state: [{{ probe: cart, availability: \">= 9%\" }}]\nmethod: [{{ kill: web }}]\n"
     );
     let loaded = load_source(&Source::new("t.yaml", file), None, &LoadOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
     loaded.experiment.probes[0].clone()

@@ -2,6 +2,7 @@
 
 mod drill;
 mod files;
+mod journeys;
 mod orphans;
 mod planning;
 pub mod rig;

@@ -136,7 +136,12 @@ impl Rig {
 
     /// Starts the binary.
     pub fn start<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Started {
-        Started::new(self.command(args).spawn().unwrap())
+        self.start_command(&mut self.command(args))
+    }
+
+    /// Starts a command of the binary.
+    pub fn start_command(&self, command: &mut Command) -> Started {
+        Started::new(command.spawn().unwrap())
     }
 
     /// Starts a run and waits until its act has happened; anew where the machine was too busy for a baseline.
