@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::rig::{Rig, SYSTEM};
+use super::rig::{Rig, SYSTEM, Started};
 use crate::support::{quiet::quiet, shop::Shop};
 
 fn experiment(shop: &Shop) -> String {
@@ -48,7 +48,7 @@ fn lost_carts_are_counted_where_they_lived_and_fail_the_drill() {
         rig.firedrill(["check", "experiment.yaml"]).code(0).says("SHOP_PASSWORD");
         rig.firedrill(["plan", "experiment.yaml"]).code(0);
         let mut command = rig.command(["run", "experiment.yaml"]);
-        let run = rig.start_command(command.env("SHOP_PASSWORD", "correct-horse-battery"));
+        let run = Started::new(command.env("SHOP_PASSWORD", "correct-horse-battery").spawn().unwrap());
         run.wait_for("happened");
         let forgotten = shop.forget(2);
         let said = run.end();

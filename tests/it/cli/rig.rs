@@ -136,12 +136,7 @@ impl Rig {
 
     /// Starts the binary.
     pub fn start<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Started {
-        self.start_command(&mut self.command(args))
-    }
-
-    /// Starts a command of the binary.
-    pub fn start_command(&self, command: &mut Command) -> Started {
-        Started::new(command.spawn().unwrap())
+        Started::new(self.command(args).spawn().unwrap())
     }
 
     /// Starts a run and waits until its act has happened; anew where the machine was too busy for a baseline.
@@ -284,7 +279,8 @@ impl Reading {
 }
 
 impl Started {
-    fn new(mut child: Child) -> Self {
+    /// Follows what a process says.
+    pub fn new(mut child: Child) -> Self {
         let (out, err) = (Reading::of(child.stdout.take().unwrap()), Reading::of(child.stderr.take().unwrap()));
         Self { child, out, err }
     }
