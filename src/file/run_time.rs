@@ -44,13 +44,11 @@ fn walk(vars: &Vars, node: &mut Node, at: &mut Vec<String>, sink: &mut Sink) {
 }
 
 fn steps(vars: &Vars, node: &mut Node, sink: &mut Sink) {
-    let captured = captured(node);
+    let (taken, captured): (Vec<_>, Vec<_>) = captured(node).into_iter().partition(|(name, _)| vars.get(name).is_some());
     let known: Vec<&str> = GIVEN.into_iter().chain(captured.iter().map(|(name, _)| name.as_str())).collect();
-    for (name, span) in &captured {
-        if vars.get(name).is_some() {
-            sink.error(*span, format!("the captured value {} is called like a variable of the environment", quote(name)))
-                .expected("another name: in a step, one name means one thing");
-        }
+    for (name, span) in &taken {
+        sink.error(*span, format!("the captured value {} is called like a variable of the environment", quote(name)))
+            .expected("another name: in a step, one name means one thing");
     }
     for name in GIVEN.into_iter().filter(|name| vars.get(name).is_some()) {
         if let Some(span) = first_use(node, name) {

@@ -108,7 +108,10 @@ impl Vars {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Var(name) if later.names().contains(&name) => {
                     if matches!(later, Later::NotHere(_)) && told.insert(name.to_owned()) {
-                        let says = format!("{} has no value here: it is known only while the journey runs", quote(&format!("${{{name}}}")));
+                        let says = format!(
+                            "the variable {} has no value here: it is known only while the journey runs",
+                            quote(&format!("${{{name}}}"))
+                        );
                         sink.error(place(sink, span, name), says)
                             .expected("a text that is the same for all users; or `contains` for a body");
                     }

@@ -90,6 +90,28 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+impl Shared {
+    /// What kinds share where nothing is paced.
+    pub fn still() -> Self {
+        Self {
+            seed: 1,
+            origin: clock::now(),
+            origin_instant: tokio::time::Instant::now(),
+            names: RefCell::default(),
+            descriptors: Rc::new(Descriptors::new(8)),
+            probes: Vec::new(),
+            doubts: RefCell::default(),
+            again: RefCell::default(),
+        }
+    }
+
+    /// The turns that were asked for: what the kind knows them by, and when they are due.
+    pub fn asked(&self) -> Vec<(u32, u64)> {
+        self.again.borrow_mut().drain(..).map(|(_, at_ns, what)| (what, at_ns)).collect()
+    }
+}
+
 /// What the pacing thread is started with.
 pub struct Pacer {
     /// The probes.

@@ -22,7 +22,7 @@ use crate::support::{
 /// The probe of an experiment file whose `journey:` is this.
 fn journey(text: &str, more: &str) -> ProbeSpec {
     let file = format!(
-        "title: t\nprobes:\n  cart:\n    journey: {text}\n{more}\nsteady-state: [{{ probe: cart, lost: \"== 0\" }}]\nmethod: [{{ kill: web }}]\n"
+        "title: t\nprobes:\n  cart:\n    journey: {text}\n{more}\nsteady-state: [{{ probe: cart, availability: \">= 9%\" }}]\nmethod: [{{ kill: web }}]\n"
     );
     let loaded = load_source(&Source::new("t.yaml", file), None, &LoadOptions::default()).unwrap_or_else(|errors| panic!("{errors}"));
     loaded.experiment.probes[0].clone()
@@ -267,6 +267,20 @@ fn users_come_at_their_rate_whatever_becomes_of_those_before() {
     assert!(ended.of(SampleOutcome::ResponseTimeout) > 30);
 }
 
+const BAD: [Behave; 11] = [
+    Behave::Endless,
+    Behave::HugeHead,
+    Behave::TooLarge,
+    Behave::Garbage,
+    Behave::CutBody,
+    Behave::CutHead,
+    Behave::Reset,
+    Behave::Close,
+    Behave::Hang,
+    Behave::Refuse,
+    Behave::Fail,
+];
+
 #[test]
 fn no_answer_however_bad_is_a_loss_or_grows() {
     let _quiet = quiet();
@@ -282,14 +296,11 @@ fn no_answer_however_bad_is_a_loss_or_grows() {
     );
     let run = Run::start(spec, 1);
     let mut at = 300;
-    use Behave as B;
-    for behave in
-        [B::Endless, B::HugeHead, B::TooLarge, B::Garbage, B::CutBody, B::CutHead, B::Reset, B::Close, B::Hang, B::Refuse, B::Fail]
-    {
+    for behave in BAD {
         run.wait(at);
         server.set(behave);
         run.wait(at + 200);
-        server.set(B::Well);
+        server.set(Behave::Well);
         at += 350;
     }
     run.wait(at + 300);

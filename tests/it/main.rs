@@ -35,6 +35,7 @@ mod local_system;
 mod planning;
 mod probe_dns;
 mod probe_kinds;
+mod probe_ledger;
 mod probe_limits;
 mod probe_names;
 mod probe_prometheus;

@@ -1,7 +1,7 @@
 //! `examples/blog`.
 
 use super::{
-    super::trial::Expected::{self, NotStarted, Passes},
+    super::trial::Expected::{self, NotSteady, Passes},
     row::{Example, Row, embedded},
 };
 
@@ -11,7 +11,7 @@ pub const BLOG: Example = Example {
     asks: "Where do a blog's pictures lie?",
     files: embedded!("blog": "firedrill.yaml", "experiment.yaml", "lost-for-good.yaml", "systems/own-disk.yaml", "systems/shared-disk.yaml"),
     rows: &[
-        row("own-disk", "each server's own disk", "experiment.yaml", "own-disk", NotStarted("pictures stale")),
+        row("own-disk", "each server's own disk", "experiment.yaml", "own-disk", NotSteady("pictures stale")),
         row("own-disk-lost", "own disk, what is lost for good", "lost-for-good.yaml", "own-disk", Expected::Fails("pictures lost")),
         row("shared-disk", "a disk that all servers share", "experiment.yaml", "shared-disk", Passes),
     ],

@@ -93,6 +93,12 @@ pub fn journey(fields: Fields<'_>, sink: &mut Sink) -> Option<JourneyProbe> {
     })
 }
 
+/// Whether a probe is a journey of which no step says what a loss is.
+pub fn is_blind(probe: &Node) -> bool {
+    let steps = probe.get("journey").and_then(|journey| journey.get("steps"));
+    steps.is_some_and(|steps| read::one_or_many(steps).iter().all(|step| step.get("otherwise").is_none()))
+}
+
 fn users(node: &Node, sink: &mut Sink) -> Option<Users> {
     if node.text().is_some_and(|text| text.contains('/')) {
         return read::rate(node, sink).map(Users::Arriving);

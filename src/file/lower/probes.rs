@@ -86,13 +86,15 @@ pub struct Named {
     pub name: String,
     /// Its kind, where that can be seen.
     pub kind: Option<&'static str>,
+    /// A journey of which no step can find a loss.
+    pub blind: bool,
 }
 
 /// The names of the probes, also of those that are wrong otherwise: a condition on one is then not a second error.
 pub fn names(node: Option<&Node>) -> Vec<Named> {
     let Some(Value::Map(entries)) = node.map(|n| &n.value) else { return Vec::new() };
     let kind = |entry: &Entry| KIND_KEYS.into_iter().find(|kind| entry.value.get(kind).is_some());
-    entries.iter().map(|entry| Named { name: entry.key.clone(), kind: kind(entry) }).collect()
+    entries.iter().map(|entry| Named { name: entry.key.clone(), kind: kind(entry), blind: journey::is_blind(&entry.value) }).collect()
 }
 
 /// The probes, in file order.

@@ -146,6 +146,11 @@ pub fn comparisons(entries: &[Entry], fields: Fields<'_>, probe: Option<&Named>,
             .expected("a metric of requests, like `failures: \"== 0\"`");
             continue;
         }
+        if matches!(metric, Metric::StateLost | Metric::Lost) && probe.is_some_and(|probe| probe.blind) {
+            sink.error(entry.key_span, format!("`{}` would always be 0: no step of the journey can find its session lost", entry.key))
+                .expected("`otherwise: state-lost` on a step that reads back what an earlier one made");
+            continue;
+        }
         if let Some(comparison) = comparison(metric, &entry.value, sink) {
             out.push((metric, comparison));
         }

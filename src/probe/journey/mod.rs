@@ -312,3 +312,75 @@ fn base_36(mut n: u64) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        journey::Repeat,
+        probe::{HttpExpect, TlsSettings},
+        quantity::Rate,
+    };
+
+    fn kind(users: Users) -> JourneyKind {
+        let step = JourneyStep {
+            name: "read".to_owned(),
+            method: "GET".to_owned(),
+            url: "http://127.0.0.1:9/".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            expect: HttpExpect::default(),
+            capture: BTreeMap::new(),
+            think: None,
+            state_lost: false,
+            log_in: false,
+            repeat: Repeat::Once,
+        };
+        let spec = JourneyProbe {
+            users,
+            think: Duration::from_secs(1),
+            sticky: None,
+            steps: vec![step],
+            connections: Connections::KeepAlive,
+            body_limit: 1024,
+            served_by: None,
+            tls: TlsSettings::default(),
+        };
+        PreparedJourney::new("cart", &spec, Duration::from_secs(1)).unwrap().into_kind()
+    }
+
+    fn due(turn: Turn) -> Due {
+        Due { at_ns: 0, probe: 0, number: 0, turn }
+    }
+
+    #[test]
+    fn who_could_not_take_a_turn_takes_it_later() {
+        let (shared, crowd) = (Shared::still(), kind(Users::Crowd(4)));
+        assert_eq!(crowd.first_turns(), [(0, 0), (250_000_000, 1), (500_000_000, 2), (750_000_000, 3)]);
+        // At the first turn, and after one.
+        crowd.skipped(&shared, due(Turn::Again(2)));
+        crowd.begin(1, true);
+        crowd.skipped(&shared, due(Turn::Again(1)));
+        let asked = shared.asked();
+        assert_eq!(asked.iter().map(|(who, _)| *who).collect::<Vec<_>>(), [2, 1]);
+        // After thinking for about a second; a busy machine may take its time.
+        assert!(asked.iter().all(|(_, at_ns)| (900_000_000..20_000_000_000).contains(at_ns)), "{asked:?}");
+        assert_eq!(crowd.state(), StateFindings::Sessions(Sessions::default()), "nothing began, and nothing was lost");
+
+        let passers = kind(Users::Arriving(Rate(5.0)));
+        passers.skipped(&shared, due(Turn::Regular(0)));
+        assert_eq!((passers.first_turns().len(), shared.asked().len()), (0, 0), "who did not come in does not come back");
+    }
+
+    #[test]
+    fn as_many_wait_at_once_as_there_can_be_users() {
+        let second = Duration::from_secs(1);
+        assert!(kind(Users::Crowd(500)).most_in_flight(1.0, second) >= 500);
+        assert!(kind(Users::Arriving(Rate(100.0))).most_in_flight(100.0, second) >= 100 * 10 * 2);
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!((base_36(0), base_36(35), base_36(36 * 36)), ("0".to_owned(), "z".to_owned(), "100".to_owned()));
+    }
+}

@@ -253,7 +253,9 @@ mod tests {
         let steps: Vec<&JourneyStep> = steps.iter().collect();
         let looks = |oks: usize, tried: bool| {
             let mut user = User::default();
-            (0..oks).for_each(|_| drop(user.after(&steps, O::Ok, NameIndex(1), true)));
+            for _ in 0..oks {
+                user.after(&steps, O::Ok, NameIndex(1), true);
+            }
             user.tried = tried;
             user.looks_again(&steps)
         };
@@ -262,7 +264,9 @@ mod tests {
         assert!(!looks(4, true), "it may be paid");
         assert!(!looks(5, false), "a new visitor");
         let mut user = User::default();
-        (0..2).for_each(|_| drop(user.after(&steps, O::Ok, NameIndex(1), true)));
+        for _ in 0..2 {
+            user.after(&steps, O::Ok, NameIndex(1), true);
+        }
         assert!(user.looks_again(&steps));
         assert_eq!(user.after(&steps, O::Refused, NameIndex(0), true).0, Next::Goes);
         assert_eq!(

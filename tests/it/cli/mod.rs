@@ -3,6 +3,7 @@
 mod drill;
 mod files;
 mod findings;
+mod journeys;
 mod orphans;
 mod planning;
 pub mod rig;

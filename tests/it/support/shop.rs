@@ -149,7 +149,7 @@ type Answer = Response<Full<Bytes>>;
 
 async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Answer, std::convert::Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
     let got = Got {
         line: format!("{} {}", parts.method, parts.uri),
@@ -209,7 +209,7 @@ impl State {
         let known = known.map(|place| place - 1).filter(|&place| self.instances.get(place).is_some_and(|instance| !instance.down));
         let place = known.unwrap_or_else(|| {
             self.turn += 1;
-            (self.turn..).map(|n| n % self.instances.len()).find(|&place| !self.instances[place].down).unwrap()
+            (0..self.instances.len()).map(|n| (self.turn + n) % self.instances.len()).find(|&place| !self.instances[place].down).unwrap()
         });
         let new = cookie(got, "SID").is_none();
         let session = cookie(got, "SID").map_or_else(
