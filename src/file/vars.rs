@@ -109,7 +109,7 @@ impl Vars {
                 Piece::Var(name) if later.names().contains(&name) => {
                     if matches!(later, Later::NotHere(_)) && told.insert(name.to_owned()) {
                         let says = format!(
-                            "the variable {} has no value here: it is known only while the journey runs",
+                            "the variable {} has no value here: it is known only while the probe runs",
                             quote(&format!("${{{name}}}"))
                         );
                         sink.error(place(sink, span, name), says)
@@ -152,7 +152,7 @@ impl Vars {
                 format!("{givers}: {}", listed(self.names(), "or"))
             };
             match later {
-                Later::RunTime(names) => format!("a value of the journey's own: {}; or {given}", listed(names.iter().copied(), "or")),
+                Later::RunTime(names) => format!("a value of the probe's own: {}; or {given}", listed(names.iter().copied(), "or")),
                 _ => given,
             }
         };
@@ -271,6 +271,6 @@ mod tests {
         vars.fill(&mut entries[1].value, Later::NotHere(&["unique"]), &mut sink);
         vars.fill(&mut entries[2].value, Later::RunTime(&["unique"]), &mut sink);
         let text = sink.finish().to_string();
-        assert!(text.contains("known only while the journey runs") && text.contains("did you mean `${unique}`?"), "{text}");
+        assert!(text.contains("known only while the probe runs") && text.contains("did you mean `${unique}`?"), "{text}");
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     http::{self, SERVED_BY, TLS},
+    probes::SERVICE_KEY,
     step::{STEP, steps},
 };
 use crate::{
@@ -26,6 +27,7 @@ pub static JOURNEY: Table = Table::new(
         must("journey", Kind::Table(&USERS), "users who take steps"),
         key("timeout", Kind::Duration, "the deadline of each request over everything, from its due time; 1s when left out"),
         key("slow", Kind::Duration, "a success slower than this is counted as slow"),
+        SERVICE_KEY,
     ],
 )
 .without(&[("rate", "how many requests there are follows from its `users`, and how long they `think`")]);

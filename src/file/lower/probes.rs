@@ -13,7 +13,7 @@ use crate::{
         escape::quote,
         read::{self, Fields},
         suggest::{listed, nearest},
-        table::{Kind, Table, key, must},
+        table::{Key, Kind, Table, key, must},
         yaml::{Entry, Node, Value},
     },
     model::{
@@ -21,6 +21,10 @@ use crate::{
         quantity::Rate,
     },
 };
+
+/// Which service answers.
+pub const SERVICE_KEY: Key =
+    key("service", Kind::Text, "the service that answers it, so that the report can name which services need which");
 
 /// Keys of every probe.
 pub static COMMON: Table = Table::new(
@@ -33,7 +37,7 @@ pub static COMMON: Table = Table::new(
         ),
         key("timeout", Kind::Duration, "the deadline of a request over everything, from its due time; 1s when left out"),
         key("slow", Kind::Duration, "a success slower than this is counted as slow"),
-        key("service", Kind::Text, "the service that answers it, so that the report can name which services need which"),
+        SERVICE_KEY,
     ],
 );
 

@@ -36,6 +36,8 @@ pub static METRICS: Table = Table::new(
             Kind::Comparison,
             "how many sessions of a journey, or acknowledged writes of a ledger, were lost in the whole run: `== 0`",
         ),
+        key("duplicated", Kind::Comparison, "values of a ledger that were found more than once, in the whole run"),
+        key("never-read", Kind::Comparison, "acknowledged writes of a ledger that no reading came through for, in the whole run"),
         key("time-to-first-error", Kind::Comparison, "time from the fault to the first error"),
         key("time-to-ejection", Kind::Comparison, "time from the fault until the balancer stopped sending to the victim"),
         key("time-to-capacity", Kind::Comparison, "time from the fault until capacity was back"),

@@ -289,11 +289,11 @@ fn list(node: &Node, sink: &mut Sink) -> Option<LedgerList> {
 /// A URL in whose path or query a value may stand.
 fn template_url(node: &Node, sink: &mut Sink) -> Option<String> {
     let text = read::line(node, sink)?;
-    url::check_url(&template::fill(text, |_| "0".to_owned()), node.span, sink)?;
     let authority = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
     if authority.contains("${") {
         sink.error(node.span, "the host of a URL is the same for all values").expected("`${value}` in the path or the query");
         return None;
     }
+    url::check_url(&template::fill(text, |_| "0".to_owned()), node.span, sink)?;
     Some(text.to_owned())
 }

@@ -4,7 +4,10 @@ use std::{rc::Rc, time::Duration};
 
 use futures_util::TryStreamExt;
 use redis::{Value, cmd};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    error::SqlState,
+    types::{ToSql, Type},
+};
 
 use super::http::{HttpStore, PreparedHttpStore};
 use crate::{
@@ -26,6 +29,8 @@ use crate::{
 
 /// How long the table may take to be made.
 const PREPARE_WITHIN: Duration = Duration::from_secs(10);
+/// From one try to the next, while the database starts up.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A store, ready to move to the pacing thread.
 pub enum PreparedStore {
@@ -81,7 +86,7 @@ fn make_table(servers: &Servers, table: &str) -> Result<(), String> {
     let made = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            let work = async {
+            let work = async || {
                 let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
                 let connection = std::pin::pin!(connection);
                 let asked = std::pin::pin!(client.batch_execute(&statements));
@@ -94,7 +99,16 @@ fn make_table(servers: &Servers, table: &str) -> Result<(), String> {
                     }
                 }
             };
-            let done = tokio::time::timeout(PREPARE_WITHIN, work).await;
+            let patient = async {
+                loop {
+                    match work().await {
+                        // It is there, and not ready yet.
+                        Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => tokio::time::sleep(AGAIN).await,
+                        done => return done,
+                    }
+                }
+            };
+            let done = tokio::time::timeout(PREPARE_WITHIN, patient).await;
             done.map_err(|_| format!("no answer within {PREPARE_WITHIN:?}"))?.map_err(|error| words(&error))
         })
     });

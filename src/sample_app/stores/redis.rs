@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
 
 /// A Sentinel's file. Half a second without an answer is a death: on one machine nothing is slower.
 fn sentinel(options: &Options, primary: SocketAddr) -> String {
-    let (listen, name) = (options.listen, super::super::shop::MASTER);
+    let (listen, name) = (options.listen, crate::sample_app::shop::MASTER);
     format!(
         "bind {}\nport {}\ndir {}\nsentinel monitor {name} {} {} {}\nsentinel down-after-milliseconds {name} 500\n\
          sentinel failover-timeout {name} 3000\nsentinel parallel-syncs {name} 1\n",
