@@ -222,6 +222,41 @@ fn recovery_counts_from_the_last_undo() {
 }
 
 #[test]
+fn an_answer_of_the_next_life_is_not_the_victims() {
+    let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
+    let acts = [act_on(1, "web", Bracket { after: at(10.0), by: at(10.001) })];
+    let life = Observed::Launched { instance: "web-a-1".into(), service: "web".into(), zone: "a".into(), replaces: None };
+    // It answers as soon as it is started, before anybody says that it serves, and before its undo has ended.
+    let observations = [Observation { at: at(14.0), source: "test".into(), what: life }];
+    let source = record(200.0, 20.0, |s| {
+        if s.due_ns < 10_300_000_000 || s.due_ns > 14_000_000_000 {
+            s.backend = NameIndex(1);
+        }
+    });
+    let experiment = experiment(200.0, vec![]);
+    let spans = phases(&[(Phase::Baseline, 0.0, 10.0), (Phase::Fault, 10.0, 16.0), (Phase::Recovery, 16.0, 20.0)]);
+    let m = measure(
+        &Input {
+            experiment: &experiment,
+            origin: ORIGIN,
+            phases: &spans,
+            first_effect: Some(at(10.0)),
+            last_undo: Some(at(14.5)),
+            acts: &acts,
+            observations: &observations,
+            course: &Course::default(),
+            names: &[String::new(), "web-a-1".into()],
+            due: &[4_000],
+            state: &[],
+            doubts: &[],
+            seed: 1,
+        },
+        &source,
+    );
+    assert!((m.victims[0].last_seen_after_s.unwrap() - 0.296).abs() < 1e-6, "{:?}", m.victims[0]);
+}
+
+#[test]
 fn victims_are_followed_from_the_effect() {
     let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
     let acts = [act_on(1, "web", Bracket { after: at(10.0), by: at(10.001) })];

@@ -63,8 +63,17 @@ fn experiments() -> Vec<PathBuf> {
     found
 }
 
-/// The environments an experiment is for: its own, or every one of its project.
+/// The environments an experiment is for: its own, those of its rows in the gallery, or every one of its project.
 fn environments(experiment: &Path) -> Vec<Option<String>> {
+    let examples = root().join("examples");
+    for example in firedrill::cli::gallery::EXAMPLES {
+        if let Ok(file) = experiment.strip_prefix(examples.join(example.name)) {
+            let rows = example.rows.iter().filter(|row| Path::new(row.file) == file);
+            let named: Vec<_> = rows.map(|row| Some(row.environment.to_owned())).collect();
+            assert!(!named.is_empty(), "{}: no row of the gallery runs it", experiment.display());
+            return named;
+        }
+    }
     let text = fs::read_to_string(experiment).unwrap();
     if text.lines().any(|line| line.starts_with("environment:")) {
         return vec![None];

@@ -268,7 +268,7 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     // The database belongs to another user, who must come that far.
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut server = postgres(folder.path(), port);
-    let url = Text::Plain(format!("postgres://postgres@127.0.0.1:{port}/postgres"));
+    let url = Text::Plain(format!("postgres://shop@127.0.0.1:{port}/postgres"));
     let store = LedgerStore::Postgres { url: url.clone(), read_from: None, table: LEDGER.to_owned() };
     let (writes, samples) = kept(ledger(store), 50.0, || {
         sleep(Duration::from_millis(1500));

@@ -7,9 +7,11 @@
 //! An example is a file beside this one: its files and its rows; `EXAMPLES` lists them. `tests/it/gallery.rs` runs each row as a test.
 
 mod blog;
+mod chat;
 mod deployments;
 mod phoenix;
 mod row;
+mod shop;
 
 use std::path::Path;
 
@@ -35,7 +37,7 @@ pub use super::trial::Expected;
 pub use row::{Example, Row};
 
 /// The gallery.
-pub const EXAMPLES: &[Example] = &[blog::BLOG, phoenix::PHOENIX, deployments::DEPLOYMENTS];
+pub const EXAMPLES: &[Example] = &[shop::SHOP, blog::BLOG, chat::CHAT, phoenix::PHOENIX, deployments::DEPLOYMENTS];
 
 /// What the table shows of a row.
 const HEADS: [&str; 3] = ["row", "what runs", "verdict"];

@@ -118,7 +118,9 @@ pub fn probes(node: &Node, sink: &mut Sink) -> Option<Vec<ProbeSpec>> {
 fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     let name = read::name(&entry.key, entry.key_span, sink);
     let fields = read::map(&entry.value, "a probe", sink)?;
-    let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str())).collect();
+    // A redis probe has a `command` too, which is not a program.
+    let own = |key: &str| key == "command" && fields.iter().any(|f| f.key == "redis");
+    let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str()) && !own(&f.key)).collect();
     let (kind, spec) = match kinds.as_slice() {
         [] => {
             let near = fields.iter().find_map(|f| nearest(&f.key, KIND_KEYS).map(|n| (f.key_span, n)));

@@ -12,7 +12,7 @@ use crate::{clock, model::quantity, sample_app::server::RunError};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The two servers, as ADDRESS:PORT,ADDRESS:PORT
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', num_args = 2)]
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     pub pair: Vec<SocketAddr>,
     /// Promote when there was no primary for so long
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = quantity::duration)]

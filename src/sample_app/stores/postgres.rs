@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use clap::ValueEnum;
 use tokio_postgres::{Config, NoTls};
 
 use super::{become_program, fresh, is_ours, user::Plain};
@@ -35,9 +36,18 @@ pub struct Options {
     /// Where the other one is reached for its changes, when not directly: a line between two zones
     #[arg(long, value_name = "ADDRESS", requires = "peer")]
     pub through: Option<SocketAddr>,
-    /// As a primary: answer a commit only when the standby has it
-    #[arg(long)]
-    pub synchronous: bool,
+    /// When the first primary answers a commit
+    #[arg(long, value_enum, default_value_t = Replication::Asynchronous)]
+    pub replication: Replication,
+}
+
+/// When a primary answers a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Replication {
+    /// When its own disk has it; the standby gets it a moment later.
+    Asynchronous,
+    /// When the standby's disk has it too.
+    Synchronous,
 }
 
 /// How long one look at the peer may take.
@@ -69,7 +79,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     for setting in SETTINGS {
         set(setting);
     }
-    if follows.is_none() && options.synchronous {
+    if follows.is_none() && options.replication == Replication::Synchronous {
         set("synchronous_standby_names=*");
     }
     Err(become_program(plain.of(&mut command)))
