@@ -196,8 +196,12 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         Metric::StateLost => exact(class(SampleOutcome::StateLost)),
         Metric::Stale => exact(class(SampleOutcome::Stale)),
         Metric::LongestOutage | Metric::Downtime => outage(metric, comparison, probe, numbers, measurement),
-        Metric::Lost | Metric::Duplicated | Metric::NeverRead => Finding::untold(words::NO_PHASE),
-        Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
+        Metric::Lost
+        | Metric::Duplicated
+        | Metric::NeverRead
+        | Metric::TimeToFirstError
+        | Metric::TimeToEjection
+        | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
     }
 }
 

@@ -88,10 +88,7 @@ impl ProbeKind {
 
     /// Whether a request is due at each slot of the rate and at no other time. Otherwise the rate is a mean.
     pub fn is_even(&self) -> bool {
-        match self {
-            Self::Journey(_) | Self::Ledger(_) => false,
-            _ => true,
-        }
+        !matches!(self, Self::Journey(_) | Self::Ledger(_))
     }
 
     /// What each route of `Sample::route` is called, from 1 on.

@@ -132,9 +132,8 @@ impl Metric {
     pub fn kinds(self) -> Option<&'static [&'static str]> {
         match self {
             Self::StateLost => Some(&["journey"]),
-            Self::Stale => Some(&["ledger"]),
             Self::Lost => Some(&["journey", "ledger"]),
-            Self::Duplicated | Self::NeverRead => Some(&["ledger"]),
+            Self::Stale | Self::Duplicated | Self::NeverRead => Some(&["ledger"]),
             _ => None,
         }
     }

@@ -96,9 +96,11 @@ impl Prepared {
             PreparedKind::Command(command) => Doing::Command(command),
             PreparedKind::Dns(dns) => Doing::Dns(dns),
             PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
-            PreparedKind::Redis(redis) => Doing::Redis(redis.into_kind(self.rate)),
-            PreparedKind::Postgres(postgres) => Doing::Postgres(postgres.into_kind(self.rate)),
-            PreparedKind::Ledger(store) => Doing::Ledger(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()))),
+            PreparedKind::Redis(redis) => Doing::Redis(Box::new(redis.into_kind(self.rate))),
+            PreparedKind::Postgres(postgres) => Doing::Postgres(Box::new(postgres.into_kind(self.rate))),
+            PreparedKind::Ledger(store) => {
+                Doing::Ledger(Box::new(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()))))
+            }
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
     }
@@ -119,9 +121,9 @@ enum Doing {
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(WebSocketKind),
-    Redis(RedisKind),
-    Postgres(PostgresKind),
-    Ledger(LedgerKind),
+    Redis(Box<RedisKind>),
+    Postgres(Box<PostgresKind>),
+    Ledger(Box<LedgerKind>),
 }
 
 impl Kind {
@@ -219,7 +221,7 @@ impl Kind {
 /// One request, from its due time to its sample. The deadline is over everything and counts from the due time.
 pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
     let mut trace = Trace::begin(due, shared.origin);
-    let limit = if let Doing::Ledger(ledger) = &kind.doing { ledger.limit(due) } else { None };
+    let limit = if let Doing::Ledger(_) = &kind.doing { LedgerKind::limit(due) } else { None };
     let deadline = shared.instant(trace.due_at.plus(limit.unwrap_or(kind.timeout)));
     let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
         Ok(outcome) => outcome,

@@ -8,15 +8,17 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use firedrill::{
+    clock,
     model::{
         probe::{Connections, HttpExpect, ProbeKind, Text, TlsSettings},
         sample::{Sample, SampleOutcome},
         state::{StateFindings, Writes},
         store::{HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
+        time::Mono,
     },
     sample_app::programs,
 };
@@ -29,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 struct Books {
     kept: BTreeMap<String, u64>,
-    hidden: Vec<(Instant, String)>,
+    hidden: Vec<(Mono, String)>,
     acknowledged: u64,
 }
 
@@ -59,7 +61,7 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> Option<()> {
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
     let mut books = books.lock().unwrap();
-    let now = Instant::now();
+    let now = clock::now();
     let (ready, hidden): (Vec<_>, Vec<_>) = std::mem::take(&mut books.hidden).into_iter().partition(|(at, _)| *at <= now);
     books.hidden = hidden;
     for (_, value) in ready {
@@ -78,7 +80,7 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> Option<()> {
                 500
             }
             Some('4') => {
-                books.hidden.push((now + Duration::from_millis(300), value));
+                books.hidden.push((now.plus(Duration::from_millis(300)), value));
                 201
             }
             _ => {
@@ -211,9 +213,9 @@ fn free_port() -> u16 {
 }
 
 fn listens(port: u16) {
-    let from = Instant::now();
+    let from = clock::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(from.elapsed() < PATIENCE, "nobody listens on port {port}");
+        assert!(clock::now().since(from) < PATIENCE, "nobody listens on port {port}");
         sleep(Duration::from_millis(20));
     }
 }
@@ -242,7 +244,7 @@ fn what_redis_forgets_is_what_is_lost() {
         server.kill();
         sleep(Duration::from_millis(300));
         server = redis(folder.path(), port);
-        sleep(Duration::from_millis(1000));
+        sleep(Duration::from_secs(1));
     });
     let mut client = redis::Client::open(url).unwrap().get_connection().unwrap();
     let there: u64 = redis::cmd("HLEN").arg("books").query(&mut client).unwrap();

@@ -71,7 +71,7 @@ impl LedgerKind {
     }
 
     /// How long a request may take, where that is not the probe's own deadline.
-    pub fn limit(&self, due: Due) -> Option<Duration> {
+    pub fn limit(due: Due) -> Option<Duration> {
         (due.turn == Turn::Again(EVERYTHING)).then_some(LIST_LIMIT)
     }
 

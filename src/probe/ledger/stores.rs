@@ -64,10 +64,12 @@ impl PreparedStore {
     pub fn into_store(self, rate: f64) -> Store {
         match self {
             Self::Http(http) => Store::Http(Box::new(http.into_store())),
-            Self::Redis(to, from, key) => Store::Redis { to: Redis::new(*to, rate), from: Redis::new(*from, rate), key },
+            Self::Redis(to, from, key) => {
+                Store::Redis { to: Box::new(Redis::new(*to, rate)), from: Box::new(Redis::new(*from, rate)), key }
+            }
             Self::Postgres(to, from, table) => Store::Postgres {
-                to: Postgres::new(*to, rate),
-                from: Postgres::new(*from, rate),
+                to: Box::new(Postgres::new(*to, rate)),
+                from: Box::new(Postgres::new(*from, rate)),
                 write: format!("INSERT INTO {table} (value) VALUES ($1)"),
                 read: format!("SELECT 1 FROM {table} WHERE value = $1 LIMIT 1"),
                 list: format!("SELECT value, count(*) FROM {table} WHERE starts_with(value, $1) GROUP BY value"),
@@ -128,18 +130,18 @@ pub enum Store {
     /// A hash: each write counts its value up, so that one that was done twice shows.
     Redis {
         /// Where values are written.
-        to: Redis,
+        to: Box<Redis>,
         /// Where they are read.
-        from: Redis,
+        from: Box<Redis>,
         /// The hash's key.
         key: String,
     },
     /// A table.
     Postgres {
         /// Where values are written.
-        to: Postgres,
+        to: Box<Postgres>,
         /// Where they are read.
-        from: Postgres,
+        from: Box<Postgres>,
         /// The statement that writes.
         write: String,
         /// The one that reads a value.

@@ -148,7 +148,7 @@ impl Chat {
             _ => None,
         };
         if let (Some(redis), true) = (&options.queue, is(Service::Push)) {
-            tokio::spawn(queue::out_of_redis(redis.clone(), said.clone()));
+            tokio_util::task::TaskTracker::new().spawn(queue::out_of_redis(redis.clone(), said.clone()));
         }
         let chat = Self {
             ui: is(Service::Ui),
@@ -170,7 +170,7 @@ impl Chat {
                 version: server.version.clone(),
                 draining: false,
             };
-            tokio::spawn(registry::stay(Arc::new(Etcd::new(&options.etcd)), entry, options.lease));
+            tokio_util::task::TaskTracker::new().spawn(registry::stay(Arc::new(Etcd::new(&options.etcd)), entry, options.lease));
         }
         Ok(chat)
     }

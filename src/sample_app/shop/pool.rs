@@ -92,7 +92,7 @@ async fn connect(members: &[SocketAddr], wanted: TargetSessionAttrs) -> Result<C
         match tokio::time::timeout(CONNECT, config.connect(NoTls)).await {
             Ok(Ok((client, connection))) => {
                 // It ends when the client is dropped.
-                tokio::spawn(async move { drop(connection.await) });
+                tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
                 return Ok(client);
             }
             Ok(Err(error)) => why = format!("{member}: {}", in_words(&error)),

@@ -1,4 +1,4 @@
-//! `sample failover`: watches a PostgreSQL primary and promotes its standby when the primary is gone, as Patroni, pg_auto_failover or a
+//! `sample failover`: watches a PostgreSQL primary and promotes its standby when the primary is gone, as Patroni, `pg_auto_failover` or a
 //! person at night would. One watcher of one pair, which is enough for a drill and too little for a shop.
 
 use std::{net::SocketAddr, time::Duration};
@@ -58,6 +58,6 @@ async fn watch(options: &Options) -> Result<(), RunError> {
 
 async fn promote(standby: SocketAddr) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = connection(standby).connect(NoTls).await?;
-    tokio::spawn(async move { drop(connection.await) });
+    tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
     client.query_one("select pg_promote(true, 10)", &[]).await.map(drop)
 }

@@ -114,7 +114,7 @@ async fn role(options: &Options) -> Result<Option<SocketAddr>, RunError> {
 pub(super) async fn is_primary(address: SocketAddr) -> Option<bool> {
     let asked = async {
         let (client, connection) = connection(address).connect(NoTls).await.ok()?;
-        let connection = tokio::spawn(async move { drop(connection.await) });
+        let connection = tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
         let standby: bool = client.query_one("select pg_is_in_recovery()", &[]).await.ok()?.try_get(0).ok()?;
         drop(client);
         // Its goodbye is to be on its way before the runtime ends.
