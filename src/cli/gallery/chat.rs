@@ -21,7 +21,7 @@ pub const CHAT: Example = Example {
         row("users", "all of `users` die", "users.yaml", "services", Passes),
         row("tokens", "`tokens` dies", "tokens.yaml", "services", Fails("say failures")),
         row("upgrade", "rolling upgrade, drained", "upgrade.yaml", "services", Passes),
-        row("upgrade-abrupt", "rolling upgrade, not drained", "upgrade-abrupt.yaml", "services", Fails("read failures")),
+        row("upgrade-abrupt", "rolling upgrade, not drained", "upgrade-abrupt.yaml", "services", Fails("say failures")),
         row("balancer", "the load balancer dies", "balancer.yaml", "services", Fails("home availability")),
         row("one-etcd", "one of three etcd members dies", "one-etcd.yaml", "services", Passes),
         row("two-etcd", "two of three etcd members die", "two-etcd.yaml", "services", Passes),

@@ -140,6 +140,6 @@ fn is_of(condition: &str, by: &str) -> bool {
 /// The numbers of a probe in the fault phase.
 pub fn fault<'r>(result: &'r Json, probe: &str) -> &'r Json {
     let probes = result["measurement"]["probes"].as_array().unwrap();
-    let found = probes.iter().find(|p| p["probe"] == probe).unwrap_or_else(|| panic!("no probe {probe}"));
+    let found = probes.iter().find(|p| p["name"] == probe).unwrap_or_else(|| panic!("no probe {probe}"));
     found["phases"].as_array().unwrap().iter().find(|numbers| numbers["phase"] == "fault").unwrap()
 }
