@@ -4,6 +4,7 @@
 //! A row that needs programs that are not here fails, and says what to install: a gallery that was not run shows nothing.
 
 mod blog;
+mod carts;
 mod chat;
 mod deployments;
 mod phoenix;
@@ -36,8 +37,11 @@ rows! {
     shop_redis: "shop/redis", nothing_more;
     shop_store: "shop/store", nothing_more;
     shop_standby: "shop/standby", nothing_more;
+    shop_rejects: "shop/rejects", nothing_more;
     shop_asynchronous: "shop/asynchronous", shop::a_few_orders_are_lost;
     shop_synchronous: "shop/synchronous", shop::no_order_is_lost;
+    shop_orders_asynchronous: "shop/orders-asynchronous", shop::some_orders_are_lost_and_some_were_stale;
+    shop_orders_cached: "shop/orders-cached", shop::no_order_is_lost_or_stale;
     shop_doors: "shop/doors", nothing_more;
     shop_doors_open: "shop/doors-open", nothing_more;
     chat_one_user_server: "chat/one-user-server", nothing_more;
@@ -66,6 +70,16 @@ rows! {
     deployments_blue_green: "deployments/blue-green", deployments::the_new_version_served;
     deployments_canary: "deployments/canary", deployments::the_canary_got_its_share;
     deployments_all_at_once: "deployments/all-at-once", deployments::half_of_them_failed;
+}
+
+/// Two seeds; `cargo bench --bench gallery` does twenty.
+#[test]
+fn as_many_carts_are_lost_as_the_shop_counted_on_the_dead_server() {
+    let _quiet = crate::support::quiet::quiet();
+    for seed in [1, 2] {
+        let counted = carts::count(seed);
+        assert!(counted.held > 0 && counted.agree(), "seed {seed}: {counted:?}");
+    }
 }
 
 #[test]

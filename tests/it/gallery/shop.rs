@@ -27,3 +27,23 @@ pub fn a_few_orders_are_lost(result: &Json) {
 pub fn no_order_is_lost(result: &Json) {
     assert_eq!((&state(result)["unchecked"], &state(result)["never_read"]), (&0.into(), &0.into()), "{}", state(result));
 }
+
+/// Those that were on the line; and readings of the standby missed what the primary had acknowledged.
+pub fn some_orders_are_lost_and_some_were_stale(result: &Json) {
+    let (lost, of) = (state(result)["lost"].as_u64().unwrap(), state(result)["acknowledged"].as_u64().unwrap());
+    assert!(lost > 0 && lost < of / 10 && state(result)["stale_reads"].as_u64().unwrap() > 0, "{}", state(result));
+    reads_went_on(result);
+}
+
+/// What the cache says is there.
+pub fn no_order_is_lost_or_stale(result: &Json) {
+    no_order_is_lost(result);
+    assert_eq!(state(result)["stale_reads"], 0, "{}", state(result));
+    reads_went_on(result);
+}
+
+/// Nobody could order for a second and more; who only looked was hardly disturbed.
+fn reads_went_on(result: &Json) {
+    let outage = |probe| super::rig::fault(result, probe)["longest_outage_s"].as_f64().unwrap();
+    assert!(outage("orders") > 1.0 && outage("reads") < 1.0, "orders {} s, reads {} s", outage("orders"), outage("reads"));
+}
