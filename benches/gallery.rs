@@ -8,10 +8,8 @@ mod carts;
 #[path = "../tests/it/gallery/rig.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod rig;
-mod support {
-    #[path = "../../tests/it/support/quiet.rs"]
-    pub mod quiet;
-}
+#[path = "gallery/support.rs"]
+mod support;
 
 fn main() {
     let seeds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);

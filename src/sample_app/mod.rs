@@ -10,6 +10,7 @@ pub mod discovery;
 mod etcd;
 mod haproxy;
 mod here;
+pub mod host_port;
 pub mod name_server;
 pub mod programs;
 pub mod real;

@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use tokio_postgres::{Config, NoTls};
 
 use super::{become_program, fresh, is_ours, user::Plain};
-use crate::sample_app::{programs, server::RunError};
+use crate::sample_app::{host_port::HostPort, programs, server::RunError};
 
 /// The flags of `sample postgres`.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,7 +102,7 @@ async fn role(options: &Options) -> Result<Option<SocketAddr>, RunError> {
         return if options.first { Ok(None) } else { Err(RunError::Needs("who is not the first needs a `--peer`".to_owned())) };
     };
     loop {
-        match is_primary(peer).await {
+        match is_primary(&peer.into()).await {
             Some(true) => return Ok(Some(options.through.unwrap_or(peer))),
             _ if options.first => return Ok(None),
             _ => tokio::time::sleep(AGAIN).await,
@@ -111,7 +111,7 @@ async fn role(options: &Options) -> Result<Option<SocketAddr>, RunError> {
 }
 
 /// Whether the server there is a primary; none when nobody answers.
-pub(super) async fn is_primary(address: SocketAddr) -> Option<bool> {
+pub(super) async fn is_primary(address: &HostPort) -> Option<bool> {
     let asked = async {
         let (client, connection) = connection(address).connect(NoTls).await.ok()?;
         let connection = tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
@@ -125,9 +125,9 @@ pub(super) async fn is_primary(address: SocketAddr) -> Option<bool> {
 }
 
 /// How a server of the examples is reached.
-pub(super) fn connection(address: SocketAddr) -> Config {
+pub(super) fn connection(address: &HostPort) -> Config {
     let mut config = Config::new();
-    config.host(address.ip().to_string()).port(address.port()).user(USER).dbname("postgres").connect_timeout(LOOK);
+    config.host(&address.host).port(address.port).user(USER).dbname("postgres").connect_timeout(LOOK);
     config
 }
 

@@ -1,0 +1,31 @@
+#!/bin/sh
+# PostgreSQL as one of a pair. Whoever finds the other one to be the primary becomes its standby, as a copy of it; so a primary that comes back
+# after a failover does not come back as a second one. FIRST may be the primary when nobody is. It trusts who reaches it: nothing is in it
+# but what a drill writes.
+set -eu
+PATH=$(echo /usr/lib/postgresql/*/bin):$PATH
+PGDATA=/tmp/cluster
+export PATH PGDATA
+
+peer_is_primary() {
+    [ "$(PGCONNECT_TIMEOUT=2 psql -h "$PEER" -U shop -d postgres -Atc 'select not pg_is_in_recovery()' 2>/dev/null)" = t ]
+}
+copy() {
+    rm -rf "$PGDATA"
+    pg_basebackup -h "$PEER" -U shop -D "$PGDATA" --write-recovery-conf --checkpoint=fast --no-password
+}
+
+names=
+if peer_is_primary; then
+    copy
+elif [ "$FIRST" = yes ]; then
+    names=$STANDBY_NAMES
+    if [ ! -s "$PGDATA/PG_VERSION" ]; then
+        initdb -D "$PGDATA" -U shop --auth=trust -E UTF8 --no-locale >/dev/null
+        printf 'host all all all trust\nhost replication all all trust\n' >>"$PGDATA/pg_hba.conf"
+    fi
+else
+    until peer_is_primary && copy; do sleep 0.3; done
+fi
+exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories= -c wal_receiver_timeout=3s -c wal_sender_timeout=3s \
+    -c wal_retrieve_retry_interval=200ms -c synchronous_standby_names="$names"
