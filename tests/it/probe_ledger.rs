@@ -301,8 +301,32 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     all(&ask("SELECT count(*) > 50 FROM firedrill_ledger", Some("t")), SampleOutcome::Ok);
     all(&ask("SELECT 2", Some("3")), SampleOutcome::Expectation);
     all(&ask("SELECT nonsense", None), SampleOutcome::Expectation);
+    a_connection_that_the_server_ends_is_not_used_again(port, &url);
     server.kill();
     all(&ask("SELECT 1", None), SampleOutcome::Refused);
+}
+
+/// A server that ends a connection says so in its last message, and its client reads no further.
+fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
+    let spec = PostgresProbe { url: url.clone(), query: "SELECT 1".to_owned(), expect: None, connections: Connections::KeepAlive };
+    let run = launch(vec![probe(ProbeKind::Postgres(spec), 40.0, 2000)]);
+    sleep(Duration::from_millis(600));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ended: i64 = runtime.block_on(async {
+        let (client, connection) =
+            tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=shop dbname=postgres"), tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(async move { drop(connection.await) });
+        let of_others = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {of_others}");
+        client.query_one(&end, &[]).await.unwrap().get(0)
+    });
+    assert!(ended > 1, "{ended} were ended");
+    sleep(Duration::from_millis(900));
+    let samples = run.end().0.remove(0);
+    let failed = samples.iter().filter(|sample| !sample.outcome.is_ok()).count();
+    assert!(failed <= ended as usize, "{failed} requests failed on {ended} connections");
+    let last: Vec<SampleOutcome> = samples.iter().rev().take(20).map(|sample| sample.outcome).collect();
+    assert!(last.len() == 20 && last.iter().all(|outcome| outcome.is_ok()), "{last:?}");
 }
 
 #[test]

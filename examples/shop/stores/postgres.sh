@@ -10,9 +10,12 @@ export PATH PGDATA
 peer_is_primary() {
     [ "$(PGCONNECT_TIMEOUT=2 psql -h "$PEER" -U shop -d postgres -Atc 'select not pg_is_in_recovery()' 2>/dev/null)" = t ]
 }
+# The address in place of the name, and a short wait: a standby whose receiver looks up a name that is gone, or waits for an address where
+# nobody answers, is promoted only when that is over.
 copy() {
     rm -rf "$PGDATA"
-    pg_basebackup -h "$PEER" -U shop -D "$PGDATA" --write-recovery-conf --checkpoint=fast --no-password
+    address=$(getent hosts "$PEER" | cut -d' ' -f1)
+    pg_basebackup -d "host=$address user=shop connect_timeout=2" -D "$PGDATA" --write-recovery-conf --checkpoint=fast --no-sync --no-password
 }
 
 names=
@@ -21,8 +24,11 @@ if peer_is_primary; then
 elif [ "$FIRST" = yes ]; then
     names=$STANDBY_NAMES
     if [ ! -s "$PGDATA/PG_VERSION" ]; then
-        initdb -D "$PGDATA" -U shop --auth=trust -E UTF8 --no-locale >/dev/null
-        printf 'host all all all trust\nhost replication all all trust\n' >>"$PGDATA/pg_hba.conf"
+        # Whole or not at all: it may be killed in the middle.
+        rm -rf "$PGDATA" "$PGDATA.new"
+        initdb -D "$PGDATA.new" -U shop --auth=trust -E UTF8 --no-locale --no-sync >/dev/null
+        printf 'host all all all trust\nhost replication all all trust\n' >>"$PGDATA.new/pg_hba.conf"
+        mv "$PGDATA.new" "$PGDATA"
     fi
 else
     until peer_is_primary && copy; do sleep 0.3; done

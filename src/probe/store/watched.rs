@@ -77,6 +77,14 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    /// A client may let go of a stream that is still well: a server that dies in order says so in its last message, and the client reads no
+    /// further. Nothing can be sent on it all the same, and to a request it is the closing.
+    fn drop(&mut self) {
+        self.notes.end(EOF);
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let (before, room) = (buf.filled().len(), buf.remaining() > 0);
@@ -106,5 +114,20 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_its_client_let_go_of_carries_nothing() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (stream, notes) = Watched::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        assert!(notes.is_open() && notes.outcome(true).is_none());
+        drop(stream);
+        assert!(!notes.is_open());
+        assert_eq!(notes.outcome(true), Some(SampleOutcome::EofReused));
     }
 }

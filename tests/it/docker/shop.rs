@@ -2,6 +2,7 @@
 //! standby. Each drill gives the verdict that the README gives, for the reason given there.
 
 use std::{
+    collections::BTreeSet,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -16,6 +17,9 @@ use crate::support::{
     engine::{Engine, HAPROXY, POSTGRES, REDIS, WHAT_TIME},
     quiet::quiet,
 };
+
+/// Two in each of three zones.
+const SERVERS: usize = 6;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop")
@@ -128,9 +132,9 @@ fn a_standby_that_confirms_loses_no_order() {
     assert!(writes["acknowledged"].as_u64().unwrap() > 300 && writes["lost"] == 0 && writes["unchecked"] == 0, "{writes}");
 }
 
-/// Waits until a cart can be filled: the servers are there, and what keeps their carts.
+/// Waits until every server has taken something into a cart: until HAProxy knows them all, and they what keeps their carts.
 fn await_carts(port: u16) {
-    let answers = || {
+    let answer = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
         let session = "0123456789abcdef0123456789abcdef";
@@ -140,13 +144,18 @@ fn await_carts(port: u16) {
         )?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
-        std::io::Result::Ok(text.starts_with("HTTP/1.1 200"))
+        std::io::Result::Ok(text)
     };
+    let mut servers = BTreeSet::new();
     for _ in 0..300 {
-        if answers().unwrap_or(false) {
+        let text = answer().unwrap_or_default();
+        if text.starts_with("HTTP/1.1 200") {
+            servers.extend(text.lines().find_map(|line| line.strip_prefix("x-served-by: ").map(str::to_owned)));
+        }
+        if servers.len() == SERVERS {
             return;
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("the shop on port {port} took nothing into a cart within 30 s");
+    panic!("only {servers:?} took something into a cart within 30 s");
 }
