@@ -32,15 +32,25 @@ pub enum Fault {
     },
     /// Deleted with its definition.
     Remove,
+    /// Taken out of every balancer that it is behind, while it runs on.
+    Deregister,
     /// Cut off from the balancer or the network.
     Partition {
         /// Whether connections hang, are refused at once, or find nobody.
         mode: PartitionMode,
     },
     /// Every instance of the zone dies, and none is replaced there while it lasts.
-    ZoneOutage,
+    ZoneOutage {
+        /// How they are lost.
+        #[serde(default, skip_serializing_if = "Mechanism::is_default")]
+        mechanism: Mechanism,
+    },
     /// Every instance of every zone of the region dies, and none is replaced there while it lasts.
-    RegionOutage,
+    RegionOutage {
+        /// How they are lost.
+        #[serde(default, skip_serializing_if = "Mechanism::is_default")]
+        mechanism: Mechanism,
+    },
     /// Nothing that dies is replaced while it lasts.
     SuspendReplacement,
     /// A managed store fails over to its standby.
@@ -121,6 +131,47 @@ impl PartitionMode {
     }
 }
 
+/// How an outage takes the instances of its place away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// They end at once.
+    #[default]
+    Terminate,
+    /// They are stopped, and start again afterwards.
+    Stop,
+    /// They run on, and nothing reaches them: connections hang.
+    Blackhole,
+}
+
+impl Mechanism {
+    /// Every mechanism, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Terminate, Self::Stop, Self::Blackhole];
+
+    /// The name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Stop => "stop",
+            Self::Blackhole => "blackhole",
+        }
+    }
+
+    /// What it does to each instance.
+    pub fn on_each(self) -> Fault {
+        match self {
+            Self::Terminate => Fault::Kill { signal: None },
+            Self::Stop => Fault::Stop { grace: Duration::from_secs(10) },
+            Self::Blackhole => Fault::Partition { mode: PartitionMode::Hang },
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a way that is cut feels to who takes it, while both ends stay where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +193,7 @@ pub enum FaultKind {
     Pause,
     Restart,
     Remove,
+    Deregister,
     Partition,
     ZoneOutage,
     RegionOutage,
@@ -156,13 +208,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Kill,
         Self::Crash,
         Self::Stop,
         Self::Pause,
         Self::Restart,
         Self::Remove,
+        Self::Deregister,
         Self::Partition,
         Self::ZoneOutage,
         Self::RegionOutage,
@@ -184,6 +237,7 @@ impl FaultKind {
             Self::Pause => "pause",
             Self::Restart => "restart",
             Self::Remove => "remove",
+            Self::Deregister => "deregister",
             Self::Partition => "partition",
             Self::ZoneOutage => "zone-outage",
             Self::RegionOutage => "region-outage",
@@ -216,6 +270,19 @@ impl std::fmt::Display for FaultKind {
 }
 
 impl Fault {
+    /// A zone outage as it is unless told otherwise.
+    pub const ZONE_OUTAGE: Self = Self::ZoneOutage { mechanism: Mechanism::Terminate };
+    /// A region outage as it is unless told otherwise.
+    pub const REGION_OUTAGE: Self = Self::RegionOutage { mechanism: Mechanism::Terminate };
+
+    /// How an outage takes its instances away; none for any other fault.
+    pub fn mechanism(&self) -> Option<Mechanism> {
+        match self {
+            Self::ZoneOutage { mechanism } | Self::RegionOutage { mechanism } => Some(*mechanism),
+            _ => None,
+        }
+    }
+
     /// The fault's name alone.
     pub fn kind(&self) -> FaultKind {
         match self {
@@ -225,9 +292,10 @@ impl Fault {
             Self::Pause => FaultKind::Pause,
             Self::Restart { .. } => FaultKind::Restart,
             Self::Remove => FaultKind::Remove,
+            Self::Deregister => FaultKind::Deregister,
             Self::Partition { .. } => FaultKind::Partition,
-            Self::ZoneOutage => FaultKind::ZoneOutage,
-            Self::RegionOutage => FaultKind::RegionOutage,
+            Self::ZoneOutage { .. } => FaultKind::ZoneOutage,
+            Self::RegionOutage { .. } => FaultKind::RegionOutage,
             Self::SuspendReplacement => FaultKind::SuspendReplacement,
             Self::Failover => FaultKind::Failover,
             Self::Slow { .. } => FaultKind::Slow,

@@ -1,9 +1,13 @@
 //! Layer 2: what a platform must do. Selecting, drawing, capping, retrying and recording are never in here.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod fake;
 pub mod local;
+#[cfg(any(feature = "aws", feature = "docker"))]
+mod mark;
 pub mod process;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -123,7 +123,7 @@ fn faults() -> Vec<Fault> {
         Fault::Partition { mode: PartitionMode::Disconnect },
         Fault::Slow { latency: grace, jitter: Duration::ZERO },
         Fault::Loss { share: firedrill::model::quantity::Share(0.5) },
-        Fault::ZoneOutage,
+        Fault::ZONE_OUTAGE,
         Fault::SuspendReplacement,
     ]
 }
@@ -199,7 +199,7 @@ async fn an_outage_holds_replacement_back_until_it_is_undone() {
     };
     let victims: Vec<_> = platform.inventory().await.expect("it").instances.into_iter().filter(|i| i.zone.as_str() == "a").collect();
     let group = Group { zone: Some("a".into()), ..Group::default() };
-    let acts = prepared(&platform, 1, &Fault::ZoneOutage, &victims, &group).await;
+    let acts = prepared(&platform, 1, &Fault::ZONE_OUTAGE, &victims, &group).await;
     assert_eq!(acts.len(), 3);
     let mut seen = platform.observe().await.expect("a stream");
     platform.inject(&acts).await;

@@ -80,9 +80,9 @@ impl Platform for FakePlatform {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect::<Vec<_>>();
         match fault {
             Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
-            Fault::ZoneOutage | Fault::RegionOutage => {
+            Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 let mut acts = vec![(Fault::SuspendReplacement, Target::Group(group.clone()))];
-                acts.extend(each(&Fault::Kill { signal: None }));
+                acts.extend(each(&mechanism.on_each()));
                 acts
             }
             _ => each(fault),

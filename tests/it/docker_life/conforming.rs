@@ -32,5 +32,5 @@ async fn removal_conforms() {
 
 #[tokio::test]
 async fn suspension_and_outages_conform() {
-    conforming(&[Fault::SuspendReplacement, Fault::ZoneOutage, Fault::RegionOutage]).await;
+    conforming(&[Fault::SuspendReplacement, Fault::ZONE_OUTAGE, Fault::REGION_OUTAGE]).await;
 }

@@ -43,7 +43,7 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     let victims =
         [instance(&platform, &all[0].name).await, instance(&platform, &all[1].name).await, instance(&platform, &all[4].name).await];
     let group = Group { zone: Some("a".into()), ..Group::default() };
-    let acts = prepared(&platform, &Fault::ZoneOutage, &victims, &group).await;
+    let acts = prepared(&platform, &Fault::ZONE_OUTAGE, &victims, &group).await;
     assert_eq!(acts.len(), 4);
     for act in &acts {
         done(&platform, std::slice::from_ref(act)).await;

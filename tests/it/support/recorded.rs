@@ -153,7 +153,7 @@ impl Recorded {
 
     fn plan(&self) -> Plan {
         let fault = PlannedFault {
-            fault: Fault::ZoneOutage,
+            fault: Fault::ZONE_OUTAGE,
             zone: Some("a".into()),
             region: None,
             matched: 2,

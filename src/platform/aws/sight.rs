@@ -1,0 +1,81 @@
+//! What was seen a moment ago: acts that are prepared at the same time, undos that wait, and the engine's looks in between share their
+//! calls. AWS itself is no faster than this: what it lists is true with some delay.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Mutex;
+
+use super::{
+    connection::{Connection, Place},
+    inventory::{self, Listed},
+    read,
+    trouble::Trouble,
+    world::Machine,
+};
+use crate::{
+    clock,
+    model::{aws::AwsSpec, ids::Region, time::Mono},
+    platform::PlatformError,
+};
+
+/// How long a look stands for another one.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// When it was asked for, after how many changes of ours, and what was seen.
+type Look<T> = Option<(Mono, u64, Arc<T>)>;
+
+/// The latest looks.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    all: Mutex<Look<Listed>>,
+    machines: Mutex<BTreeMap<Region, Look<BTreeMap<String, Machine>>>>,
+    changes: AtomicU64,
+}
+
+impl Sight {
+    /// Everything, as it was at most a second ago.
+    pub(super) async fn all(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
+        let mut latest = self.all.lock().await;
+        if let Some(seen) = self.fresh(&latest) {
+            return Ok(seen);
+        }
+        let (asked, changes) = (clock::now(), self.changes());
+        let listed = Arc::new(inventory::list(connection, spec).await?);
+        *latest = Some((asked, changes, Arc::clone(&listed)));
+        Ok(listed)
+    }
+
+    /// The instances of a region that the environment means and that have not ended, without what groups and balancers say of them.
+    pub(super) async fn machines(&self, place: &Place, spec: &AwsSpec) -> Result<Arc<BTreeMap<String, Machine>>, Trouble> {
+        let mut all = self.machines.lock().await;
+        let latest = all.entry(place.region.clone()).or_default();
+        if let Some(seen) = self.fresh(latest) {
+            return Ok(seen);
+        }
+        let (asked, changes) = (clock::now(), self.changes());
+        let listed = Arc::new(read::machines(place, inventory::filters(spec)).await?);
+        *latest = Some((asked, changes, Arc::clone(&listed)));
+        Ok(listed)
+    }
+
+    /// Something is done: nothing is as it was seen.
+    pub(super) fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn fresh<T>(&self, look: &Look<T>) -> Option<Arc<T>> {
+        let (asked, changes, seen) = look.as_ref()?;
+        (clock::now().since(*asked) <= FRESH && *changes == self.changes()).then(|| Arc::clone(seen))
+    }
+}
