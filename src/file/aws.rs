@@ -124,7 +124,8 @@ fn regions(node: &Node, sink: &mut Sink) -> Option<Vec<Region>> {
     let all = names(node, sink)?;
     for (name, node) in all.iter().zip(read::one_or_many(node)) {
         if !fine(name) {
-            let what = if name.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(fine) { "a zone, not a region" } else { "no region" };
+            let what =
+                if name.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(fine) { "a zone, not a region" } else { "no region" };
             sink.error(node.span, format!("{} is {what}", quote(name))).expected("a region like `eu-west-1`");
         }
     }

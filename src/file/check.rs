@@ -197,7 +197,8 @@ impl Checker<'_> {
         let why = self.capabilities.why_not.get(&kind).or_else(|| self.capabilities.no_mode.get(&PartitionMode::Hang)).cloned();
         let said = format!("{here}.mechanism");
         let path = if self.loaded.spans.contains_key(&said) { said } else { format!("{here}#key") };
-        let error = self.error(&path, format!("an outage by `{}` needs `{kind}`, which the platform `{platform}` cannot do here", mechanism.name()));
+        let error = self
+            .error(&path, format!("an outage by `{}` needs `{kind}`, which the platform `{platform}` cannot do here", mechanism.name()));
         error.expected(listed(possible.iter().map(String::as_str), "or"));
         if let Some(why) = why {
             error.note(why);

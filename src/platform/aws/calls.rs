@@ -134,7 +134,9 @@ impl Calls {
         let sent = tokio::time::timeout(TRY_LIMIT, sent).await;
         failpoint::crash(fail, failpoint::Fail::After);
         let answer = match sent {
-            Ok(Ok(_)) if fail == Some(failpoint::Fail::Lost) => Err(Trouble::Lost(format!("{}: the answer is lost, as a test asks", action.name))),
+            Ok(Ok(_)) if fail == Some(failpoint::Fail::Lost) => {
+                Err(Trouble::Lost(format!("{}: the answer is lost, as a test asks", action.name)))
+            }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(trouble::read(action.name, &self.region, &error)),
             Err(_) => Err(Trouble::Lost(format!("{} in {} was not answered within {TRY_LIMIT:?}", action.name, self.region))),

@@ -83,7 +83,8 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
         try_join(read::machines(place, filters), read::groups(place, &group_names)).await?
     };
     // The groups that the instances found are members of, and that nobody named.
-    let further: BTreeSet<String> = machines.values().filter_map(|m| m.tags.get(GROUP_TAG)).filter(|name| !groups.contains_key(*name)).cloned().collect();
+    let further: BTreeSet<String> =
+        machines.values().filter_map(|m| m.tags.get(GROUP_TAG)).filter(|name| !groups.contains_key(*name)).cloned().collect();
     if !further.is_empty() {
         groups.extend(read::groups(place, &further.into_iter().collect::<Vec<_>>()).await?);
     }
@@ -210,7 +211,11 @@ fn state(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>)
 }
 
 /// Whether it serves, as its group and its balancers see it; none when nobody checks.
-fn healthy(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>, targets: &[(&Pool, Option<bool>, Option<u16>)]) -> Option<bool> {
+fn healthy(
+    machine: &Machine,
+    member: Option<(&AutoGroup, &super::world::Member)>,
+    targets: &[(&Pool, Option<bool>, Option<u16>)],
+) -> Option<bool> {
     if machine.state != Phase::Running {
         return None;
     }

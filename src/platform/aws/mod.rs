@@ -1,19 +1,42 @@
 //! AWS: instances of one account in one or several regions, through its API.
 //!
-//! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `trouble`
-//!   (the one place that reads AWS's errors).
+//! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
+//!   `trouble` (the one place that reads AWS's errors).
 //! * What is there: `read` (pages become our own types), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
-//!   `sight` (what was seen a moment ago).
+//!   `sight` (what was seen a moment ago), `observe` (what changes by itself).
+//! * What a run has for itself: `claims`.
+//! * What is done: `platform` only dispatches. Faults on instances are [`deed`]s: `machine` (terminate, stop, reboot, deregister), `cut` (a
+//!   network ACL that denies everything). `group` holds replacement back. `undo` is what a recovery needs.
+//! * What was left behind: `mark` (tags tell whose a fault is and how it was before), `keeper` (they say that the run lives).
 //!
 //! AWS is not trusted to answer, nor to be up to date: a lost answer is *unknown* and the state is read back; what was just made may not be
 //! visible yet, what is dead may still be listed.
 
+mod batch;
 mod bucket;
 mod calls;
+mod capabilities;
+mod claims;
 mod connection;
+mod cut;
+mod deed;
+mod effect;
+mod group;
 mod inventory;
+mod keeper;
+mod machine;
+mod mark;
+mod observe;
 mod own;
+mod platform;
+mod reach;
 mod read;
 mod service;
+mod sight;
 mod trouble;
+mod undo;
 mod world;
+
+pub use calls::Count;
+pub use capabilities::capabilities;
+pub use platform::AwsPlatform;

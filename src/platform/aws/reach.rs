@@ -1,13 +1,15 @@
 //! What every act needs at hand: the account, what was seen of it, and whose acts these are.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
     connection::{Connection, Place},
+    cut::{self, Acl, Cut},
     inventory::Listed,
+    keeper::Keeper,
     read,
     sight::Sight,
     trouble::Trouble,
@@ -24,9 +26,14 @@ use crate::{
 /// An account at hand.
 #[derive(Debug)]
 pub(super) struct Reach {
-    pub(super) connection: Connection,
+    pub(super) connection: Arc<Connection>,
     pub(super) spec: AwsSpec,
     pub(super) sight: Sight,
+    pub(super) keeper: Keeper,
+    /// The subnets that were given their network ACL back.
+    pub(super) back: tokio::sync::Mutex<BTreeSet<Cut>>,
+    /// What is said of the neighbours in a subnet.
+    pub(super) neighbours: tokio::sync::Mutex<BTreeMap<String, String>>,
     run: Mutex<Option<RunId>>,
     /// The mark of each step's acts, by the step.
     marks: Mutex<BTreeMap<u32, String>>,
@@ -37,9 +44,12 @@ pub(super) struct Reach {
 impl Reach {
     pub(super) fn new(connection: Connection, spec: AwsSpec) -> Self {
         Self {
-            connection,
+            connection: Arc::new(connection),
             spec,
             sight: Sight::default(),
+            keeper: Keeper::default(),
+            back: tokio::sync::Mutex::default(),
+            neighbours: tokio::sync::Mutex::default(),
             run: Mutex::default(),
             marks: Mutex::default(),
             permitted: tokio::sync::Mutex::default(),
@@ -73,6 +83,11 @@ impl Reach {
     /// Everything, as it was a moment ago.
     pub(super) async fn all(&self) -> Result<Arc<Listed>, PlatformError> {
         self.sight.all(&self.connection, &self.spec).await
+    }
+
+    /// The network ACLs of a VPC, as they were a moment ago.
+    pub(super) async fn acls(&self, place: &Place, vpc: &str) -> Result<Arc<Vec<Acl>>, Trouble> {
+        self.sight.acls(vpc, || cut::of_vpc(place, vpc)).await
     }
 
     /// One instance, as it was a moment ago; none when EC2 does not know it any more.

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use super::{
     calls::Action,
     connection::Place,
+    mark::MARK,
     trouble::Trouble,
     world::{AutoGroup, Machine, Member, Phase, Pool, PoolTarget, pool_name},
 };
@@ -92,7 +93,26 @@ async fn groups_page(place: &Place, names: &[String]) -> Result<BTreeMap<String,
     let mut token: Option<String> = None;
     let names = (!names.is_empty()).then(|| names.to_vec());
     for _ in 0..MOST_PAGES {
-        let ask = place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names.clone()).max_records(100).set_next_token(token);
+        let ask =
+            place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names.clone()).max_records(100).set_next_token(token);
+        let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
+        let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
+        all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(too_many("Auto Scaling groups"))
+}
+
+/// The groups that carry a mark of ours.
+pub(super) async fn marked_groups(place: &Place) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+    let mut all = BTreeMap::new();
+    let mut token: Option<String> = None;
+    let marked = aws_sdk_autoscaling::types::Filter::builder().name("tag-key").values(MARK).build();
+    for _ in 0..MOST_PAGES {
+        let ask = place.scaling.describe_auto_scaling_groups().filters(marked.clone()).max_records(100).set_next_token(token);
         let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
         let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
         all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::{
     connection::{Connection, Place},
+    cut::Acl,
     inventory::{self, Listed},
     read,
     trouble::Trouble,
@@ -36,6 +37,7 @@ type Look<T> = Option<(Mono, u64, Arc<T>)>;
 pub(super) struct Sight {
     all: Mutex<Look<Listed>>,
     machines: Mutex<BTreeMap<Region, Look<BTreeMap<String, Machine>>>>,
+    acls: Mutex<BTreeMap<String, Look<Vec<Acl>>>>,
     changes: AtomicU64,
 }
 
@@ -63,6 +65,22 @@ impl Sight {
         let listed = Arc::new(read::machines(place, inventory::filters(spec)).await?);
         *latest = Some((asked, changes, Arc::clone(&listed)));
         Ok(listed)
+    }
+
+    /// The network ACLs of a VPC; `ask` asks for them.
+    pub(super) async fn acls<F>(&self, vpc: &str, ask: impl FnOnce() -> F) -> Result<Arc<Vec<Acl>>, Trouble>
+    where
+        F: Future<Output = Result<Vec<Acl>, Trouble>>,
+    {
+        let mut all = self.acls.lock().await;
+        let latest = all.entry(vpc.to_owned()).or_default();
+        if let Some(seen) = self.fresh(latest) {
+            return Ok(seen);
+        }
+        let (asked, changes) = (clock::now(), self.changes());
+        let found = Arc::new(ask().await?);
+        *latest = Some((asked, changes, Arc::clone(&found)));
+        Ok(found)
     }
 
     /// Something is done: nothing is as it was seen.

@@ -166,9 +166,7 @@ fn described(targets: &[Registration]) -> Vec<TargetDescription> {
 
 /// Whether the balancer sends to it, or would if it were healthy.
 fn registered(pool: &Pool, target: &Registration) -> bool {
-    pool.targets.iter().any(|t| {
-        t.id == target.target && (target.port.is_none() || t.port == target.port) && !matches!(t.state.as_str(), "draining" | "unused")
-    })
+    pool.targets.iter().any(|t| t.id == target.target && (target.port.is_none() || t.port == target.port) && t.state != "draining")
 }
 
 /// Registers one target again; whether that had to be done.

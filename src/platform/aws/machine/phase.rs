@@ -62,7 +62,9 @@ pub(super) async fn seen(reach: &Reach, acts: &[&Prepared], mut effects: Vec<Eff
                             rest.push((at, prepared));
                         }
                     }
-                    Err(trouble) if asked >= give_up || !trouble.passes() => unseen(&mut effects[at], &format!("it could not be looked at: {trouble}")),
+                    Err(trouble) if asked >= give_up || !trouble.passes() => {
+                        unseen(&mut effects[at], &format!("it could not be looked at: {trouble}"))
+                    }
                     Err(_) => rest.push((at, prepared)),
                 }
             }

@@ -95,7 +95,9 @@ async fn again(reach: &Reach, place: &Place, id: &str, name: &str, launched: &st
         let machine: Option<Machine> = reach.machine(place, id).await?;
         let Some(machine) = machine else { return nothing(format!("{name} is gone: its group replaced it")) };
         match machine.state {
-            Phase::ShuttingDown | Phase::Terminated => return nothing(format!("{name} is {}: its group replaced it", machine.state.word())),
+            Phase::ShuttingDown | Phase::Terminated => {
+                return nothing(format!("{name} is {}: its group replaced it", machine.state.word()));
+            }
             Phase::Running if started => return Ok(Reverted::Restored { says: format!("started {name} again") }),
             Phase::Running if machine.launched.to_string() == launched => return nothing(format!("{name} runs, and was never stopped")),
             Phase::Running => return nothing(format!("{name} runs: somebody started it again")),

@@ -54,9 +54,9 @@ impl Deed for Terminate {
             return Err(PlatformError::Refused(format!("{} is protected from termination (disableApiTermination)", on.name())));
         }
         Ok(match on.world.group_of(id) {
-            Some((group, _)) if group.suspended.contains("Launch") => Undo::Impossible {
-                why: format!("its Auto Scaling group {} does not replace it while `Launch` is suspended", group.name),
-            },
+            Some((group, _)) if group.suspended.contains("Launch") => {
+                Undo::Impossible { why: format!("its Auto Scaling group {} does not replace it while `Launch` is suspended", group.name) }
+            }
             Some((group, _)) => Undo::Nothing { why: format!("its Auto Scaling group {} replaces it", group.name) },
             None => Undo::Impossible { why: "a terminated instance does not come back, and no Auto Scaling group replaces it".to_owned() },
         })

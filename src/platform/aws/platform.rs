@@ -1,0 +1,243 @@
+//! The platform: only dispatch. Acts on instances go to their deed, all of a kind together; acts on groups to `group`.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use super::{
+    calls::Count,
+    capabilities::capabilities,
+    claims,
+    connection::Connection,
+    cut,
+    deed::{self, On, deed_of},
+    effect::effect,
+    group, observe,
+    reach::Reach,
+    undo::{Before, Owed},
+};
+use crate::{
+    clock,
+    model::{
+        act::{Act, Effect, EffectStatus, Group, Prepared, Target},
+        aws::AwsSpec,
+        capabilities::Capabilities,
+        claim::Claim,
+        fault::{Fault, FaultKind},
+        ids::{RunId, Scope},
+        instance::{Instance, Inventory},
+        observation::Observation,
+        undo::Undo,
+    },
+    platform::{Orphan, Platform, PlatformError, Reverted},
+};
+
+/// Instances of an AWS account.
+#[derive(Debug)]
+pub struct AwsPlatform {
+    reach: Reach,
+    watch: observe::Watch,
+}
+
+impl AwsPlatform {
+    /// Finds credentials, and asks whose they are.
+    ///
+    /// # Errors
+    /// When there are none, they are not accepted, or they are another account's than the environment says.
+    pub async fn connect(spec: AwsSpec) -> Result<Self, PlatformError> {
+        let connection = Connection::open(&spec).await?;
+        let reach = Reach::new(connection, spec);
+        reach.keeper.start(&reach.connection);
+        Ok(Self { reach, watch: observe::Watch::default() })
+    }
+
+    /// How often each action was called so far.
+    pub fn calls(&self) -> BTreeMap<&'static str, Count> {
+        self.reach.connection.counts()
+    }
+
+    async fn prepare_on(&self, act: &Act, instance: &Instance) -> Result<Undo, PlatformError> {
+        let kind = act.fault.kind();
+        let deed = deed_of(&act.fault).ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot do {kind}")))?;
+        let place = self.reach.connection.place(&instance.region)?;
+        let listed = self.reach.all().await?;
+        let (world, machine) = listed
+            .machine(&instance.region, &instance.id)
+            .ok_or_else(|| PlatformError::Refused(format!("{} is not listed any more", instance.name)))?;
+        deed.prepare(&self.reach, On { place, world, machine, act }).await
+    }
+}
+
+/// The group that an act suspends replacement for.
+fn suspended(act: &Act) -> Option<&Group> {
+    match (&act.fault, &act.target) {
+        (Fault::SuspendReplacement, Target::Group(group)) => Some(group),
+        _ => None,
+    }
+}
+
+/// The place of each victim: an outage holds back whatever would be launched there.
+fn places(victims: &[Instance], group: &Group, whole_region: bool) -> Vec<Group> {
+    let mut all: Vec<Group> = Vec::new();
+    for victim in victims {
+        let zone = (!whole_region).then(|| victim.zone.clone());
+        let place = Group { zone, region: Some(victim.region.clone()), ..group.clone() };
+        if !all.contains(&place) {
+            all.push(place);
+        }
+    }
+    all
+}
+
+/// The acts that have a deed of this kind, with their places.
+type Kinds<'a> = BTreeMap<FaultKind, Vec<(usize, &'a Prepared)>>;
+
+#[async_trait]
+impl Platform for AwsPlatform {
+    fn begin(&self, run: &RunId) {
+        self.reach.begin(run);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+
+    async fn scope(&self) -> Result<Scope, PlatformError> {
+        Ok(claims::scope(&self.reach.connection, &self.reach.spec))
+    }
+
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        Ok(claims::claims(&self.reach.connection, &self.reach.spec))
+    }
+
+    async fn inventory(&self) -> Result<Inventory, PlatformError> {
+        let listed = self.reach.all().await?;
+        Ok(Inventory { scope: self.scope().await?, instances: listed.instances.clone(), desired: listed.desired.clone() })
+    }
+
+    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+        match fault {
+            Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
+                let places = places(victims, group, matches!(fault, Fault::RegionOutage { .. }));
+                let mut acts: Vec<(Fault, Target)> = places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
+                let mut losses: Vec<(Fault, Target)> = each(&mechanism.on_each());
+                acts.append(&mut losses);
+                acts
+            }
+            Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
+            _ => each(fault),
+        }
+    }
+
+    async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        match (suspended(act), act.target.instance()) {
+            (Some(group), _) => group::prepare(&self.reach, act, group).await,
+            (None, Some(instance)) => self.prepare_on(act, instance).await,
+            (None, None) => Err(PlatformError::Refused(format!("{} needs an instance", act.fault.kind()))),
+        }
+    }
+
+    async fn inject(&self, acts: &[Prepared]) -> Vec<Effect> {
+        let looked = clock::now();
+        let mut effects: Vec<Option<Effect>> = vec![None; acts.len()];
+        let mut kinds: Kinds<'_> = BTreeMap::new();
+        if acts.iter().any(|prepared| suspended(&prepared.act).is_none()) {
+            let listed = self.reach.all().await;
+            for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| suspended(&p.act).is_none()) {
+                let ready = match (&listed, deed_of(&prepared.act.fault)) {
+                    (_, None) => Err(EffectStatus::Refused { why: format!("the platform aws cannot do {}", prepared.act.fault.kind()) }),
+                    (Err(error), _) => Err(EffectStatus::Failed { why: error.to_string() }),
+                    (Ok(listed), Some(deed)) => deed::may_touch(&self.reach, listed, deed.as_ref(), prepared),
+                };
+                match ready {
+                    Ok(()) => kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared)),
+                    Err(status) => effects[at] = Some(effect(prepared, looked, status)),
+                }
+            }
+        }
+        // One after another: another zone may leave the same group.
+        for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| suspended(&p.act).is_some()) {
+            effects[at] = Some(group::inject(&self.reach, prepared).await);
+        }
+        let done = join_all(kinds.into_values().map(|acts| async move {
+            let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
+            let Some(deed) = acts.first().and_then(|prepared| deed_of(&prepared.act.fault)) else { return Vec::new() };
+            at.into_iter().zip(deed.inject(&self.reach, &acts).await).collect::<Vec<_>>()
+        }))
+        .await;
+        self.reach.sight.forget();
+        for (at, effect) in done.into_iter().flatten() {
+            effects[at] = Some(effect);
+        }
+        let nobody = |prepared: &Prepared| effect(prepared, looked, EffectStatus::Unknown { why: "it was not asked for".to_owned() });
+        acts.iter().zip(effects).map(|(prepared, effect)| effect.unwrap_or_else(|| nobody(prepared))).collect()
+    }
+
+    async fn verify(&self, acts: &[Prepared], mut effects: Vec<Effect>) -> Vec<Effect> {
+        let mut kinds: Kinds<'_> = BTreeMap::new();
+        for (at, prepared) in acts.iter().enumerate() {
+            if !matches!(effects[at].status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
+                continue;
+            }
+            if suspended(&prepared.act).is_some() {
+                effects[at] = group::verify(&self.reach, prepared, effects[at].clone()).await;
+            } else {
+                kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared));
+            }
+        }
+        let before = &effects;
+        let looked = join_all(kinds.into_values().map(|acts| async move {
+            let of: Vec<Effect> = acts.iter().map(|(at, _)| before[*at].clone()).collect();
+            let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
+            let Some(deed) = acts.first().and_then(|prepared| deed_of(&prepared.act.fault)) else { return Vec::new() };
+            at.into_iter().zip(deed.verify(&self.reach, &acts, of).await).collect::<Vec<_>>()
+        }))
+        .await;
+        self.reach.sight.forget();
+        for (at, effect) in looked.into_iter().flatten() {
+            effects[at] = effect;
+        }
+        effects
+    }
+
+    async fn revert(&self, act: &Prepared) -> Result<Reverted, PlatformError> {
+        if let Undo::Nothing { why } | Undo::Impossible { why } = &act.undo {
+            return Ok(Reverted::NothingToUndo { why: why.clone() });
+        }
+        let owed = Owed::read(&act.undo)?;
+        self.reach.owns(&owed.account)?;
+        let reverted = match &owed.before {
+            Before::Launching { .. } => group::revert(&self.reach, act).await,
+            _ => {
+                let deed = deed_of(&act.act.fault)
+                    .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;
+                deed.revert(&self.reach, act, &owed).await
+            }
+        };
+        if !matches!(reverted, Ok(Reverted::NothingToUndo { .. })) {
+            self.reach.sight.forget();
+        }
+        reverted
+    }
+
+    async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
+        Ok(self.watch.begin(&self.reach))
+    }
+
+    async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
+        let account = &self.reach.connection.account;
+        let mut all = Vec::new();
+        for place in &self.reach.connection.places {
+            // What was held back first is put back last.
+            all.extend(cut::left_behind(account, place).await?);
+            all.extend(group::left_behind(account, place).await?);
+        }
+        for (n, orphan) in (0..).zip(&mut all) {
+            orphan.prepared.act.id.act = n;
+        }
+        Ok(all)
+    }
+}
