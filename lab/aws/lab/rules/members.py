@@ -1,0 +1,346 @@
+"""The engine of an Auto Scaling group: its members' health, launches into the zone with the fewest, replacement, scaling in, balance.
+
+Each of the processes Launch, Terminate, HealthCheck, ReplaceUnhealthy, AddToLoadBalancer and AZRebalance does nothing while suspended."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from moto.autoscaling import autoscaling_backends
+from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState
+
+from ..world import world
+from . import activities, errors, instances, targets
+
+# As many launches as one turn of the engine does: calls wait meanwhile.
+AT_ONCE = 25
+
+# Zones in which EC2 has nothing to give: asked with (group, zone).
+refusals: list[Any] = []
+
+
+def active(group: FakeAutoScalingGroup, *processes: str) -> bool:
+    """None of them is suspended."""
+    return not set(processes) & set(group._suspended_processes)
+
+
+def counted(group: FakeAutoScalingGroup) -> list[InstanceState]:
+    """The members that count towards the desired capacity."""
+    return [it for it in group.instance_states if it.lifecycle_state in ("Pending", "InService")]
+
+
+def subnets(group: FakeAutoScalingGroup) -> list[tuple[str, str | None]]:
+    """(zone, subnet) of all places where it may launch; without subnets of its own, the zones' default ones."""
+    if not group.vpc_zone_identifier:
+        return [(zone, None) for zone in group.availability_zones]
+    ids = group.vpc_zone_identifier.split(",")
+    known = {it.id: it for it in group.ec2_backend.describe_subnets(subnet_ids=ids)}
+    return [(known[it].availability_zone, it) for it in ids if it in known]
+
+
+def spread(group: FakeAutoScalingGroup) -> dict[str, int]:
+    """Members per enabled zone."""
+    counts = {zone: 0 for zone, _ in subnets(group)}
+    for member in counted(group):
+        if member.availability_zone in counts:
+            counts[member.availability_zone] += 1
+    return counts
+
+
+def misplaced(group: FakeAutoScalingGroup) -> list[InstanceState]:
+    """Members where the group may not launch any more."""
+    places = subnets(group)
+    zones, ids = {zone for zone, _ in places}, {subnet for _, subnet in places if subnet}
+    return [
+        it
+        for it in counted(group)
+        if it.availability_zone not in zones or (ids and it.instance.subnet_id not in ids)
+    ]
+
+
+# ── in and out ──
+
+
+def place(group: FakeAutoScalingGroup) -> tuple[str, str | None] | None:
+    """Where the next launch goes: the zone with the fewest members, and there the subnet with the fewest. None: nowhere now."""
+    refused = getattr(group, "lab_refused", {})
+    moment = time.monotonic()
+    choices = [it for it in subnets(group) if refused.get(it[0], 0.0) <= moment]
+    if not choices:
+        return None
+    zones = spread(group)
+    inside: dict[str | None, int] = {}
+    for member in counted(group):
+        inside[member.instance.subnet_id] = inside.get(member.instance.subnet_id, 0) + 1
+    return min(choices, key=lambda it: (zones[it[0]], inside.get(it[1], 0)))
+
+
+def launch(group: FakeAutoScalingGroup, why: str) -> bool:
+    """One launch. False: there was no place, or EC2 refused; the group tries elsewhere at once and there again later."""
+    where = place(group)
+    if where is None:
+        return False
+    zone, subnet = where
+    if any(refuses(group, zone) for refuses in refusals):
+        failed = activities.begin(group, "Launching a new EC2 instance", why, zone, subnet)
+        others = [it for it, _ in subnets(group) if it != zone]
+        activities.fail(failed, errors.no_capacity(group.instance_type, zone, others))
+        group.lab_refused = {**getattr(group, "lab_refused", {}), zone: time.monotonic() + world.times.here(world.times.retry)}
+        world.after(world.times.retry, lambda: tend(group))
+        return False
+    instance = start_one(group, zone, subnet)
+    member = InstanceState(
+        instance,
+        lifecycle_state="Pending",
+        protected_from_scale_in=group.new_instances_protected_from_scale_in,
+    )
+    member.lab_activity = activities.begin(group, activities.launching(instance.id), why, zone, instance.subnet_id, "PreInService")
+    group.instance_states.append(member)
+    return True
+
+
+def start_one(group: FakeAutoScalingGroup, zone: str, subnet: str | None) -> Any:
+    """The instance alone, in a reservation of its own."""
+    tags = {**group.get_propagated_tags(), ASG_NAME_TAG: group.name, **group.instance_tags}
+    template = None
+    if group.ec2_launch_template:
+        template = {"LaunchTemplateId": group.ec2_launch_template.id, "Version": group.launch_template_version}
+    reservation = group.ec2_backend.run_instances(
+        group.image_id,
+        1,
+        group.user_data,
+        group.security_groups,
+        instance_type=group.instance_type,
+        tags={"instance": tags},
+        placement=zone,
+        launch_config=group.launch_config,
+        launch_template=template,
+        is_instance_type_default=False,
+        associate_public_ip=group.launch_config.associate_public_ip_address if group.launch_config else None,
+        subnet_id=subnet,
+    )
+    instance = reservation.instances[0]
+    if group.ec2_launch_template:
+        version = group.ec2_launch_template.get_version(group.launch_template_version)
+        instance.disable_api_termination = bool(version.data.get("DisableApiTermination", False))
+    instance.autoscaling_group = group
+    return instance
+
+
+def enter_service(group: FakeAutoScalingGroup, member: InstanceState) -> None:
+    member.lifecycle_state = "InService"
+    member.lab_in_service = time.monotonic()
+    activities.end(getattr(member, "lab_activity", None))
+    if active(group, "AddToLoadBalancer"):
+        register(group, member)
+
+
+def register(group: FakeAutoScalingGroup, member: InstanceState) -> None:
+    """With all target groups of the group."""
+    for arn in group.target_group_arns:
+        target_group = group.autoscaling_backend.elbv2_backend.target_groups.get(arn)
+        if target_group is not None and member.instance.state == "running":
+            target_group.register([{"Id": member.instance_id}])
+
+
+def draining_time(group: FakeAutoScalingGroup, member: InstanceState) -> float:
+    """Takes the member out of its target groups; seconds of AWS until its last requests are answered."""
+    longest = 0.0
+    for arn in group.target_group_arns:
+        target_group = group.autoscaling_backend.elbv2_backend.target_groups.get(arn)
+        if target_group is None:
+            continue
+        # What is dead or hangs has nothing to finish.
+        if targets.state_of(target_group, member.instance_id) == "healthy" and member.instance.state == "running":
+            longest = max(longest, targets.delay_of(target_group))
+        targets.leave(target_group, member.instance_id)
+    return longest
+
+
+def take_out(group: FakeAutoScalingGroup, member: InstanceState, why: str) -> dict[str, Any]:
+    """Terminates a member: out of the balancer, drained, ended, and then no member any more."""
+    if member.lifecycle_state == "Terminating":
+        return member.lab_activity  # type: ignore[attr-defined]
+    activities.end(getattr(member, "lab_activity", None))
+    member.lifecycle_state = "Terminating"
+    activity = activities.begin(
+        group, activities.terminating(member.instance_id), why, member.availability_zone, member.instance.subnet_id
+    )
+    member.lab_activity = activity
+    wait = draining_time(group, member)
+    if wait:
+        activity["StatusCode"] = "WaitingForELBConnectionDraining"
+
+    def finish() -> None:
+        activity["StatusCode"] = "InProgress"
+        if member.instance.state == "terminated":
+            over(member.instance)
+        else:
+            # Protection against termination holds against callers, not against the group.
+            instances.terminate(member.instance)
+
+    if wait:
+        world.after(wait, finish)
+    else:
+        finish()
+    return activity
+
+
+def over(instance: Any) -> None:
+    """A terminated instance that its group had taken out is no member any more."""
+    group = getattr(instance, "autoscaling_group", None)
+    if group is None:
+        return
+    for member in list(group.instance_states):
+        if member.instance is instance and member.lifecycle_state == "Terminating":
+            activities.end(member.lab_activity)
+            group.instance_states.remove(member)
+
+
+# ── what a look at the group finds ──
+
+
+def judge(group: FakeAutoScalingGroup) -> None:
+    """HealthCheck: marks members; acts on none."""
+    moment = time.monotonic()
+    for member in counted(group):
+        if member.lifecycle_state != "InService" or member.health_status != "Healthy":
+            continue
+        if member.instance.state != "running":
+            member.health_status, member.lab_why = "Unhealthy", activities.DEAD
+            continue
+        grace = world.times.here(float(group.health_check_grace_period or 0))
+        if "ELB" not in str(group.health_check_type) or moment - getattr(member, "lab_in_service", 0.0) < grace:
+            continue
+        for arn in group.target_group_arns:
+            target_group = group.autoscaling_backend.elbv2_backend.target_groups.get(arn)
+            if target_group is not None and targets.state_of(target_group, member.instance_id) == "unhealthy":
+                member.health_status, member.lab_why = "Unhealthy", activities.SICK
+
+
+def replace(group: FakeAutoScalingGroup) -> None:
+    for member in counted(group):
+        if member.health_status == "Unhealthy":
+            take_out(group, member, activities.cause(getattr(member, "lab_why", activities.SAID)))
+            group.lab_replacing = getattr(group, "lab_replacing", 0) + 1
+
+
+def grow(group: FakeAutoScalingGroup) -> None:
+    done = 0
+    while (have := len(counted(group))) < (group.desired_capacity or 0):
+        if done == AT_ONCE:
+            world.soon(lambda: tend(group))
+            return
+        replacing = getattr(group, "lab_replacing", 0)
+        said = getattr(group, "lab_said", "")
+        if replacing:
+            why = activities.cause(activities.REPLACES)
+        else:
+            why = "  ".join(it for it in (said, activities.cause(activities.grows(have, group.desired_capacity))) if it)
+        if launch(group, why):
+            done += 1
+            group.lab_replacing = max(0, replacing - 1)
+        elif place(group) is None:
+            return
+    group.lab_replacing, group.lab_said = 0, ""
+
+
+def shrink(group: FakeAutoScalingGroup) -> None:
+    """Out of zones that are not used any more first, then out of the fullest zone the oldest; never a protected one."""
+    while (have := len(counted(group))) > (group.desired_capacity or 0):
+        strangers = {it.instance_id for it in misplaced(group)}
+        per_zone = spread(group)
+        free = [it for it in counted(group) if not it.protected_from_scale_in]
+        if not free:
+            return
+        victim = min(
+            free,
+            key=lambda it: (
+                it.instance_id not in strangers,
+                -per_zone.get(it.availability_zone, 0),
+                getattr(it, "lab_in_service", float("inf")),
+            ),
+        )
+        said = getattr(group, "lab_said", "")
+        balanced = getattr(group, "lab_balancing", False)
+        reason = activities.left(victim.availability_zone) if victim.instance_id in strangers else activities.shrinks(have, have - 1)
+        why = activities.cause(reason) if balanced else "  ".join(it for it in (said, activities.cause(reason)) if it)
+        take_out(group, victim, f"{why}  {activities.cause(activities.selected(victim.instance_id))}")
+    group.lab_balancing, group.lab_said = False, ""
+
+
+def balance(group: FakeAutoScalingGroup) -> None:
+    """AZRebalance: launches in the emptiest zone before it ends one in the fullest or in a zone that is not used any more.
+
+    One after another, or a tenth of the group at once where that is more."""
+    members = counted(group)
+    if len(members) != group.desired_capacity or any(it.lifecycle_state == "Pending" for it in members):
+        return
+    if any(it.health_status != "Healthy" for it in members):
+        return
+    counts = spread(group)
+    refused = getattr(group, "lab_refused", {})
+    open_zones = {zone: n for zone, n in counts.items() if refused.get(zone, 0.0) <= time.monotonic()}
+    if not open_zones:
+        return
+    wandering = [it for it in misplaced(group) if not it.protected_from_scale_in]
+    uneven = max(counts.values()) - min(open_zones.values()) if counts else 0
+    number = len(wandering) or (uneven // 2 if uneven > 1 else 0)
+    number = min(number, max(1, (group.desired_capacity or 0) // 10))
+    for _ in range(number):
+        zones = sorted({it.availability_zone for it in members})
+        why = activities.cause(
+            activities.unbalanced(zones, [sum(it.availability_zone == zone for it in members) for zone in zones]),
+        )
+        if launch(group, why):
+            group.lab_balancing = True
+
+
+def settled(group: FakeAutoScalingGroup) -> bool:
+    """As many members as desired, all in service and healthy, none on its way in or out."""
+    members = counted(group)
+    return (
+        len(members) == (group.desired_capacity or 0) == len(group.instance_states)
+        and all(it.lifecycle_state == "InService" and it.health_status == "Healthy" for it in members)
+        and all(it.instance.state == "running" for it in members)
+    )
+
+
+def tend(group: FakeAutoScalingGroup, look: bool = False) -> None:
+    """One turn of the engine for one group. `look`: with its health check."""
+    if group.autoscaling_backend.autoscaling_groups.get(group.name) is not group:
+        return
+    if look and active(group, "HealthCheck"):
+        judge(group)
+    if active(group, "ReplaceUnhealthy", "Launch", "Terminate"):
+        replace(group)
+    if active(group, "Launch"):
+        grow(group)
+    if active(group, "Terminate") and not (getattr(group, "lab_balancing", False) and any(it.lifecycle_state == "Pending" for it in counted(group))):
+        shrink(group)
+    if look and active(group, "AZRebalance", "Launch", "Terminate"):
+        balance(group)
+
+
+def tend_all() -> None:
+    for backend in targets.all_backends(autoscaling_backends):
+        for group in list(backend.autoscaling_groups.values()):
+            tend(group, look=True)
+
+
+def _watch(instance: Any, _old: str, new: str) -> None:
+    group = getattr(instance, "autoscaling_group", None)
+    if group is None:
+        return
+    if new == "terminated":
+        over(instance)
+    elif new == "running":
+        for member in group.instance_states:
+            if member.instance is instance and member.lifecycle_state == "Pending":
+                enter_service(group, member)
+                world.soon(lambda: tend(group))
+
+
+world.watchers.append(_watch)
+world.beginnings.append(lambda: world.every(lambda: world.times.look, tend_all))

@@ -1,0 +1,62 @@
+"""The site that is drilled: the template of the examples, deployed through the laboratory's own endpoint, one stack in each region."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+TEMPLATE = Path(__file__).parents[3] / "examples" / "what-time" / "aws" / "site.yaml"
+STACK = "what-time"
+# An image that moto has in every region; on AWS the template asks for the newest one.
+IMAGE = "ami-12c6146b"
+
+
+def client(service: str, endpoint: str, region: str) -> Any:
+    """A client of the laboratory that never reaches AWS and never repeats a call by itself."""
+    if not endpoint.startswith("http://127."):
+        raise ValueError(f"{endpoint} is not the laboratory's")
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id="laboratory",
+        aws_secret_access_key="laboratory",
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
+    )
+
+
+def deploy(endpoint: str, region: str, template: Path = TEMPLATE, stack: str = STACK, **parameters: Any) -> dict[str, str]:
+    """Creates the stack and waits until all instances serve. Returns the stack's outputs."""
+    formation = client("cloudformation", endpoint, region)
+    given = {"Image": IMAGE, **parameters}
+    formation.create_stack(
+        StackName=stack,
+        TemplateBody=template.read_text(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in given.items()],
+    )
+    found = formation.describe_stacks(StackName=stack)["Stacks"][0]
+    if found["StackStatus"] != "CREATE_COMPLETE":
+        raise RuntimeError(f"the stack {stack} in {region} is {found['StackStatus']}: {found.get('StackStatusReason')}")
+    return {it["OutputKey"]: it["OutputValue"] for it in found.get("Outputs", [])}
+
+
+def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
+    """RuntimeError when the groups are not as they should be by then."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/lab/settled?within={seconds}", timeout=seconds + 10) as answer:
+            answer.read()
+    except urllib.error.HTTPError as wrong:
+        raise RuntimeError(f"the site did not come up: {json.load(wrong)}") from None
+
+
+def all_up(endpoint: str, regions: list[str]) -> dict[str, dict[str, str]]:
+    """The site in each region, serving."""
+    outputs = {region: deploy(endpoint, region) for region in regions}
+    wait_until_settled(endpoint)
+    return outputs
