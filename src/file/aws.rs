@@ -22,6 +22,7 @@ pub(super) static AWS: Table = Table::new(
     "`aws`",
     &[
         key("region", ONE_OR_MANY, "the region, or several; the one that the AWS command line would use when left out"),
+        key("endpoint", Kind::Text, "where an emulator of AWS listens, like `http://127.0.0.1:4566`; AWS itself when left out"),
         key("profile", Kind::Text, "a profile of ~/.aws/config"),
         key("role", Kind::Either(&[Kind::Text, Kind::Table(&ROLE)]), "a role to assume, by its ARN"),
         key("account", Kind::Text, "the number of the account that must answer; another one is refused before anything is listed"),
@@ -71,6 +72,7 @@ pub(super) fn aws(node: &Node, sink: &mut Sink) -> Option<AwsSpec> {
     let opt_in = if fields.has("opt-in") { fields.get("opt-in", sink, opt_in).unwrap_or(None) } else { AwsSpec::default().opt_in };
     Some(AwsSpec {
         regions: fields.get("region", sink, regions).unwrap_or_default(),
+        endpoint: fields.get("endpoint", sink, endpoint),
         profile: fields.get("profile", sink, filled),
         role: fields.get("role", sink, role),
         account: fields.get("account", sink, account),
@@ -130,6 +132,25 @@ fn regions(node: &Node, sink: &mut Sink) -> Option<Vec<Region>> {
         }
     }
     Some(all.into_iter().map(Region).collect())
+}
+
+/// Signed requests carry a session's token: in the clear they go no further than this machine.
+fn endpoint(node: &Node, sink: &mut Sink) -> Option<String> {
+    let text = filled(node, sink)?;
+    let url = url::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(host) = url.as_ref().and_then(url::Url::host) else {
+        sink.error(node.span, format!("{} is no address of an endpoint", quote(&text))).expected("a URL like `http://127.0.0.1:4566`");
+        return None;
+    };
+    let here = match host {
+        url::Host::Ipv4(ip) => ip.is_loopback(),
+        url::Host::Ipv6(ip) => ip.is_loopback(),
+        url::Host::Domain(name) => name == "localhost",
+    };
+    if url.as_ref().is_some_and(|url| url.scheme() == "http") && !here {
+        sink.error(node.span, "credentials would go over the network in the clear").expected("`https://`, or an endpoint on this machine");
+    }
+    Some(text)
 }
 
 fn role(node: &Node, sink: &mut Sink) -> Option<AwsRole> {
@@ -249,5 +270,47 @@ fn opt_in(node: &Node, sink: &mut Sink) -> Option<Option<Tag>> {
                 .expected("`KEY=VALUE` like `drills=yes`; or `false`, when no tag is asked for");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{source::Source, yaml};
+
+    fn read(text: &str) -> Result<AwsSpec, String> {
+        let source = Source::new("firedrill.yaml", text);
+        let mut sink = Sink::new(&source);
+        let node = yaml::parse(&source, &mut sink);
+        let spec = node.and_then(|node| aws(&node, &mut sink));
+        let findings = sink.finish();
+        if findings.has_errors() { Err(findings.to_string()) } else { Ok(spec.unwrap_or_default()) }
+    }
+
+    #[test]
+    fn nothing_said_still_asks_for_the_tag() {
+        let spec = read("profile: staging").unwrap();
+        assert_eq!(spec.opt_in.unwrap().to_string(), "firedrill:allowed=true");
+        assert_eq!(read("opt-in: false").unwrap().opt_in, None);
+        assert_eq!(read("opt-in: team = drills").unwrap().opt_in.unwrap().to_string(), "team=drills");
+    }
+
+    #[test]
+    fn services_are_made_of_what_aws_has() {
+        let spec = read(
+            "region: [eu-west-1, us-east-1]\nservices:\n  web: { group: Shop-Web }\n  api: { target-group: [a, b] }\n  blog: { beanstalk: blog-prod }\n  \
+             db: { tags: { role: db } }\n  one: { id: i-0123456789abcdef0 }\n",
+        )
+        .unwrap();
+        assert_eq!(spec.regions.len(), 2);
+        assert_eq!(spec.services[&Service::from("web")], AwsMembers::Groups(vec!["Shop-Web".to_owned()]));
+        assert_eq!(spec.services.len(), 5);
+    }
+
+    #[test]
+    fn an_endpoint_in_the_clear_is_on_this_machine() {
+        assert!(read("endpoint: http://127.0.0.1:4566").is_ok() && read("endpoint: https://aws.example").is_ok());
+        let error = read("endpoint: http://aws.example").unwrap_err();
+        assert!(error.contains("in the clear"), "{error}");
     }
 }

@@ -14,6 +14,8 @@ pub const ALLOWED_TAG: &str = "firedrill:allowed";
 pub struct AwsSpec {
     /// The regions; none means the one that the AWS command line would use.
     pub regions: Vec<Region>,
+    /// Where an emulator of AWS listens; none is AWS itself.
+    pub endpoint: Option<String>,
     /// A profile of `~/.aws/config`; none means the usual chain of credentials.
     pub profile: Option<String>,
     /// A role that is assumed with those credentials.
@@ -38,6 +40,7 @@ impl Default for AwsSpec {
     fn default() -> Self {
         Self {
             regions: Vec::new(),
+            endpoint: None,
             profile: None,
             role: None,
             account: None,

@@ -103,6 +103,15 @@ pub trait Platform: Send + Sync {
         victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect()
     }
 
+    /// What a person should know before these acts are done, found by looking at what is around their targets: a sentence each. Asked
+    /// once, when the plan is made; only reads.
+    ///
+    /// An error says why they must not be done at all.
+    async fn preflight(&self, acts: &[Act]) -> Result<Vec<String>, PlatformError> {
+        let _ = acts;
+        Ok(Vec::new())
+    }
+
     /// How the act would be undone, made from the state found now.
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError>;
 

@@ -108,6 +108,9 @@ async fn configuration(spec: &AwsSpec) -> Result<SdkConfig, PlatformError> {
     if let Some(profile) = &spec.profile {
         loader = loader.profile_name(profile);
     }
+    if let Some(endpoint) = &spec.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
     if let Some(region) = spec.regions.first() {
         loader = loader.region(SdkRegion::new(region.0.clone()));
     }

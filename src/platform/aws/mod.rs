@@ -5,6 +5,7 @@
 //! * What is there: `read` (pages become our own types), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
 //!   `sight` (what was seen a moment ago), `observe` (what changes by itself).
 //! * What a run has for itself: `claims`.
+//! * What is looked at first: `preflight`. What it needs: [`policy`].
 //! * What is done: `platform` only dispatches. Faults on instances are [`deed`]s: `machine` (terminate, stop, reboot, deregister), `cut` (a
 //!   network ACL that denies everything). `group` holds replacement back. `undo` is what a recovery needs.
 //! * What was left behind: `mark` (tags tell whose a fault is and how it was before), `keeper` (they say that the run lives).
@@ -29,6 +30,8 @@ mod mark;
 mod observe;
 mod own;
 mod platform;
+pub mod policy;
+mod preflight;
 mod reach;
 mod read;
 mod service;

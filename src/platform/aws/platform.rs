@@ -14,8 +14,9 @@ use super::{
     cut,
     deed::{self, On, deed_of},
     effect::effect,
-    group, observe,
+    group, observe, preflight,
     reach::Reach,
+    trouble::Trouble,
     undo::{Before, Owed},
 };
 use crate::{
@@ -132,6 +133,10 @@ impl Platform for AwsPlatform {
         }
     }
 
+    async fn preflight(&self, acts: &[Act]) -> Result<Vec<String>, PlatformError> {
+        preflight::look(&self.reach, acts).await
+    }
+
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         match (suspended(act), act.target.instance()) {
             (Some(group), _) => group::prepare(&self.reach, act, group).await,
@@ -232,8 +237,14 @@ impl Platform for AwsPlatform {
         let mut all = Vec::new();
         for place in &self.reach.connection.places {
             // What was held back first is put back last.
-            all.extend(cut::left_behind(account, place).await?);
-            all.extend(group::left_behind(account, place).await?);
+            for found in [cut::left_behind(account, place).await, group::left_behind(account, place).await] {
+                match found {
+                    Ok(found) => all.extend(found),
+                    // Who may not even read them has not changed them.
+                    Err(Trouble::Denied { action, .. }) => tracing::warn!(action, "not looked for what is left behind: access denied"),
+                    Err(trouble) => return Err(trouble.into()),
+                }
+            }
         }
         for (n, orphan) in (0..).zip(&mut all) {
             orphan.prepared.act.id.act = n;

@@ -1,0 +1,52 @@
+//! The contract of `trait Platform`, held by the suite that every platform must pass.
+//!
+//! The platform takes its credentials from the environment, which a test may not change for its neighbours: the suite runs in a process of
+//! its own, which is this very binary.
+
+use std::{process::Command, time::Duration};
+
+use firedrill::{
+    model::{
+        aws::AwsSpec,
+        fault::{Fault, Mechanism},
+    },
+    platform::aws::AwsPlatform,
+};
+
+use super::rig::{Lab, REGION, credentials};
+use crate::conformance::conforms;
+
+const ENDPOINT: &str = "FIREDRILL_TEST_AWS_ENDPOINT";
+
+#[test]
+fn the_platform_conforms() {
+    // An instance takes 25 s to start on AWS: here a second.
+    let lab = Lab::with(&["--speed", "60"]);
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "aws::conforming::in_a_process_of_its_own", "--ignored", "--nocapture"])
+        .envs(credentials())
+        .env(ENDPOINT, &lab.endpoint)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "the_platform_conforms starts it with credentials"]
+async fn in_a_process_of_its_own() {
+    let endpoint = std::env::var(ENDPOINT).expect("where the laboratory listens");
+    assert!(endpoint.starts_with("http://127."));
+    let spec = AwsSpec { endpoint: Some(endpoint), regions: vec![REGION.into()], ..AwsSpec::default() };
+    let platform = AwsPlatform::connect(spec).await.expect("an account");
+    let faults = [
+        Fault::SuspendReplacement,
+        Fault::Deregister,
+        Fault::ZoneOutage { mechanism: Mechanism::Terminate },
+        Fault::Kill { signal: None },
+        Fault::Restart { grace: Duration::from_secs(1) },
+    ];
+    for (n, fault) in (0..).zip(faults) {
+        conforms(&platform, 1 + 2 * n, &fault).await;
+    }
+}

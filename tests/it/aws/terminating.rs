@@ -1,0 +1,62 @@
+//! Instances end, stop, restart and leave their balancer.
+
+use serde_json::json;
+
+use super::rig::Lab;
+
+#[test]
+fn one_is_terminated_and_its_group_replaces_it() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    lab.experiment("  - kill: what-time-web\n    hold: 1s\n");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("DescribeInstances: ");
+    assert_eq!(lab.done("ec2:TerminateInstances").len(), 1);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+}
+
+#[test]
+fn a_zone_of_a_group_is_ended_by_one_call_and_the_zone_comes_back() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    lab.experiment("  - zone-outage: eu-west-1a\n    hold: 2s\n");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("launches in eu-west-1b, eu-west-1c only");
+    let ended = lab.done("ec2:TerminateInstances");
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(lab.done("autoscaling:UpdateAutoScalingGroup").len(), 2);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+}
+
+#[test]
+fn a_stopped_instance_is_started_again_while_its_group_is_held_back() {
+    let lab = Lab::new();
+    let before = lab.ask("GET", "/lab/state", "");
+    lab.experiment(
+        "  - suspend-replacement: what-time-web\n    hold: 4s\n  - stop: { service: what-time-web, take: 1 }\n    hold: 1s\n",
+    );
+    lab.experiment("  - together:\n      - suspend-replacement: what-time-web\n        hold: 3s\n      - stop: { service: what-time-web, take: 1 }\n        hold: 3s\n");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("again");
+    lab.settled();
+    let after = lab.ask("GET", "/lab/state", "");
+    assert_eq!(after, before, "the very same instance is back");
+}
+
+#[test]
+fn a_deregistered_instance_is_registered_again() {
+    let lab = Lab::new();
+    lab.experiment("  - deregister: { service: what-time-web, take: 2 }\n    hold: 1s\n");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("registered");
+    assert_eq!(lab.done("elasticloadbalancing:DeregisterTargets").len(), 1, "two with one call");
+    lab.settled();
+}
+
+#[test]
+fn a_reboot_is_ordered_once_even_when_its_answer_is_lost() {
+    let lab = Lab::new();
+    lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "cut-after", "actions": ["ec2:RebootInstances"], "nth": [2, 3, 4] }]).to_string());
+    lab.experiment("  - restart: what-time-web\n");
+    let said = lab.firedrill(&["run", "experiment.yaml", "--yes"]);
+    assert_eq!(lab.done("ec2:RebootInstances").len(), 1, "{said:?}");
+    assert_ne!(said.code, Some(0), "what is not known to have happened is no pass: {said:?}");
+}
