@@ -8,10 +8,11 @@ use crate::model::{
 };
 
 /// What it can do.
-const CAN: [FaultKind; 8] = [
+const CAN: [FaultKind; 9] = [
     FaultKind::Kill,
     FaultKind::Stop,
     FaultKind::Restart,
+    FaultKind::Remove,
     FaultKind::Deregister,
     FaultKind::Partition,
     FaultKind::ZoneOutage,

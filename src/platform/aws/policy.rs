@@ -16,7 +16,7 @@ use crate::model::{
 pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
     let needs = Needs::of(experiment);
     let mut statements = vec![reads(&needs, spec)];
-    if needs.instances.is_empty() && !needs.groups && !needs.cut && !needs.targets {
+    if needs.instances.is_empty() && !needs.groups && !needs.remove && !needs.cut && !needs.targets {
         return json!({ "Version": "2012-10-17", "Statement": statements });
     }
     if !needs.instances.is_empty() {
@@ -27,14 +27,14 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
         let actions = set(&["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"]);
         statements.push(statement("ActOnTargets", &actions, &pools(spec), Map::new(), spec));
     }
-    if needs.groups {
-        let actions = set(&[
-            "autoscaling:UpdateAutoScalingGroup",
-            "autoscaling:SuspendProcesses",
-            "autoscaling:ResumeProcesses",
-            "autoscaling:CreateOrUpdateTags",
-            "autoscaling:DeleteTags",
-        ]);
+    if needs.groups || needs.remove {
+        let mut actions = set(&["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"]);
+        if needs.groups {
+            actions.extend(["autoscaling:UpdateAutoScalingGroup", "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses"]);
+        }
+        if needs.remove {
+            actions.extend(["autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:SetDesiredCapacity"]);
+        }
         let condition = if confined(spec) { not_protected("autoscaling:ResourceTag") } else { tagged(spec, "autoscaling:ResourceTag") };
         statements.push(statement("HoldGroupsBack", &actions, &groups(spec), condition, spec));
     }
@@ -51,6 +51,7 @@ struct Needs {
     instances: BTreeSet<&'static str>,
     kill: bool,
     groups: bool,
+    remove: bool,
     cut: bool,
     targets: bool,
 }
@@ -76,6 +77,7 @@ impl Needs {
             }
             Fault::Stop { .. } => self.instances.extend(["ec2:StopInstances", "ec2:StartInstances"]),
             Fault::Restart { .. } => drop(self.instances.insert("ec2:RebootInstances")),
+            Fault::Remove => self.remove = true,
             Fault::Deregister => self.targets = true,
             Fault::Partition { mode: PartitionMode::Hang } => self.cut = true,
             Fault::SuspendReplacement => self.groups = true,

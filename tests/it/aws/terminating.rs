@@ -32,9 +32,6 @@ fn a_zone_of_a_group_is_ended_by_one_call_and_the_zone_comes_back() {
 fn a_stopped_instance_is_started_again_while_its_group_is_held_back() {
     let lab = Lab::new();
     let before = lab.ask("GET", "/lab/state", "");
-    lab.experiment(
-        "  - suspend-replacement: what-time-web\n    hold: 4s\n  - stop: { service: what-time-web, take: 1 }\n    hold: 1s\n",
-    );
     lab.experiment("  - together:\n      - suspend-replacement: what-time-web\n        hold: 3s\n      - stop: { service: what-time-web, take: 1 }\n        hold: 3s\n");
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("again");
     lab.settled();

@@ -6,6 +6,7 @@
 //! How it was is in the journal **and** on the group itself, as tags (`tags`): whoever finds them can put it back.
 
 mod leave;
+pub(super) mod shrink;
 mod suspend;
 mod tags;
 mod which;
@@ -32,6 +33,7 @@ use crate::{
     model::{
         act::{Act, Effect, EffectStatus, Group, Prepared},
         ids::Region,
+        instance::Instance,
         undo::Undo,
     },
     platform::{PlatformError, Reverted},
@@ -66,6 +68,8 @@ pub(super) enum Way {
     },
     /// These of its processes are suspended; they were not before.
     Suspended { processes: Vec<String> },
+    /// It wanted so many, and lost some of its places.
+    Shrunk { desired: u32 },
 }
 
 impl Held {
@@ -75,6 +79,7 @@ impl Held {
                 format!("{} of {}", if *subnets { leave.join(", ") } else { format!("zone {}", leave.join(", ")) }, self.name)
             }
             Way::Suspended { processes } => format!("{} of {}", processes.join(" and "), self.name),
+            Way::Shrunk { desired } => format!("the {desired} instances that {} wants", self.name),
         }
     }
 }
@@ -101,6 +106,17 @@ pub(super) async fn prepare(reach: &Reach, act: &Act, group: &Group) -> Result<U
     let region = first.region.clone();
     let says = format!("put back: {}", held.iter().map(Held::says).collect::<Vec<_>>().join("; "));
     Ok(Before::Launching { groups: held }.into_undo(&reach.connection.account, &region, says))
+}
+
+/// Whether a group may be changed at all.
+///
+/// # Errors
+/// Why not.
+pub(super) async fn may_be_held(reach: &Reach, group: &AutoGroup) -> Result<(), PlatformError> {
+    let listed = reach.all().await?;
+    let members: Vec<&Instance> =
+        listed.instances.iter().filter(|i| i.region == group.region && group.members.contains_key(i.id.as_str())).collect();
+    which::may_touch(reach, group, &members)
 }
 
 fn held(undo: &Undo) -> Result<Vec<Held>, PlatformError> {
@@ -133,6 +149,7 @@ pub(super) async fn inject(reach: &Reach, prepared: &Prepared) -> Effect {
         match &held.way {
             Way::Left { .. } => leave::ready(held, &now),
             Way::Suspended { processes } => suspend::ready(held, processes, &now),
+            Way::Shrunk { .. } => Ok(false),
         }
         .map(|needed| needed.then_some((place, held)))
     }))
@@ -154,6 +171,7 @@ pub(super) async fn inject(reach: &Reach, prepared: &Prepared) -> Effect {
             match &held.way {
                 Way::Left { subnets, leave, order, .. } => leave::inject(place, &held.name, *subnets, leave, order).await,
                 Way::Suspended { processes } => suspend::inject(place, &held.name, processes).await,
+                Way::Shrunk { .. } => Ok(()),
             }
         }
     }))
@@ -176,6 +194,7 @@ pub(super) async fn verify(reach: &Reach, prepared: &Prepared, mut effect: Effec
             match &held.way {
                 Way::Left { leave, subnets, .. } => leave::holds(&held.name, leave, *subnets, &now),
                 Way::Suspended { processes } => suspend::holds(&held.name, processes, &now),
+                Way::Shrunk { .. } => Ok(()),
             }
         }))
         .await
@@ -190,8 +209,12 @@ pub(super) async fn verify(reach: &Reach, prepared: &Prepared, mut effect: Effec
     effect
 }
 
+/// One at a time: several acts may have been on one group.
+static BACK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Puts the groups back as they were. What somebody else set meanwhile is not overwritten, and said.
 pub(super) async fn revert(reach: &Reach, prepared: &Prepared) -> Result<Reverted, PlatformError> {
+    let _one = BACK.lock().await;
     let held = held(&prepared.undo)?;
     let all = join_all(held.iter().map(|held| back(reach, held))).await;
     let (mut done, mut trouble) = (Vec::new(), None::<PlatformError>);
@@ -228,6 +251,7 @@ async fn back(reach: &Reach, held: &Held) -> Result<bool, PlatformError> {
     let changed = match &held.way {
         Way::Left { leave, order, subnets, .. } => leave::back(place, held, leave, order, *subnets, &now).await?,
         Way::Suspended { processes } => suspend::back(place, &held.name, processes, &now).await?,
+        Way::Shrunk { desired } => shrink::back(place, held, *desired, &now).await?,
     };
     let cleaned = tags::clear(place, held, &now).await?;
     Ok(changed || cleaned)

@@ -4,6 +4,7 @@
 //! * `firedrill:run`, `firedrill:mark`: whose it is; `firedrill:until`: until when that run lives in any case.
 //! * `firedrill:left:ZONE`: the places of that zone that left. `firedrill:order`: all of its places, in their order.
 //! * `firedrill:suspended`: the processes that were suspended by us.
+//! * `firedrill:desired`: how many instances it wanted, and how many places it may have lost.
 //!
 //! A tag holds 256 letters: a longer list goes on in `…:2`, `…:3`. Lists are separated by spaces, which every tag may hold.
 
@@ -37,6 +38,7 @@ const CLEAR: Action = Action::write("autoscaling:DeleteTags");
 const LEFT: &str = "firedrill:left:";
 const ORDER: &str = "firedrill:order";
 const SUSPENDED: &str = "firedrill:suspended";
+const DESIRED: &str = "firedrill:desired";
 
 /// How a tag says whether its places are zones instead of subnets.
 const ZONES: &str = "zones";
@@ -52,6 +54,8 @@ fn wanted(held: &Held, run: &str) -> BTreeMap<String, String> {
             tags.extend(mark::lines(ORDER, &order));
         }
         Way::Suspended { processes } => tags.extend(mark::lines(SUSPENDED, processes)),
+        // Written by who knows how many places it loses.
+        Way::Shrunk { .. } => {}
     }
     tags
 }
@@ -73,6 +77,24 @@ pub(super) async fn put(place: &Place, held: &Held, run: &str) -> Result<(), Tro
     place.calls.call(PUT, || ask.clone().send()).await.map(drop)
 }
 
+/// Writes them for a group that is about to lose `number` of its places.
+pub(super) async fn put_shrunk(place: &Place, held: &Held, desired: u32, number: u32, run: &str) -> Result<(), Trouble> {
+    let mut wanted = wanted(held, run);
+    wanted.insert(DESIRED.to_owned(), format!("{desired} {number}"));
+    let tags: Vec<Tag> = wanted.iter().map(|(key, value)| tag(&held.name, key, Some(value))).collect();
+    let ask = place.scaling.create_or_update_tags().set_tags(Some(tags));
+    place.calls.call(PUT, || ask.clone().send()).await.map(drop)
+}
+
+/// How many instances a group wanted, and how many places acts of this mark may have taken from it.
+pub(super) fn shrunk(group: &AutoGroup, mark: &str) -> Option<(u32, u32)> {
+    if !is_of(group, mark) {
+        return None;
+    }
+    let (desired, number) = group.tags.get(DESIRED)?.split_once(' ')?;
+    Some((desired.parse().ok()?, number.parse().ok()?))
+}
+
 /// Takes away those of this act; whether there were any. What another act of the same mark still needs stays.
 pub(super) async fn clear(place: &Place, held: &Held, now: &AutoGroup) -> Result<bool, Trouble> {
     if !is_of(now, &held.mark) {
@@ -81,8 +103,10 @@ pub(super) async fn clear(place: &Place, held: &Held, now: &AutoGroup) -> Result
     let own: Vec<String> = match &held.way {
         Way::Left { zone, .. } => mark::keys(&now.tags, &format!("{LEFT}{zone}")),
         Way::Suspended { .. } => mark::keys(&now.tags, SUSPENDED),
+        Way::Shrunk { .. } => mark::keys(&now.tags, DESIRED),
     };
-    let others = now.tags.keys().any(|key| (key.starts_with(LEFT) || key.starts_with(SUSPENDED)) && !own.contains(key));
+    let tells = |key: &str| [LEFT, SUSPENDED, DESIRED].iter().any(|prefix| key.starts_with(prefix));
+    let others = now.tags.keys().any(|key| tells(key) && !own.contains(key));
     let mut keys = own;
     if !others {
         keys.extend(mark::keys(&now.tags, ORDER));
@@ -157,6 +181,9 @@ fn ways(group: &AutoGroup) -> Vec<(Way, Option<String>)> {
             (Way::Left { zone: zone.clone(), subnets, leave, order: order.clone() }, Some(zone))
         })
         .collect();
+    if let Some((desired, _)) = group.tags.get(MARK).and_then(|mark| shrunk(group, mark)) {
+        ways.push((Way::Shrunk { desired }, None));
+    }
     let processes = mark::list(&group.tags, SUSPENDED);
     if !processes.is_empty() || ways.is_empty() {
         ways.push((Way::Suspended { processes }, None));

@@ -52,7 +52,7 @@ fn named(reach: &Reach, group: &Group, found: &AutoGroup) -> bool {
     services.into_iter().any(|(_, members)| matches!(members, AwsMembers::Groups(names) if names.contains(&found.name)))
 }
 
-fn may_touch(reach: &Reach, group: &AutoGroup, members: &[&Instance]) -> Result<(), PlatformError> {
+pub(super) fn may_touch(reach: &Reach, group: &AutoGroup, members: &[&Instance]) -> Result<(), PlatformError> {
     let name = &group.name;
     if protected(&group.tags) {
         return Err(PlatformError::Refused(format!("the Auto Scaling group {name} carries the tag {PROTECTED_TAG}=true")));

@@ -3,11 +3,13 @@
 mod deregister;
 mod phase;
 mod reboot;
+mod remove;
 mod stop;
 mod terminate;
 
 pub(super) use deregister::Deregister;
 pub(super) use reboot::Reboot;
+pub(super) use remove::Remove;
 pub(super) use stop::Stop;
 pub(super) use terminate::Terminate;
 
