@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -34,7 +35,7 @@ def _die_with_us() -> None:
 class Lab:
     """One that runs. `flags` as `scripts/aws-lab up` takes them."""
 
-    def __init__(self, *flags: str, network: bool = False) -> None:
+    def __init__(self, *flags: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="aws-lab."))
         command = [sys.executable, "-m", "lab", str(self.folder), *flags]
         self.log = (self.folder / "log").open("w")
@@ -49,8 +50,9 @@ class Lab:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            self.process.wait()
-            raise RuntimeError((self.folder / "log").read_text()[-4000:])
+            said = (self.folder / "log").read_text()[-4000:]
+            self.end()
+            raise RuntimeError(said)
         self.ready = json.loads(line)
         self.endpoint = self.ready["endpoint"]
 
@@ -118,8 +120,19 @@ def wait(what: str, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
         time.sleep(0.02)
 
 
+_running: dict[tuple[str, ...], Lab] = {}
+
+
+def shared(flags: tuple[str, ...]) -> Lab:
+    """One laboratory for all tests that want the same; it ends with them."""
+    if flags not in _running:
+        _running[flags] = Lab(*flags)
+        atexit.register(_running[flags].end)
+    return _running[flags]
+
+
 class LabTest(unittest.TestCase):
-    """One laboratory for all tests of a class, emptied and with a site of its own before each."""
+    """One laboratory for all tests of its kind, emptied and with a site of its own before each."""
 
     flags: tuple[str, ...] = ("--rules-only", "--empty", "--speed", "100")
     with_site = True
@@ -127,11 +140,7 @@ class LabTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.lab = Lab(*cls.flags)
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.lab.end()
+        cls.lab = shared(cls.flags)
 
     def setUp(self) -> None:
         self.lab.reset()

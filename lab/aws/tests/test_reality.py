@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import unittest
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -169,23 +170,7 @@ class Reality(LabTest):
         self.lab.ask("POST", "/lab/reset")
 
 
-class Ends(LabTest):
-    with_site = False
-
-    def setUp(self) -> None:
-        pass
-
-    def tearDown(self) -> None:
-        pass
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        pass
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        pass
-
+class Ends(unittest.TestCase):
     def processes(self, folder: Path) -> list[str]:
         found = []
         for place in Path("/proc").iterdir():
