@@ -20,12 +20,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=42, help="ids repeat with the same seed")
     parser.add_argument("--speed", type=float, default=30.0, help="by how much faster than on AWS time runs")
     parser.add_argument("--time", action="append", default=[], metavar="NAME=SECONDS", help="how long something takes on AWS (times.py)")
+    parser.add_argument("--firedrill", type=Path, default=binary(), help="the program whose verb what-time each instance runs; also FIREDRILL_LAB_BINARY")
     parser.add_argument("--rules-only", action="store_true", help="no real processes: instances are only in the books")
     parser.add_argument("--region", action="append", default=[], help="a region in which the site is deployed; eu-west-1 when none is named")
     parser.add_argument("--empty", action="store_true", help="no site: an account with nothing in it")
+    parser.add_argument("--stores", action="store_true", help="a Multi-AZ database and a cache with a replica beside each site")
     options = parser.parse_args()
     options.region = [] if options.empty else options.region or ["eu-west-1"]
     return options
+
+
+def binary() -> Path:
+    built = Path(__file__).parents[3] / "target" / "debug" / "firedrill"
+    return Path(os.environ.get("FIREDRILL_LAB_BINARY") or built)
 
 
 def quiet() -> None:
@@ -58,20 +65,37 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
+    reality = None
+    if not options.rules_only:
+        from .reality.real import Reality
+
+        if not os.access(options.firedrill, os.X_OK):
+            print(f"aws-lab: there is no program {options.firedrill}: build it, name another with --firedrill, or say --rules-only", file=sys.stderr)
+            return 2
+        try:
+            reality = Reality(options.firedrill.resolve(), options.folder.resolve())
+        except RuntimeError as wrong:
+            print(f"aws-lab: {wrong}", file=sys.stderr)
+            return 2
     server = listen.start(options.port, options.folder / "access.log")
     control.begin(options.seed)
     engine = threading.Thread(target=world.run, name="engine", daemon=True)
     engine.start()
     ready = {"endpoint": f"http://127.0.0.1:{server.port}", "pid": os.getpid(), "seed": options.seed, "speed": options.speed}
-    ready["regions"] = site.all_up(ready["endpoint"], options.region) if options.region else {}
+    ready["regions"] = site.all_up(ready["endpoint"], options.region, options.stores) if options.region else {}
     calls.calls.clear()
+    ready["sites"] = {key: value for site_of in control.sites for key, value in site_of().items()}
+    ready["network"] = os.environ.get("FIREDRILL_AWS_LAB_NETWORK", "here")
     line = json.dumps(ready)
     (options.folder / "ready.json.new").write_text(line + "\n")
     (options.folder / "ready.json.new").rename(options.folder / "ready.json")
     print(line, flush=True)
     ended.wait()
-    world.end()
     server.shutdown()
+    world.end()
+    engine.join(10)
+    if reality is not None:
+        reality.end()
     return 0
 
 

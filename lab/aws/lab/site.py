@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 TEMPLATE = Path(__file__).parents[3] / "examples" / "what-time" / "aws" / "site.yaml"
+STORES = TEMPLATE.with_name("stores.yaml")
 STACK = "what-time"
 # An image that moto has in every region; on AWS the template asks for the newest one.
 IMAGE = "ami-12c6146b"
@@ -34,7 +35,7 @@ def client(service: str, endpoint: str, region: str) -> Any:
 def deploy(endpoint: str, region: str, template: Path = TEMPLATE, stack: str = STACK, **parameters: Any) -> dict[str, str]:
     """Creates the stack and waits until all instances serve. Returns the stack's outputs."""
     formation = client("cloudformation", endpoint, region)
-    given = {"Image": IMAGE, **parameters}
+    given = {"Image": IMAGE, **parameters} if template == TEMPLATE else parameters
     formation.create_stack(
         StackName=stack,
         TemplateBody=template.read_text(),
@@ -46,6 +47,12 @@ def deploy(endpoint: str, region: str, template: Path = TEMPLATE, stack: str = S
     return {it["OutputKey"]: it["OutputValue"] for it in found.get("Outputs", [])}
 
 
+def deploy_stores(endpoint: str, region: str, outputs: dict[str, str]) -> dict[str, str]:
+    """A Multi-AZ database and a cache with a replica, in the network of a site."""
+    wanted = {key: outputs[key] for key in ("Network", "Subnets", "Instances")}
+    return deploy(endpoint, region, STORES, f"{STACK}-stores", **wanted)
+
+
 def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
     """RuntimeError when the groups are not as they should be by then."""
     try:
@@ -55,8 +62,11 @@ def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
         raise RuntimeError(f"the site did not come up: {json.load(wrong)}") from None
 
 
-def all_up(endpoint: str, regions: list[str]) -> dict[str, dict[str, str]]:
-    """The site in each region, serving."""
+def all_up(endpoint: str, regions: list[str], stores: bool = False) -> dict[str, dict[str, str]]:
+    """The site in each region, serving; and its stores."""
     outputs = {region: deploy(endpoint, region) for region in regions}
+    if stores:
+        for region in regions:
+            outputs[region].update(deploy_stores(endpoint, region, outputs[region]))
     wait_until_settled(endpoint)
     return outputs

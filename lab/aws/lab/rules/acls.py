@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError, InvalidNetworkAclIdError
 from moto.ec2.models.network_acls import NetworkAcl, NetworkAclBackend
+from moto.ec2.models.vpcs import VPCBackend
 
 from ..overrule import overrule
 from ..world import world
@@ -63,6 +64,17 @@ def _delete(old: Any, self: Any, network_acl_id: str) -> NetworkAcl:
             "InvalidParameterValue", f"cannot delete default network ACL {network_acl_id}"
         )
     return old(self, network_acl_id)
+
+
+@overrule(VPCBackend, "delete_vpc")
+def _delete_vpc(old: Any, self: Any, vpc_id: str) -> Any:
+    if any(acl.vpc_id == vpc_id and not acl.default for acl in self.network_acls.values()):
+        raise EC2ClientError("DependencyViolation", f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+    vpc = old(self, vpc_id)
+    # Its default one goes with it.
+    for key in [key for key, acl in self.network_acls.items() if acl.vpc_id == vpc_id]:
+        del self.network_acls[key]
+    return vpc
 
 
 @overrule(NetworkAclBackend, "delete_network_acl_entry")

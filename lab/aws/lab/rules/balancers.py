@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.elbv2 import elbv2_backends
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, FakeTargetGroup
 
 from ..overrule import overrule
@@ -35,3 +36,9 @@ def _create(old: Any, self: ELBv2Backend, *args: Any, **kwargs: Any) -> FakeLoad
     if balancer.type == "application":
         balancer.attrs[KEY] = "true"
     return balancer
+
+
+@overrule(FakeTargetGroup, "delete", new=True)
+def _delete(self: FakeTargetGroup, account: str, region: str) -> None:
+    """With its stack; moto leaves it behind."""
+    elbv2_backends[account][region].target_groups.pop(self.arn, None)

@@ -109,6 +109,8 @@ def _run(old: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
     reservation = old(self, *args, **kwargs)
     for instance in reservation.instances:
         instance.lab_born = time.monotonic()
+        # moto has all members of groups in us-east-1.
+        instance.region_name = self.region_name
         instance.launch_time = utcnow().replace(tzinfo=timezone.utc)
         run(instance, world.times.launch)
     return reservation

@@ -1,7 +1,7 @@
 """Target groups: initial, healthy, unhealthy, draining, unused. In moto every target is healthy.
 
-Who checks is another matter: `checker` says how an instance answers a health check. Without real processes it answers when it runs,
-has had time to boot, and its subnet lets packets through. With them, HAProxy's own checks decide (reality/balancer.py)."""
+Without real processes an instance answers a health check when it runs, has had time to boot, and its subnet lets packets through. With
+them, HAProxy's own checks decide (reality/balancers.py)."""
 
 from __future__ import annotations
 
@@ -47,22 +47,19 @@ class Target:
         self.state, self.reason = state, reason
 
 
-# How an instance answers a check: None when it does, else the reason and description of a failure.
-Checker = Callable[[Any, Any, Target], "tuple[str, str] | None"]
+# HAProxy checks: nothing is to be done here.
+by_checks_of_others = False
 # Told (target group, target id, "registered" | "draining" | "gone").
 target_watchers: list[Callable[[FakeTargetGroup, str, str], None]] = []
 
 
-def by_rule(group: FakeTargetGroup, instance: Any, target: Target) -> tuple[str, str] | None:
-    """Without real processes."""
+def fails(group: FakeTargetGroup, instance: Any, target: Target) -> tuple[str, str] | None:
+    """How an instance answers a check: None when it does, else the reason and description of its failure."""
     if instance is None or instance.state != "running":
         return FAILED
     if time.monotonic() - getattr(instance, "lab_changed", 0.0) < world.times.here(world.times.boot):
         return ("Target.FailedHealthChecks", "Health checks failed")
     return None if acls.reachable(group.ec2_backend, instance.subnet_id, int(target.port)) else FAILED
-
-
-checker: Checker = by_rule
 
 
 def table(group: FakeTargetGroup) -> dict[str, Target]:
@@ -169,7 +166,7 @@ def all_backends(backends: BackendDict) -> list[Any]:
 
 def check(group: FakeTargetGroup, target: Target, instance: Any) -> None:
     """One health check of one target."""
-    failure = checker(group, instance, target)
+    failure = fails(group, instance, target)
     if failure is None:
         target.good, target.bad = target.good + 1, 0
     else:
@@ -193,6 +190,8 @@ def check(group: FakeTargetGroup, target: Target, instance: Any) -> None:
 
 def check_all() -> None:
     """One round: each target group at its own interval."""
+    if by_checks_of_others:
+        return
     moment = time.monotonic()
     for backend in all_backends(elbv2_backends):
         for group in list(backend.target_groups.values()):

@@ -50,6 +50,7 @@ def begin(new_seed: int | None = None) -> None:
         reset_model_data()
         mock_random.seed(seed)
         plan.seed = seed
+        world.faults.clear()
         forget()
 
 
