@@ -35,6 +35,7 @@ pub(super) static AWS: Table = Table::new(
             Kind::Text,
             "the tag that names an instance's service; when left out, its Elastic Beanstalk environment, else its Auto Scaling group",
         ),
+        key("abort-alarms", ONE_OR_MANY, "CloudWatch alarms: one that rings halts a run, which is then undone, and keeps another from beginning"),
         key(
             "opt-in",
             Kind::Either(&[Kind::Bool, Kind::Text]),
@@ -58,10 +59,13 @@ static MEMBERS: Table = Table::new(
         key("beanstalk", ONE_OR_MANY, "the instances of this Elastic Beanstalk environment (or several)"),
         key("tags", Kind::Map(&Kind::Text), "the instances with all of these tags"),
         key("vpc", Kind::Text, "the instances of this VPC"),
+        key("database", ONE_OR_MANY, "this database of RDS (or several)"),
+        key("cluster", ONE_OR_MANY, "this cluster of RDS, Aurora or Multi-AZ (or several)"),
+        key("cache", ONE_OR_MANY, "this replication group of ElastiCache (or several)"),
         key("id", ONE_OR_MANY, "just these instances"),
     ],
 )
-.one_of(&["group", "target-group", "beanstalk", "tags", "vpc", "id"]);
+.one_of(&["group", "target-group", "beanstalk", "tags", "vpc", "database", "cluster", "cache", "id"]);
 
 /// Reads `aws`; empty settings mean every instance of the default region that carries the tag.
 pub(super) fn aws(node: &Node, sink: &mut Sink) -> Option<AwsSpec> {
@@ -80,6 +84,7 @@ pub(super) fn aws(node: &Node, sink: &mut Sink) -> Option<AwsSpec> {
         tags: fields.get("tags", sink, tags).unwrap_or_default(),
         groups: fields.get("groups", sink, names).unwrap_or_default(),
         services: fields.get("services", sink, services).unwrap_or_default(),
+        abort_alarms: fields.get("abort-alarms", sink, names).unwrap_or_default(),
         service_tag: fields.get("service-tag", sink, filled),
         opt_in,
     })
@@ -235,6 +240,15 @@ fn members(node: &Node, sink: &mut Sink) -> Option<AwsMembers> {
     }
     if fields.has("beanstalk") {
         return fields.get("beanstalk", sink, names).map(AwsMembers::Beanstalk);
+    }
+    if fields.has("database") {
+        return fields.get("database", sink, names).map(AwsMembers::Databases);
+    }
+    if fields.has("cluster") {
+        return fields.get("cluster", sink, names).map(AwsMembers::Clusters);
+    }
+    if fields.has("cache") {
+        return fields.get("cache", sink, names).map(AwsMembers::Caches);
     }
     if fields.has("tags") {
         return fields.get("tags", sink, tags).map(AwsMembers::Tags);

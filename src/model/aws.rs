@@ -32,6 +32,8 @@ pub struct AwsSpec {
     pub services: BTreeMap<Service, AwsMembers>,
     /// The tag that names an instance's service, where `services` names none.
     pub service_tag: Option<String>,
+    /// `CloudWatch` alarms: one that rings ends a run, and keeps another from beginning.
+    pub abort_alarms: Vec<String>,
     /// The tag that an instance must carry before it may be chosen; none when the environment asks for none.
     pub opt_in: Option<Tag>,
 }
@@ -49,6 +51,7 @@ impl Default for AwsSpec {
             groups: Vec::new(),
             services: BTreeMap::new(),
             service_tag: None,
+            abort_alarms: Vec::new(),
             opt_in: Some(Tag { key: ALLOWED_TAG.to_owned(), value: "true".to_owned() }),
         }
     }
@@ -77,6 +80,12 @@ pub enum AwsMembers {
     Tags(BTreeMap<String, String>),
     /// The instances of this VPC.
     Vpc(String),
+    /// These databases of RDS.
+    Databases(Vec<String>),
+    /// These clusters of RDS (Aurora, Multi-AZ).
+    Clusters(Vec<String>),
+    /// These replication groups of `ElastiCache`.
+    Caches(Vec<String>),
     /// These instances.
     Ids(Vec<InstanceId>),
 }

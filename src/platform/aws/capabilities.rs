@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 /// What it can do.
-const CAN: [FaultKind; 9] = [
+const CAN: [FaultKind; 10] = [
     FaultKind::Kill,
     FaultKind::Stop,
     FaultKind::Restart,
@@ -18,6 +18,7 @@ const CAN: [FaultKind; 9] = [
     FaultKind::ZoneOutage,
     FaultKind::RegionOutage,
     FaultKind::SuspendReplacement,
+    FaultKind::Failover,
 ];
 
 /// What the platform can do on AWS.

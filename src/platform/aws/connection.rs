@@ -39,6 +39,9 @@ pub(super) struct Place {
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) scaling: aws_sdk_autoscaling::Client,
     pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) rds: aws_sdk_rds::Client,
+    pub(super) elasticache: aws_sdk_elasticache::Client,
+    pub(super) alarms: aws_sdk_cloudwatch::Client,
     pub(super) calls: Calls,
     /// Instances that are to be started again, together.
     pub(super) starts: Batch,
@@ -133,6 +136,9 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         balancing: aws_sdk_elasticloadbalancingv2::Client::from_conf(
             aws_sdk_elasticloadbalancingv2::config::Builder::from(config).region(there()).build(),
         ),
+        rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
+        elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),
     }

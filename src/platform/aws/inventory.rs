@@ -9,7 +9,8 @@ use super::{
     connection::{Connection, Place},
     own,
     read::{self, FILTER_VALUES, filter},
-    service::{Named, service_of},
+    service::{Named, service_of, service_of_store},
+    store::{Store, stores},
     trouble::Trouble,
     world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Phase, Pool, World},
 };
@@ -63,6 +64,10 @@ pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<List
             services.insert(&machine.id, service.clone());
             listed.instances.push(instance(spec, region, world, machine, service));
         }
+        for store in world.stores.values() {
+            let Some(service) = service_of_store(spec, &store.kind) else { continue };
+            listed.instances.push(store.instance(region, service, store_kept_out(spec, store)));
+        }
         for (service, desired) in desired(spec, world, &services) {
             *listed.desired.entry(service).or_default() += desired;
         }
@@ -99,7 +104,8 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
         }
     }
     let pools = read::pools(place, &arns.into_iter().collect::<Vec<_>>()).await?;
-    Ok(World { machines, groups, pools })
+    let stores = stores(place, spec).await?;
+    Ok(World { machines, groups, pools, stores })
 }
 
 /// What EC2 itself is to leave out: the less comes over the wire, the better.
@@ -111,7 +117,8 @@ pub(super) fn filters(spec: &AwsSpec) -> Vec<Filter> {
     for (key, value) in &spec.tags {
         filters.push(filter(&format!("tag:{key}"), [value]));
     }
-    let members: Vec<&AwsMembers> = spec.services.values().collect();
+    let is_store = |m: &&AwsMembers| matches!(m, AwsMembers::Databases(_) | AwsMembers::Clusters(_) | AwsMembers::Caches(_));
+    let members: Vec<&AwsMembers> = spec.services.values().filter(|m| !is_store(m)).collect();
     let all = |pick: fn(&AwsMembers) -> Option<Vec<String>>| -> Option<Vec<String>> {
         let picked: Option<Vec<Vec<String>>> = members.iter().map(|m| pick(m)).collect();
         picked.map(|lists| lists.concat()).filter(|list| !list.is_empty() && list.len() <= FILTER_VALUES)
@@ -143,11 +150,15 @@ async fn unknown_names(connection: &Connection, spec: &AwsSpec, worlds: &BTreeMa
     let named = Named::of(spec);
     let groups: BTreeSet<&String> = worlds.values().flat_map(|world| world.groups.keys()).collect();
     let pools: BTreeSet<&String> = worlds.values().flat_map(|world| world.pools.values().map(|pool| &pool.name)).collect();
+    let stores: BTreeSet<&str> = worlds.values().flat_map(|world| world.stores.values().map(|store| store.kind.name())).collect();
     let regions = listed(connection.places.iter().map(|place| place.region.as_str()), "and");
     if let Some(name) = named.groups.iter().find(|name| !groups.contains(name)) {
         let all = try_join_all(connection.places.iter().map(|place| read::groups(place, &[]))).await?;
         let there: BTreeSet<String> = all.into_iter().flat_map(BTreeMap::into_keys).collect();
         return Err(missing("Auto Scaling group", name, &connection.account, &regions, &there));
+    }
+    if let Some(name) = named.stores.iter().find(|name| !stores.contains(name.as_str())) {
+        return Err(missing("managed store", name, &connection.account, &regions, &BTreeSet::new()));
     }
     if let Some(name) = named.pools.iter().find(|name| !pools.contains(name)) {
         let there: BTreeSet<String> = pools.into_iter().cloned().collect();
@@ -251,6 +262,12 @@ pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoG
         return Some(format!("protected from scale-in in its Auto Scaling group {}", group.name));
     }
     member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
+}
+
+/// Why a managed store may never be chosen.
+pub(super) fn store_kept_out(spec: &AwsSpec, store: &Store) -> Option<String> {
+    let tag = spec.opt_in.as_ref().filter(|tag| store.tags.get(&tag.key) != Some(&tag.value))?;
+    Some(format!("without the tag {tag}, which this environment asks for"))
 }
 
 /// Whether tags protect what carries them.

@@ -10,6 +10,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
+    alarms,
     connection::Connection,
     inventory::{self, Listed},
     reach::Reach,
@@ -71,7 +72,7 @@ struct Unheard;
 
 impl Watcher {
     async fn run(mut self) {
-        let (mut first, mut failures) = (true, 0);
+        let (mut first, mut failures, mut silent) = (true, 0, 0);
         loop {
             match inventory::list(&self.connection, &self.spec).await {
                 Ok(listed) => {
@@ -87,6 +88,22 @@ impl Watcher {
                     if failures >= MOST_FAILURES {
                         let _ = self.tell(clock::now(), Observed::Note { text: format!("AWS tells nothing any more: {error}") }).await;
                         return;
+                    }
+                }
+            }
+            match alarms::ringing(&self.connection, &self.spec).await {
+                Ok(Some(text)) => {
+                    if self.tell(clock::now(), Observed::Alarm { text }).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => {}
+                // A guard that cannot be asked guards nothing: after some looks in vain the run must not go on.
+                Err(error) => {
+                    silent += 1;
+                    if silent >= MOST_FAILURES {
+                        let text = format!("the alarms that guard this run cannot be asked any more: {error}");
+                        let _ = self.tell(clock::now(), Observed::Alarm { text }).await;
                     }
                 }
             }

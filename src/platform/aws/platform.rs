@@ -16,6 +16,7 @@ use super::{
     effect::effect,
     group, observe, preflight,
     reach::Reach,
+    store,
     trouble::Trouble,
     undo::{Before, Owed},
 };
@@ -61,12 +62,15 @@ impl AwsPlatform {
 
     async fn prepare_on(&self, act: &Act, instance: &Instance) -> Result<Undo, PlatformError> {
         let kind = act.fault.kind();
+        if act.fault == Fault::Failover {
+            return store::prepare(&self.reach, act, instance).await;
+        }
         let deed = deed_of(&act.fault).ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot do {kind}")))?;
         let place = self.reach.connection.place(&instance.region)?;
         let listed = self.reach.all().await?;
         let (world, machine) = listed
             .machine(&instance.region, &instance.id)
-            .ok_or_else(|| PlatformError::Refused(format!("{} is not listed any more", instance.name)))?;
+            .ok_or_else(|| PlatformError::Refused(format!("{} is no instance of EC2 that is listed now", instance.name)))?;
         deed.prepare(&self.reach, On { place, world, machine, act }).await
     }
 }
@@ -152,6 +156,10 @@ impl Platform for AwsPlatform {
         if acts.iter().any(|prepared| suspended(&prepared.act).is_none()) {
             let listed = self.reach.all().await;
             for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| suspended(&p.act).is_none()) {
+                if prepared.act.fault == Fault::Failover {
+                    kinds.entry(FaultKind::Failover).or_default().push((at, prepared));
+                    continue;
+                }
                 let ready = match (&listed, deed_of(&prepared.act.fault)) {
                     (_, None) => Err(EffectStatus::Refused { why: format!("the platform aws cannot do {}", prepared.act.fault.kind()) }),
                     (Err(error), _) => Err(EffectStatus::Failed { why: error.to_string() }),
@@ -169,6 +177,9 @@ impl Platform for AwsPlatform {
         }
         let done = join_all(kinds.into_values().map(|acts| async move {
             let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
+            if acts.iter().any(|prepared| prepared.act.fault == Fault::Failover) {
+                return at.into_iter().zip(store::inject(&self.reach, &acts).await).collect();
+            }
             let Some(deed) = acts.first().and_then(|prepared| deed_of(&prepared.act.fault)) else { return Vec::new() };
             at.into_iter().zip(deed.inject(&self.reach, &acts).await).collect::<Vec<_>>()
         }))
@@ -197,6 +208,9 @@ impl Platform for AwsPlatform {
         let looked = join_all(kinds.into_values().map(|acts| async move {
             let of: Vec<Effect> = acts.iter().map(|(at, _)| before[*at].clone()).collect();
             let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
+            if acts.iter().any(|prepared| prepared.act.fault == Fault::Failover) {
+                return at.into_iter().zip(store::verify(&self.reach, &acts, of).await).collect();
+            }
             let Some(deed) = acts.first().and_then(|prepared| deed_of(&prepared.act.fault)) else { return Vec::new() };
             at.into_iter().zip(deed.verify(&self.reach, &acts, of).await).collect::<Vec<_>>()
         }))

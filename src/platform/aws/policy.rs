@@ -16,9 +16,6 @@ use crate::model::{
 pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
     let needs = Needs::of(experiment);
     let mut statements = vec![reads(&needs, spec)];
-    if needs.instances.is_empty() && !needs.groups && !needs.remove && !needs.cut && !needs.targets {
-        return json!({ "Version": "2012-10-17", "Statement": statements });
-    }
     if !needs.instances.is_empty() {
         let condition = tagged(spec, "aws:ResourceTag");
         statements.push(statement("ActOnInstances", &needs.instances, &json!("arn:*:ec2:*:*:instance/*"), condition, spec));
@@ -38,6 +35,9 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
         let condition = if confined(spec) { not_protected("autoscaling:ResourceTag") } else { tagged(spec, "autoscaling:ResourceTag") };
         statements.push(statement("HoldGroupsBack", &actions, &groups(spec), condition, spec));
     }
+    if needs.failover {
+        statements.extend(failover(spec));
+    }
     if needs.cut {
         statements.extend(cut(spec));
     }
@@ -52,6 +52,7 @@ struct Needs {
     kill: bool,
     groups: bool,
     remove: bool,
+    failover: bool,
     cut: bool,
     targets: bool,
 }
@@ -81,6 +82,7 @@ impl Needs {
             Fault::Deregister => self.targets = true,
             Fault::Partition { mode: PartitionMode::Hang } => self.cut = true,
             Fault::SuspendReplacement => self.groups = true,
+            Fault::Failover => self.failover = true,
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 self.groups = true;
                 self.fault(&Mechanism::on_each(*mechanism));
@@ -109,8 +111,19 @@ fn reads(needs: &Needs, spec: &AwsSpec) -> Value {
     if needs.kill {
         actions.insert("ec2:DescribeInstanceAttribute");
     }
+    if !spec.abort_alarms.is_empty() {
+        actions.insert("cloudwatch:DescribeAlarms");
+    }
     if needs.groups {
         actions.insert("ec2:DescribeSubnets");
+    }
+    for members in spec.services.values() {
+        match members {
+            AwsMembers::Databases(_) => drop(actions.insert("rds:DescribeDBInstances")),
+            AwsMembers::Clusters(_) => actions.extend(["rds:DescribeDBClusters", "rds:DescribeDBInstances"]),
+            AwsMembers::Caches(_) => actions.extend(["elasticache:DescribeReplicationGroups", "elasticache:ListTagsForResource"]),
+            _ => {}
+        }
     }
     if needs.cut {
         actions.extend(["ec2:DescribeNetworkAcls", "ec2:DescribeNetworkInterfaces"]);
@@ -131,6 +144,23 @@ fn cut(spec: &AwsSpec) -> Vec<Value> {
         statement("SwapAcl", &set(&["ec2:ReplaceNetworkAclAssociation"]), &json!(["arn:*:ec2:*:*:network-acl/*", "arn:*:ec2:*:*:subnet/*"]), Map::new(), spec),
         statement("DeleteTemporaryAcl", &set(&["ec2:DeleteNetworkAcl"]), &acl, marked("aws:ResourceTag"), spec),
     ]
+}
+
+/// The stores that the environment names, each by its own call.
+fn failover(spec: &AwsSpec) -> Vec<Value> {
+    let mut statements = Vec::new();
+    for members in spec.services.values() {
+        let (sid, action, names, arn) = match members {
+            AwsMembers::Databases(names) => ("FailOverDatabases", "rds:RebootDBInstance", names, "arn:*:rds:*:*:db:"),
+            AwsMembers::Clusters(names) => ("FailOverClusters", "rds:FailoverDBCluster", names, "arn:*:rds:*:*:cluster:"),
+            AwsMembers::Caches(names) => ("FailOverCaches", "elasticache:TestFailover", names, "arn:*:elasticache:*:*:replicationgroup:"),
+            _ => continue,
+        };
+        let resources: Vec<String> = names.iter().map(|name| format!("{arn}{name}")).collect();
+        let sid = format!("{sid}{}", statements.len() + 1);
+        statements.push(statement(&sid, &set(&[action]), &json!(resources), not_protected("aws:ResourceTag"), spec));
+    }
+    statements
 }
 
 fn vpcs(spec: &AwsSpec) -> Value {

@@ -8,6 +8,7 @@ use std::{
 use futures_util::future::join_all;
 
 use super::{
+    alarms,
     calls::Action,
     connection::Place,
     inventory::Listed,
@@ -32,6 +33,9 @@ const MOST: usize = 20;
 
 /// Looks. A refresh that runs is a reason not to begin; everything else is told.
 pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, PlatformError> {
+    if let Some(rings) = alarms::ringing(&reach.connection, &reach.spec).await? {
+        return Err(PlatformError::Refused(format!("{rings}: a system that is not well is not drilled")));
+    }
     let listed = reach.all().await?;
     let victims: Vec<&Instance> =
         acts.iter().filter(|act| act.fault.kind().takes_capacity()).filter_map(|act| act.target.instance()).collect();

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{BEANSTALK_TAG, Machine, World};
+use super::{
+    store::Kind,
+    world::{BEANSTALK_TAG, Machine, World},
+};
 use crate::{
     model::{
         aws::{AwsMembers, AwsSpec},
@@ -45,8 +48,20 @@ fn belongs(members: &AwsMembers, world: &World, machine: &Machine) -> bool {
         AwsMembers::Beanstalk(names) => machine.tags.get(BEANSTALK_TAG).is_some_and(|name| names.contains(name)),
         AwsMembers::Tags(tags) => tags.iter().all(|(key, value)| machine.tags.get(key) == Some(value)),
         AwsMembers::Vpc(vpc) => machine.vpc.as_ref() == Some(vpc),
+        AwsMembers::Databases(_) | AwsMembers::Clusters(_) | AwsMembers::Caches(_) => false,
         AwsMembers::Ids(ids) => ids.iter().any(|id| id.as_str() == machine.id),
     }
+}
+
+/// The service that a managed store is a part of; only those that the environment names are listed.
+pub(super) fn service_of_store(spec: &AwsSpec, kind: &Kind) -> Option<Service> {
+    let is = |members: &AwsMembers| match (members, kind) {
+        (AwsMembers::Databases(names), Kind::Database(_))
+        | (AwsMembers::Clusters(names), Kind::Cluster(_))
+        | (AwsMembers::Caches(names), Kind::Cache { .. }) => names.iter().any(|name| name == kind.name()),
+        _ => false,
+    };
+    spec.services.iter().find(|(_, members)| is(members)).map(|(service, _)| service.clone())
 }
 
 fn by_itself(spec: &AwsSpec, world: &World, machine: &Machine) -> Service {
@@ -70,15 +85,20 @@ pub(super) struct Named {
     pub(super) groups: BTreeSet<String>,
     /// Target groups.
     pub(super) pools: BTreeSet<String>,
+    /// Managed stores.
+    pub(super) stores: BTreeSet<String>,
 }
 
 impl Named {
     pub(super) fn of(spec: &AwsSpec) -> Self {
-        let mut named = Self { groups: spec.groups.iter().cloned().collect(), pools: BTreeSet::new() };
+        let mut named = Self { groups: spec.groups.iter().cloned().collect(), ..Self::default() };
         for members in spec.services.values() {
             match members {
                 AwsMembers::Groups(names) => named.groups.extend(names.iter().cloned()),
                 AwsMembers::TargetGroups(names) => named.pools.extend(names.iter().cloned()),
+                AwsMembers::Databases(names) | AwsMembers::Clusters(names) | AwsMembers::Caches(names) => {
+                    named.stores.extend(names.iter().cloned());
+                }
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::store::Store;
 use crate::model::ids::Region;
 
 /// The tag that EC2 puts on the members of an Auto Scaling group.
@@ -18,6 +19,8 @@ pub(super) struct World {
     pub(super) groups: BTreeMap<String, AutoGroup>,
     /// Target groups by ARN.
     pub(super) pools: BTreeMap<String, Pool>,
+    /// Managed stores by the id that they have as targets.
+    pub(super) stores: BTreeMap<String, Store>,
 }
 
 /// An EC2 instance.
