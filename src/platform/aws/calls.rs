@@ -100,7 +100,22 @@ impl Calls {
         T: Send,
         E: Send + Sync + StdError + ProvideErrorMetadata + 'static,
     {
-        let give_up = clock::now().plus(LIMIT);
+        self.call_within(LIMIT, action, send).await
+    }
+
+    /// The same within another limit.
+    pub(super) async fn call_within<T, E, F>(
+        &self,
+        limit: Duration,
+        action: Action,
+        send: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, SdkError<E>>> + Send,
+        T: Send,
+        E: Send + Sync + StdError + ProvideErrorMetadata + 'static,
+    {
+        let give_up = clock::now().plus(limit);
         let mut pause = FIRST_PAUSE;
         loop {
             let trouble = match self.once(action, send()).await {

@@ -21,6 +21,9 @@ use crate::{
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 
+/// How long the first call may take with all its tries: a region that is not there has no address, and never will have.
+const FIRST_CALL_LIMIT: Duration = Duration::from_secs(8);
+
 const WHO: Action = Action::read("sts:GetCallerIdentity");
 
 /// An account, as far as one environment goes.
@@ -70,7 +73,7 @@ impl Connection {
         let sts = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(&config).region(SdkRegion::new(first.region.0.clone())).build(),
         );
-        let who = first.calls.call(WHO, || sts.get_caller_identity().send()).await?;
+        let who = first.calls.call_within(FIRST_CALL_LIMIT, WHO, || sts.get_caller_identity().send()).await?;
         let account = who.account().unwrap_or_default().to_owned();
         if let Some(expected) = spec.account.as_ref().filter(|expected| **expected != account) {
             return Err(PlatformError::Unavailable(format!(

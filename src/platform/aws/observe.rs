@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     alarms,
+    activity,
     connection::Connection,
     inventory::{self, Listed},
     reach::Reach,
@@ -50,6 +51,9 @@ impl Watch {
             known: BTreeMap::new(),
             admitted: BTreeMap::new(),
             serving: BTreeMap::new(),
+            activities: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            before: clock::now(),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).spawn(watcher.run());
         receiver
@@ -65,6 +69,12 @@ struct Watcher {
     /// What each target group's balancer sends to.
     admitted: BTreeMap<String, BTreeSet<String>>,
     serving: BTreeMap<Service, (u32, u32)>,
+    /// The activities of groups that were told, or were there before the watch began.
+    activities: BTreeSet<String>,
+    /// The groups whose earlier activities are known.
+    heard: BTreeSet<String>,
+    /// When the look before began: what is seen now happened after it.
+    before: Mono,
 }
 
 /// Nobody listens any more.
@@ -74,13 +84,17 @@ impl Watcher {
     async fn run(mut self) {
         let (mut first, mut failures, mut silent) = (true, 0, 0);
         loop {
+            let asked = clock::now();
             match inventory::list(&self.connection, &self.spec).await {
                 Ok(listed) => {
                     failures = 0;
                     if self.compare(&listed, first).await.is_err() {
                         return;
                     }
-                    first = false;
+                    if self.activities(&listed, first).await.is_err() {
+                        return;
+                    }
+                    (first, self.before) = (false, asked);
                 }
                 Err(error) => {
                     failures += 1;
@@ -122,7 +136,7 @@ impl Watcher {
         let at = clock::now();
         let now: BTreeMap<InstanceId, Instance> = listed.instances.iter().map(|i| (i.id.clone(), i.clone())).collect();
         if !first {
-            self.instances(&now, at).await?;
+            self.instances(listed, &now, at).await?;
             for pool in listed.worlds.values().flat_map(|world| world.pools.values()) {
                 self.pool(pool, &now, at).await?;
             }
@@ -135,7 +149,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn instances(&self, now: &BTreeMap<InstanceId, Instance>, at: Mono) -> Result<(), Unheard> {
+    async fn instances(&self, listed: &Listed, now: &BTreeMap<InstanceId, Instance>, at: Mono) -> Result<(), Unheard> {
         for (id, was) in &self.known {
             let ended = now.get(id).is_none_or(|i| i.state == InstanceState::Gone);
             let (instance, service, zone) = (id.clone(), was.service.clone(), was.zone.clone());
@@ -151,6 +165,7 @@ impl Watcher {
             let up = matches!(i.state, InstanceState::Running | InstanceState::Starting);
             let was_up = was.is_some_and(|was| matches!(was.state, InstanceState::Running | InstanceState::Starting));
             if up && !was_up {
+                let at = listed.machine(&i.region, id).map_or(at, |(_, machine)| moment(machine.launched, self.before, at));
                 self.tell(
                     at,
                     Observed::Launched { instance: instance.clone(), service: service.clone(), zone: zone.clone(), replaces: None },
@@ -164,6 +179,32 @@ impl Watcher {
                     self.tell(at, Observed::OutOfService { instance, service, zone, why }).await?;
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the groups tell that have not what they want; of the others only what they told before the watch, which is no news.
+    async fn activities(&mut self, listed: &Listed, first: bool) -> Result<(), Unheard> {
+        for (region, world) in &listed.worlds {
+            let Ok(place) = self.connection.place(region) else { continue };
+            for group in world.groups.values() {
+                let serve = group.members.values().filter(|member| member.healthy && member.lifecycle == "InService").count();
+                let key = format!("{region} {}", group.name);
+                if !first && serve == group.desired as usize {
+                    continue;
+                }
+                let known = !self.heard.insert(key);
+                match activity::news(place, &group.name, &mut self.activities).await {
+                    Ok(news) if known => {
+                        let at = clock::now();
+                        for activity in news {
+                            self.tell(moment(activity.began, self.before, at), Observed::Note { text: activity.says }).await?;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::debug!(%error, group = group.name, "its activities cannot be read"),
+                }
             }
         }
         Ok(())
@@ -208,6 +249,13 @@ impl Watcher {
         self.serving = serving;
         Ok(())
     }
+}
+
+/// A time of AWS's, in nanoseconds since 1970, on our clock: its own clock may be wrong by seconds, so never outside of what we saw.
+fn moment(told: i128, after: Mono, by: Mono) -> Mono {
+    let ago = i128::from(clock::wall().0) - told;
+    let Ok(ago) = u64::try_from(ago) else { return by };
+    clock::now().minus(Duration::from_nanos(ago)).clamp(after.min(by), by)
 }
 
 /// The targets that a balancer sends to.

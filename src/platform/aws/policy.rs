@@ -101,6 +101,7 @@ fn reads(needs: &Needs, spec: &AwsSpec) -> Value {
     let mut actions = set(&[
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeInstanceRefreshes",
+        "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstances",
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetHealth",

@@ -6,12 +6,16 @@ use aws_sdk_ec2::types::{ResourceType, RuleAction, Tag, TagSpecification};
 use sha2::{Digest, Sha256};
 
 use super::Cut;
-use crate::platform::aws::{
-    calls::Action,
-    connection::Place,
-    mark::{self, MARK, RUN, UNTIL},
-    read::filter,
-    trouble::Trouble,
+use crate::platform::{
+    PlatformError,
+    aws::{
+        calls::Action,
+        connection::Place,
+        mark::{self, MARK, RUN, UNTIL},
+        reach::Reach,
+        read::filter,
+        trouble::Trouble,
+    },
 };
 
 const DESCRIBE: Action = Action::read("ec2:DescribeNetworkAcls");
@@ -44,7 +48,7 @@ pub(in crate::platform::aws) struct Acl {
 /// A subnet, as its ACL tells.
 pub(super) struct Subnet<'a> {
     pub(super) acl: &'a Acl,
-    association: &'a str,
+    pub(super) association: &'a str,
 }
 
 impl<'a> Subnet<'a> {
@@ -108,11 +112,32 @@ fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
-/// Makes the temporary ACL: a new one denies everything. From its first moment it tells what each subnet had.
-pub(super) async fn make(place: &Place, vpc: &str, mark: &str, run: &str, cuts: &[&Cut]) -> Result<String, Trouble> {
+fn specification(mark: &str, run: &str, cuts: &[&Cut]) -> TagSpecification {
     let mut tags = vec![tag("Name", "firedrill: cut off, temporary"), tag(RUN, run), tag(MARK, mark), tag(UNTIL, &mark::until())];
     tags.extend(cuts.iter().map(|cut| tag(&format!("{WAS}{}", cut.subnet), &cut.acl)));
-    let specification = TagSpecification::builder().resource_type(ResourceType::NetworkAcl).set_tags(Some(tags)).build();
+    TagSpecification::builder().resource_type(ResourceType::NetworkAcl).set_tags(Some(tags)).build()
+}
+
+/// Asks whether a cut would be permitted: the ACL, and the swap. Does neither.
+pub(super) async fn permitted(reach: &Reach, place: &Place, cut: &Cut, association: &str) -> Result<(), PlatformError> {
+    reach
+        .permitted(CREATE.name, place, || async {
+            let ask = place.ec2.create_network_acl().vpc_id(&cut.vpc).tag_specifications(specification(&cut.mark, "none", &[cut]));
+            let ask = ask.dry_run(true);
+            place.calls.call(CREATE, || ask.clone().send()).await.map(drop)
+        })
+        .await?;
+    reach
+        .permitted(REPLACE.name, place, || async {
+            let ask = place.ec2.replace_network_acl_association().association_id(association).network_acl_id(&cut.acl).dry_run(true);
+            place.calls.call(REPLACE, || ask.clone().send()).await.map(drop)
+        })
+        .await
+}
+
+/// Makes the temporary ACL: a new one denies everything. From its first moment it tells what each subnet had.
+pub(super) async fn make(place: &Place, vpc: &str, mark: &str, run: &str, cuts: &[&Cut]) -> Result<String, Trouble> {
+    let specification = specification(mark, run, cuts);
     // The same order of the same act has the same token.
     let parts: Vec<&str> = [mark, run, vpc].into_iter().chain(cuts.iter().map(|cut| cut.subnet.as_str())).collect();
     let token: String = Sha256::digest(parts.join(" ")).iter().take(16).map(|byte| format!("{byte:02x}")).collect();

@@ -75,6 +75,7 @@ impl Deed for Blackhole {
         let beside = neighbours::says(reach, on.place, subnet).await?;
         let says = format!("give {subnet} its network ACL {} back{beside}", now.acl.id);
         let cut = Cut { vpc: vpc.clone(), subnet: subnet.clone(), acl: now.acl.id.clone(), mark };
+        acl::permitted(reach, on.place, &cut, now.association).await?;
         Ok(Before::Reached(cut).into_undo(&reach.connection.account, &on.place.region, says))
     }
 
