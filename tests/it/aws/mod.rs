@@ -5,5 +5,6 @@ mod conforming;
 mod held_back;
 mod rig;
 mod selecting;
+mod stores;
 mod terminating;
 mod trouble;
