@@ -187,11 +187,9 @@ async fn every_experiment_can_be_planned_within_its_caps() {
             let environment = loaded.environment.expect("an environment");
             let system = match &environment.platform {
                 PlatformSpec::Local { system: Some(system) } => system,
-                // What is there is what Compose makes of its files: `docker::examples` runs them.
-                PlatformSpec::Docker(_) => continue,
-                // What is there is what AWS has: `aws` runs them in its laboratory.
-                PlatformSpec::Aws(_) => continue,
-                other => panic!("{} is for {other:?}", path.display()),
+                // What is there is what Compose makes of its files, or what AWS has: `docker::examples` and `aws` run them.
+                PlatformSpec::Docker(_) | PlatformSpec::Aws(_) => continue,
+                other @ PlatformSpec::Local { .. } => panic!("{} is for {other:?}", path.display()),
             };
             let spec = spec_file::load(system, &environment.vars).unwrap();
             let platform = FakePlatform::new(world(&spec), Clock::start());
