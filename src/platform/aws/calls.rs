@@ -57,6 +57,11 @@ impl Action {
         Self { name, kind: Kind::Write }
     }
 
+    /// The same asked with `DryRun`: whether it would be permitted. Nothing is done.
+    pub(super) const fn dry(self) -> Self {
+        Self { name: self.name, kind: Kind::Read }
+    }
+
     pub(super) const fn write_once(name: &'static str) -> Self {
         Self { name, kind: Kind::WriteOnce }
     }

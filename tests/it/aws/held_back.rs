@@ -34,43 +34,58 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
     assert_eq!(lab.shape(), before);
 }
 
-/// Kills the tool at each record of its journal, and at each call that changes something; then recovers.
-fn killed_everywhere(place: &str, most: usize, recover: impl Fn(&Lab)) {
-    let lab = Lab::new();
+/// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time.
+fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&Lab)) {
+    let lab = Lab::with(&["--speed", "120"]);
     let before = lab.shape();
     lab.experiment(BLACKHOLE);
-    let mut crashes = 0;
-    for n in 1..=most {
-        for when in ["before", "after"] {
-            let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-            let output = command.env("FIREDRILL_FAILPOINT", format!("{place}:{n}:{when}")).output().unwrap();
-            if output.status.code().is_some() {
-                continue;
-            }
-            crashes += 1;
-            recover(&lab);
-            lab.settled();
-            assert_eq!(lab.shape(), before, "after a crash {when} {place} {n}");
+    for n in 1.. {
+        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+        let output = command.env("FIREDRILL_FAILPOINT", format!("{place}:{n}:{when}")).output().unwrap();
+        if output.status.code().is_some() {
+            let said = Said::of(output).code(0);
+            assert!(n > least, "only {n} visits of {place}: {said:?}");
+            return;
         }
+        recover(&lab);
+        lab.settled();
+        assert_eq!(lab.shape(), before, "after a crash {when} {place} {n}");
     }
-    assert!(crashes >= most, "only {crashes} crashes at {place}");
 }
 
-#[test]
-fn killed_at_every_record_it_is_recovered_from_its_journal_in_another_folder() {
-    killed_everywhere("journal", 9, |lab| {
+/// From another folder, with only the journal; and once more, which does nothing.
+fn by_the_journal(lab: &Lab) {
+    for _ in 0..2 {
         let elsewhere = tempfile::tempdir().unwrap();
         Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
-        Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
-    });
+    }
+}
+
+/// The journal is lost.
+fn by_the_tags(lab: &Lab) {
+    fs::remove_dir_all(lab.path("state")).unwrap();
+    lab.firedrill(&["recover", "--env", "here"]).code(0);
+    lab.firedrill(&["recover", "--env", "here"]).code(0);
 }
 
 #[test]
-fn killed_at_every_call_it_is_recovered_from_the_tags_alone() {
-    killed_everywhere("aws", 6, |lab| {
-        fs::remove_dir_all(lab.path("state")).unwrap();
-        lab.firedrill(&["recover", "--env", "here"]).code(0);
-    });
+fn killed_before_every_record_it_is_recovered_from_its_journal() {
+    killed_everywhere("journal", "before", 6, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_record_it_is_recovered_from_its_journal() {
+    killed_everywhere("journal", "after", 6, by_the_journal);
+}
+
+#[test]
+fn killed_before_every_call_it_is_recovered_from_the_tags() {
+    killed_everywhere("aws", "before", 8, by_the_tags);
+}
+
+#[test]
+fn killed_after_every_call_it_is_recovered_from_the_tags() {
+    killed_everywhere("aws", "after", 8, by_the_tags);
 }
 
 #[test]
@@ -78,7 +93,7 @@ fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     let lab = Lab::new();
     lab.experiment(BLACKHOLE);
     let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-    let output = command.env("FIREDRILL_FAILPOINT", "aws:5:after").output().unwrap();
+    let output = command.env("FIREDRILL_FAILPOINT", "aws:4:after").output().unwrap();
     assert_eq!(output.status.code(), None, "it was to be killed: {}", String::from_utf8_lossy(&output.stdout));
     let groups = lab.aws("autoscaling", "describe_auto_scaling_groups", &json!({ "AutoScalingGroupNames": [GROUP] }));
     let subnets = groups["AutoScalingGroups"][0]["VPCZoneIdentifier"].as_str().unwrap().to_owned();

@@ -124,13 +124,13 @@ pub(super) async fn permitted(reach: &Reach, place: &Place, cut: &Cut, associati
         .permitted(CREATE.name, place, || async {
             let ask = place.ec2.create_network_acl().vpc_id(&cut.vpc).tag_specifications(specification(&cut.mark, "none", &[cut]));
             let ask = ask.dry_run(true);
-            place.calls.call(CREATE, || ask.clone().send()).await.map(drop)
+            place.calls.call(CREATE.dry(), || ask.clone().send()).await.map(drop)
         })
         .await?;
     reach
         .permitted(REPLACE.name, place, || async {
             let ask = place.ec2.replace_network_acl_association().association_id(association).network_acl_id(&cut.acl).dry_run(true);
-            place.calls.call(REPLACE, || ask.clone().send()).await.map(drop)
+            place.calls.call(REPLACE.dry(), || ask.clone().send()).await.map(drop)
         })
         .await
 }

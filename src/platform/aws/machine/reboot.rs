@@ -48,7 +48,7 @@ impl Deed for Reboot {
         reach
             .permitted(REBOOT.name, on.place, || async {
                 let ask = on.place.ec2.reboot_instances().instance_ids(&on.machine.id).dry_run(true);
-                on.place.calls.call(REBOOT, || ask.clone().send()).await.map(drop)
+                on.place.calls.call(REBOOT.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
         Ok(Undo::Nothing { why: "it starts again by itself".to_owned() })

@@ -43,14 +43,14 @@ impl Deed for Stop {
         reach
             .permitted(STOP.name, place, || async {
                 let ask = place.ec2.stop_instances().instance_ids(id).dry_run(true);
-                place.calls.call(STOP, || ask.clone().send()).await.map(drop)
+                place.calls.call(STOP.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
         // Who may stop and not start would leave the drill behind.
         reach
             .permitted(START.name, place, || async {
                 let ask = place.ec2.start_instances().instance_ids(id).dry_run(true);
-                place.calls.call(START, || ask.clone().send()).await.map(drop)
+                place.calls.call(START.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
         let unless = on.world.group_of(id).map(|(group, _)| format!(" unless its Auto Scaling group {} replaced it", group.name));

@@ -47,7 +47,7 @@ impl Deed for Terminate {
         reach
             .permitted(TERMINATE.name, on.place, || async {
                 let ask = on.place.ec2.terminate_instances().instance_ids(id).dry_run(true);
-                on.place.calls.call(TERMINATE, || ask.clone().send()).await.map(drop)
+                on.place.calls.call(TERMINATE.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
         if protected(on.place, id).await? {
