@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 /// What it can do.
-const CAN: [FaultKind; 10] = [
+const CAN: [FaultKind; 11] = [
     FaultKind::Kill,
     FaultKind::Stop,
     FaultKind::Restart,
@@ -19,12 +19,13 @@ const CAN: [FaultKind; 10] = [
     FaultKind::RegionOutage,
     FaultKind::SuspendReplacement,
     FaultKind::Failover,
+    FaultKind::Run,
 ];
 
 /// What the platform can do on AWS.
 pub fn capabilities() -> Capabilities {
     let acl = "on AWS a partition is a network ACL that denies everything: packets vanish, nothing is refused and no name goes away";
-    let inside = "it needs something on the instance itself, which the API of EC2 does not reach";
+    let inside = "it needs something on the instance itself, which the API of EC2 does not reach: `run` may do it";
     Capabilities {
         platform: "aws",
         faults: CAN.to_vec(),

@@ -44,6 +44,7 @@ pub(super) struct Place {
     pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) rds: aws_sdk_rds::Client,
     pub(super) elasticache: aws_sdk_elasticache::Client,
+    pub(super) commands: aws_sdk_ssm::Client,
     pub(super) alarms: aws_sdk_cloudwatch::Client,
     pub(super) calls: Calls,
     /// Instances that are to be started again, together.
@@ -141,6 +142,7 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         ),
         rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
         elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
         alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),

@@ -35,6 +35,12 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
         let condition = if confined(spec) { not_protected("autoscaling:ResourceTag") } else { tagged(spec, "autoscaling:ResourceTag") };
         statements.push(statement("HoldGroupsBack", &actions, &groups(spec), condition, spec));
     }
+    if needs.run {
+        let condition = tagged(spec, "ssm:resourceTag");
+        statements.push(statement("RunOnInstances", &set(&["ssm:SendCommand"]), &json!("arn:*:ec2:*:*:instance/*"), condition, spec));
+        let document = json!("arn:*:ssm:*:*:document/AWS-RunShellScript");
+        statements.push(statement("RunShellScript", &set(&["ssm:SendCommand"]), &document, Map::new(), spec));
+    }
     if needs.failover {
         statements.extend(failover(spec));
     }
@@ -53,6 +59,7 @@ struct Needs {
     groups: bool,
     remove: bool,
     failover: bool,
+    run: bool,
     cut: bool,
     targets: bool,
 }
@@ -83,6 +90,7 @@ impl Needs {
             Fault::Partition { mode: PartitionMode::Hang } => self.cut = true,
             Fault::SuspendReplacement => self.groups = true,
             Fault::Failover => self.failover = true,
+            Fault::Run { .. } => self.run = true,
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 self.groups = true;
                 self.fault(&Mechanism::on_each(*mechanism));
@@ -114,6 +122,9 @@ fn reads(needs: &Needs, spec: &AwsSpec) -> Value {
     }
     if !spec.abort_alarms.is_empty() {
         actions.insert("cloudwatch:DescribeAlarms");
+    }
+    if needs.run {
+        actions.extend(["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]);
     }
     if needs.groups {
         actions.insert("ec2:DescribeSubnets");

@@ -30,6 +30,8 @@ pub(super) enum Before {
         /// When it had been launched, in nanoseconds since 1970: another start is another time.
         launched: String,
     },
+    /// A command undoes what a command did.
+    Command { instance: String, undo: Vec<String> },
     /// The instance was registered in target groups.
     Registered { instance: String, targets: Vec<Registration> },
     /// The instance was reached through its subnet.

@@ -1,28 +1,31 @@
 //! Faults on instances themselves: each in a file of its own. `phase` waits for what they become.
 
+mod command;
 mod deregister;
 mod phase;
+mod progress;
 mod reboot;
 mod remove;
 mod stop;
 mod terminate;
 
+pub(super) use command::Run;
 pub(super) use deregister::Deregister;
 pub(super) use reboot::Reboot;
 pub(super) use remove::Remove;
 pub(super) use stop::Stop;
 pub(super) use terminate::Terminate;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{connection::Place, reach::Reach};
-use crate::model::{
-    act::{Effect, EffectStatus, Prepared},
-    ids::Region,
+use crate::{
+    clock,
+    model::{
+        act::{Effect, EffectStatus, Prepared},
+        ids::Region,
+    },
 };
-use std::sync::Arc;
-
-use crate::clock;
 
 /// The most ids that a call takes.
 const MOST_IDS: usize = 1000;

@@ -1,15 +1,10 @@
 //! `restart`: instances are rebooted. EC2 shows nothing of a reboot (the state stays `running`, the launch time the same): that it took the
 //! order is all that can be known from it, and the probes tell the rest.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
-
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use super::{complete, parts};
+use super::{complete, parts, progress};
 use crate::{
     clock,
     model::{
@@ -34,14 +29,6 @@ const REBOOT: Action = Action::write_once("ec2:RebootInstances");
 /// `restart`.
 pub(in crate::platform::aws) struct Reboot;
 
-/// The acts of this process that were sent: nothing at EC2 tells that an instance was rebooted.
-static SENT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-fn key(reach: &Reach, prepared: &Prepared) -> String {
-    let instance = prepared.act.target.instance().map_or("", |i| i.id.as_str());
-    format!("{} {} {instance}", reach.run(), prepared.act.id)
-}
-
 #[async_trait]
 impl Deed for Reboot {
     async fn prepare(&self, reach: &Reach, on: On<'_>) -> Result<Undo, PlatformError> {
@@ -59,7 +46,7 @@ impl Deed for Reboot {
         let mut fresh: Vec<&Prepared> = Vec::new();
         let mut places = Vec::new();
         for (at, prepared) in acts.iter().enumerate() {
-            if SENT.lock().unwrap_or_else(PoisonError::into_inner).insert(key(reach, prepared)) {
+            if progress::order(reach, prepared) {
                 fresh.push(prepared);
                 places.push(at);
             } else {
