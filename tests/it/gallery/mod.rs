@@ -7,6 +7,7 @@ mod blog;
 mod carts;
 mod chat;
 mod deployments;
+mod names;
 mod phoenix;
 mod rig;
 mod shop;
@@ -31,6 +32,9 @@ macro_rules! rows {
 fn nothing_more(_: &Json) {}
 
 rows! {
+    names_hour: "names/hour", names::visitors_disagree;
+    names_unchecked: "names/unchecked", names::all_lose_a_third;
+    names_seconds: "names/seconds", nothing_more;
     shop_memory: "shop/memory", nothing_more;
     shop_sticky: "shop/sticky", shop::only_carts_of_the_dead_are_lost;
     shop_cookie: "shop/cookie", nothing_more;
