@@ -88,7 +88,7 @@ pub fn dependency(story: &Story<'_>, route: &Route<'_>) -> String {
 
 /// Routes that went on.
 pub fn went_on(story: &Story<'_>, routes: &[&Route<'_>]) -> String {
-    let mut names: Vec<&str> = routes.iter().map(|route| route.service.map_or(route.probe, Service::as_str)).collect();
+    let mut names: Vec<&str> = routes.iter().map(|route| route.service.map_or(route.probe.as_ref(), Service::as_str)).collect();
     names.dedup();
     let worst = routes.iter().map(|route| route.then.value).fold(1.0, f64::min);
     let n: u64 = routes.iter().map(|route| route.then.n).sum();
