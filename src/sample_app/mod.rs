@@ -10,6 +10,7 @@ pub mod discovery;
 mod etcd;
 mod haproxy;
 mod here;
+pub mod jobs;
 pub mod programs;
 pub mod real;
 mod registry;
