@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use firedrill::{
     clock,
-    measure::{Input, measure, source::InMemory},
+    measure::{Course, Input, measure, source::InMemory},
     model::{
         blast_radius::Caps,
         experiment::{Bind, Experiment, Recovery},
@@ -35,6 +35,7 @@ fn main() {
             rate: Rate(1_000.0),
             timeout: Duration::from_secs(1),
             slow: None,
+            service: None,
         }],
         steady_state: vec![Condition {
             expect: Expect::Probe { probe: "home".into(), metric: Metric::Availability, comparison },
@@ -49,6 +50,7 @@ fn main() {
         method: vec![],
         caps: Caps::default(),
         abort_when: vec![],
+        versions: std::collections::BTreeMap::new(),
     };
     let phases = [(Phase::Baseline, 0.0, 60.0), (Phase::Fault, 60.0, 500.0), (Phase::Recovery, 500.0, 600.0)]
         .map(|(phase, from_s, to_s)| PhaseSpan { phase, from_s, to_s });
@@ -85,6 +87,7 @@ fn main() {
         last_undo: Some(Mono(500_000_000_000)),
         acts: &[],
         observations: &[],
+        course: &Course::default(),
         names: &names,
         due: &[u64::from(REQUESTS)],
         state: &[],

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     act::{Act, Effect},
+    built::Built,
     experiment::Experiment,
-    ids::{ActId, ProbeName, RunId},
+    ids::{ActId, InstanceId, ProbeName, RunId},
     measurement::{Judged, Measurement},
     observation::Observation,
     outcome::Outcome,
@@ -65,6 +66,13 @@ pub enum EventKind {
     NothingToUndo { act: ActId, why: String },
     /// An undo did not succeed.
     Stuck { act: ActId, why: String, command: String },
+    /// What each instance is built from, and which version it says it is: right before the first act, at the end of the fault phase
+    /// and at the end of the recovery.
+    Built { instances: Vec<Built> },
+    /// In a phoenix drill, the victim of an act was replaced and its service has its capacity back.
+    Replaced { act: ActId, by: InstanceId },
+    /// In a phoenix drill, that did not come within the time that the file gives.
+    NotReplaced { act: ActId, why: String },
     /// The platform saw something.
     Observed { observation: Observation },
     /// How a probe fared since the last tick: for the live strip. Not every number is final: requests may still be in flight.

@@ -13,13 +13,13 @@
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `fake` (a scripted world, for tests) |
-//! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file a kind of probe: `http`, `tcp`, `command` |
+//! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
 //! | 1 | [`file`] | what people write, from text to model, with every error at its place |
 //! | 1 | [`plan`](mod@plan) | selector × inventory, drawn by a seed, capped → the exact victims |
 //! | 1 | [`journal`] | what was done and how it is undone, on disk before it is done |
 //! | 1 | [`measure`] | samples → availability, outages, latency, intervals; conditions → held, broken, or cannot tell |
 //! | 1 | [`balancer`] | the load balancer of local systems: a process of its own, so that it is a target too |
-//! | 1 | [`sample_app`] | the site of the examples: tells the time |
+//! | 1 | [`sample_app`] | the applications of the examples, and the real stores that they need |
 //! | 1 | [`lock`](mod@lock) | one run at a time on a target scope; a dead holder's lock is free |
 //! | 0 | [`model`] | what everything speaks of: experiment, fault, instance, plan, undo, sample, verdict. No I/O, no clock, no randomness |
 //!
@@ -56,7 +56,10 @@
 //! ## Where to begin
 //! - A new fault: [`model::fault`], its lowering in [`file::lower`], then the platform. Selecting and capping know nothing of it.
 //! - A new platform: [`platform::Platform`], and `tests/it/conformance.rs` runs on it.
-//! - A new probe: [`model::probe`], its lowering, and a file in [`probe`]. The pacer and the measuring stay as they are.
+//! - A new probe: [`model::probe`], its lowering, and a file in [`probe`]. The pacer and the measuring stay as they are. One whose users come back asks for
+//!   further turns (`probe::schedule`), and tells what became of state ([`model::state`]).
+//! - A new finding: a file in `measure::findings`.
+//! - A new example: a folder in `examples`, and a file in [`cli::gallery`] with its rows.
 //! - A new report: fold the record of [`report::record`]; `tests/golden` has the runs to render.
 
 pub mod balancer;

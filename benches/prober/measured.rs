@@ -85,6 +85,7 @@ pub fn spec(address: &str, rate: f64, connections: &str) -> ProbeSpec {
         rate: Rate(rate),
         timeout: Duration::from_secs(1),
         slow: None,
+        service: None,
     }
 }
 

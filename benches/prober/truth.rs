@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, thread::sleep, time::Duration};
 
 use firedrill::{
     clock,
-    measure::{Input, measure},
+    measure::{Course, Input, measure},
     model::{
         blast_radius::Caps,
         experiment::{Bind, Experiment, Recovery},
@@ -58,6 +58,7 @@ fn run(rate: f64, timeout: Duration, seconds: f64, windows: &[(Failing, f64, f64
         last_undo: None,
         acts: &[],
         observations: &[],
+        course: &Course::default(),
         names: &recorded.names,
         due: &recorded.due,
         state: &recorded.state,
@@ -88,6 +89,7 @@ fn experiment(probe: ProbeSpec) -> Experiment {
         method: vec![],
         caps: Caps::default(),
         abort_when: vec![],
+        versions: BTreeMap::new(),
     }
 }
 

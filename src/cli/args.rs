@@ -67,6 +67,9 @@ pub enum Verb {
     /// (internal) The sample site of the examples: tells the time.
     #[command(hide = true)]
     WhatTime(sample_app::what_time::Options),
+    /// (internal) The name server of the examples: says what a file says.
+    #[command(hide = true)]
+    NameServer(sample_app::name_server::Options),
 }
 
 /// `firedrill sample`.

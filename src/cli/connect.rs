@@ -12,7 +12,10 @@ use crate::{
     },
     platform::{
         Platform,
-        local::{self, LocalOptions, LocalPlatform, spec::SystemSpec},
+        local::{
+            self, LocalOptions, LocalPlatform,
+            spec::{RestartPolicy, SystemSpec},
+        },
     },
     state_dir,
 };
@@ -133,7 +136,14 @@ fn known(spec: &SystemSpec) -> Known {
     let zones: BTreeSet<&Zone> = spec.services.iter().flat_map(|service| service.zones.iter().map(|(zone, _)| zone)).collect();
     let services = spec.services.iter().map(|s| s.name.to_string()).chain(spec.balancers.iter().map(|b| b.name.clone()));
     let regions: BTreeSet<String> = zones.iter().map(|zone| spec.region(zone).to_string()).collect();
-    Known { services: services.collect(), zones: zones.iter().map(ToString::to_string).collect(), regions: regions.into_iter().collect() }
+    // A dead instance that is started again is still the same instance.
+    let replaced = spec.services.iter().filter(|s| s.replace_after.is_some() && s.restart.policy == RestartPolicy::No);
+    Known {
+        services: services.collect(),
+        zones: zones.iter().map(ToString::to_string).collect(),
+        regions: regions.into_iter().collect(),
+        replaced: replaced.map(|s| s.name.to_string()).collect(),
+    }
 }
 
 /// Attaches to the environment's system, or starts it for this run.

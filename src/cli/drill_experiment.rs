@@ -50,7 +50,7 @@ pub fn experiment(args: &Drill) -> Result<Experiment, Vec<String>> {
         .filter_map(|(i, text)| {
             let kind = probe(text, &mut errors)?;
             let name = if args.probe.len() == 1 { "users".to_owned() } else { format!("users-{}", i + 1) };
-            Some(ProbeSpec { name: name.into(), kind, rate: rate?, timeout: Duration::from_secs(1), slow: None })
+            Some(ProbeSpec { name: name.into(), kind, rate: rate?, timeout: Duration::from_secs(1), slow: None, service: None })
         })
         .collect();
     let (Some(hold), Some(availability), Some(caps), Some(fault), Some(target), true) =
@@ -87,6 +87,7 @@ pub fn experiment(args: &Drill) -> Result<Experiment, Vec<String>> {
         method: vec![Step::Faults(vec![FaultStep { fault, target, hold: Some(hold) }])],
         caps,
         abort_when: Vec::new(),
+        versions: BTreeMap::new(),
     })
 }
 

@@ -78,6 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             Sample::Real(args) => sample_app::real::run(&args),
         }),
         Verb::WhatTime(args) => ended(sample_app::what_time::run(&args)),
+        Verb::NameServer(args) => ended(sample_app::name_server::run(&args)),
     }
 }
 

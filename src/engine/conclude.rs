@@ -85,6 +85,7 @@ pub(crate) fn conclude(
         last_undo: state.last_undo,
         acts: &acts,
         observations: &state.observations,
+        course: &state.course,
         names: &recorded.names,
         due: &recorded.due,
         state: &recorded.state,

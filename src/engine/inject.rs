@@ -30,6 +30,13 @@ pub(crate) struct Looked {
     undos: Vec<Result<Undo, PlatformError>>,
 }
 
+impl Looked {
+    /// Everything that was there, if it could be read.
+    pub(crate) fn inventory(&self) -> Option<&Inventory> {
+        self.inventory.as_ref().ok()
+    }
+}
+
 /// Looks at each victim, from which its undo is made, and beside that at everything. Only reads: a phase or a step begins with its first
 /// act, not with this.
 pub(crate) async fn look(script: &Script<'_>, acts: &[Prepared]) -> Looked {
@@ -202,7 +209,8 @@ async fn verify(script: &Script<'_>, ready: &[Prepared], done: Vec<Effect>) -> V
     }
 }
 
-fn untouched(prepared: &Prepared, at: Mono, status: EffectStatus) -> Effect {
+/// The effect of an act that was not done.
+pub(crate) fn untouched(prepared: &Prepared, at: Mono, status: EffectStatus) -> Effect {
     Effect {
         act: prepared.act.id,
         instance: prepared.act.target.instance().map(|i| i.id.clone()),

@@ -7,11 +7,14 @@
 //! | `dispatcher` | the one select loop, sole owner of the run's `state` |
 //! | `script` | the phases and the method, with every wait that a halt may end |
 //! | `inject` | check again → prepare → *Armed* + fsync → act → verify |
+//! | `phoenix` | one instance after another, each once the one before is replaced |
+//! | `built`, `version` | what instances are built from, and which version they say they are |
 //! | `ledger` | the run's side of the journal |
 //! | `undo` | reverse order, retries, a deadline of its own |
 //! | `conclude` | record → numbers → judgement → outcome |
 //! | `recover` | the same undo, from a journal |
 
+mod built;
 mod capacity;
 mod command;
 mod conclude;
@@ -20,9 +23,11 @@ pub mod emit;
 pub mod halt;
 mod inject;
 mod ledger;
+mod phoenix;
 pub mod planning;
 pub mod recover;
 pub mod run;
 mod script;
 mod state;
 mod undo;
+mod version;

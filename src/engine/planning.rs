@@ -8,7 +8,7 @@ use crate::{
     model::{
         act::{Act, Prepared},
         experiment::Experiment,
-        plan::{Plan, PlannedFault, Work},
+        plan::{Plan, PlannedFault},
     },
     plan::{self, Drawn, Occupied, Refusal},
     platform::{Platform, PlatformError},
@@ -71,11 +71,8 @@ pub(crate) async fn bind(
     let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
     let drawn = plan::draw_step(experiment, number, &inventory, plan.seed, &occupied(pending)).map_err(NotPlanned::Refused)?;
     let bound = assemble(experiment, platform, drawn).await?;
-    let faults = bound.steps.into_iter().filter(|step| step.number == number).filter_map(|step| match step.work {
-        Work::Faults(faults) => Some(faults),
-        _ => None,
-    });
-    Ok(faults.flatten().collect())
+    let step = bound.steps.iter().filter(|step| step.number == number);
+    Ok(step.flat_map(|step| step.work.faults().to_vec()).collect())
 }
 
 fn occupied(pending: &[Prepared]) -> Vec<Occupied> {

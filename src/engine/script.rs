@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    built,
     capacity::Capacity,
     command,
     dispatcher::{Fact, Status},
@@ -19,7 +20,7 @@ use crate::{
     clock::Clock,
     event::EventKind,
     model::{
-        act::{Act, EffectStatus, Prepared, Target},
+        act::{Act, Effect, EffectStatus, Prepared, Target},
         experiment::Experiment,
         fault::Fault,
         ids::ActId,
@@ -33,7 +34,7 @@ use crate::{
 };
 
 /// Between two looks at the capacity.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Everything the script works with.
 pub(crate) struct Script<'a> {
@@ -122,6 +123,7 @@ impl Script<'_> {
             return ended;
         }
 
+        built::tell(self).await;
         let mut capacity = Capacity::default();
         let mut broke = self.method(&mut capacity).await;
         let mut lost = false;
@@ -131,8 +133,12 @@ impl Script<'_> {
         self.undo_all().await;
         lost = lost || self.regain(&capacity).await == Waited::Lost;
         if !lost {
+            built::tell(self).await;
             self.tell(EventKind::PhaseStarted { phase: Phase::Recovery });
             lost = self.recovery().await == Waited::Lost;
+        }
+        if !lost {
+            built::tell(self).await;
         }
         if lost && let Ended::Broke { why } = Self::lost() {
             broke = Some(broke.map_or(why.clone(), |first| format!("{first}; {why}")));
@@ -180,7 +186,9 @@ impl Script<'_> {
             let acts = self.acts(step).await;
             let looked = match &acts {
                 Ok(acts) if !acts.is_empty() => {
-                    let acts: Vec<Prepared> = acts.iter().map(|(act, _)| act.clone()).collect();
+                    // A phoenix drill looks again before each of its acts.
+                    let first = if matches!(step.work, Work::Phoenix(_)) { 1 } else { acts.len() };
+                    let acts: Vec<Prepared> = acts.iter().take(first).map(|(act, _)| act.clone()).collect();
                     tokio::select! {
                         biased;
                         () = self.halt.reached(Urgency::Undo) => None,
@@ -204,6 +212,9 @@ impl Script<'_> {
                     Waited::Lost => Err("the system under the run is gone".to_owned()),
                     Waited::Whole | Waited::Halted => Ok(()),
                 },
+                (Work::Phoenix(phoenix), Ok(acts), Some(looked)) => {
+                    self.phoenix(acts.into_iter().map(|(act, _)| act).collect(), looked, phoenix.wait, capacity).await
+                }
                 (_, Ok(acts), Some(looked)) => self.together(acts, looked, capacity).await,
                 (_, acts, _) => acts.map(drop),
             };
@@ -224,7 +235,7 @@ impl Script<'_> {
                 let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
                 Ok(vec![(Prepared { act, undo: command::undo_of(command) }, None)])
             }
-            Work::Faults(faults) => self.bound(step.number, faults).await,
+            Work::Faults(_) | Work::Phoenix(_) => self.bound(step.number, step.work.faults()).await,
         }
     }
 
@@ -245,16 +256,8 @@ impl Script<'_> {
         let holds: Vec<(ActId, Option<Duration>)> = acts.iter().map(|(prepared, hold)| (prepared.act.id, *hold)).collect();
         let effects = inject::inject(self, acts.into_iter().map(|(prepared, _)| prepared).collect(), looked, capacity).await?;
         let begun = self.clock.now();
-        let missed: Vec<String> = effects
-            .iter()
-            .filter(|effect| effect.status != EffectStatus::Happened)
-            .map(|effect| {
-                let who = effect.instance.as_ref().map_or_else(|| effect.act.to_string(), ToString::to_string);
-                format!("{who} {}{}", effect.status.word(), effect.status.why().map(|why| format!(" ({why})")).unwrap_or_default())
-            })
-            .collect();
-        if !missed.is_empty() {
-            return Err(format!("not every act verifiably happened: {}", missed.join("; ")));
+        if let Some(why) = not_happened(&effects) {
+            return Err(why);
         }
         self.watch_until = watch_until(&self.pending, &holds, begun.plus(self.experiment.watch));
         let mut ends: Vec<Duration> = holds.iter().filter_map(|(_, hold)| *hold).collect();
@@ -337,6 +340,19 @@ impl Script<'_> {
     }
 }
 
+/// Which of these acts did not verifiably happen, in words; `None` when all did.
+pub(crate) fn not_happened(effects: &[Effect]) -> Option<String> {
+    let missed: Vec<String> = effects
+        .iter()
+        .filter(|effect| effect.status != EffectStatus::Happened)
+        .map(|effect| {
+            let who = effect.instance.as_ref().map_or_else(|| effect.act.to_string(), ToString::to_string);
+            format!("{who} {}{}", effect.status.word(), effect.status.why().map(|why| format!(" ({why})")).unwrap_or_default())
+        })
+        .collect();
+    (!missed.is_empty()).then(|| format!("not every act verifiably happened: {}", missed.join("; ")))
+}
+
 /// Until when acts without a hold are watched, and whether for the whole of that time. `None` when there are none.
 fn watch_until(pending: &[Prepared], holds: &[(ActId, Option<Duration>)], give_up: Mono) -> Option<(Mono, bool)> {
     let unheld: Vec<&Prepared> = pending
@@ -353,6 +369,11 @@ fn says(step: &PlannedStep) -> String {
     match &step.work {
         Work::Wait(d) => format!("wait {}", show_duration(*d)),
         Work::Command(command) => format!("run {}", command.command.join(" ")),
+        Work::Phoenix(phoenix) => {
+            let who: Vec<String> = phoenix.kill.acts.iter().map(|prepared| prepared.act.target.says()).collect();
+            let who = if phoenix.kill.bound_at_step { "victims drawn now".to_owned() } else { who.join(", ") };
+            format!("phoenix {who}, each replaced within {}", show_duration(phoenix.wait))
+        }
         Work::Faults(faults) => {
             let each: Vec<String> = faults
                 .iter()

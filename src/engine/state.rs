@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     event::EventKind,
+    measure::{Course, Replacing},
     model::{
         act::{Act, Effect},
         ids::ActId,
@@ -27,6 +28,8 @@ pub(crate) struct RunState {
     effects: BTreeMap<ActId, Effect>,
     /// Everything the platform saw.
     pub(crate) observations: Vec<Observation>,
+    /// What happened beside the acts.
+    pub(crate) course: Course,
     /// When the last undo ended.
     pub(crate) last_undo: Option<Mono>,
     /// What could not be undone.
@@ -44,6 +47,20 @@ impl RunState {
             }
             EventKind::Acted { effect } => {
                 self.effects.insert(effect.act, effect.clone());
+            }
+            EventKind::StepStarted { step, .. } => self.course.steps.push((*step, at)),
+            EventKind::Built { instances } if self.phases.last().is_some_and(|(phase, _)| *phase == Phase::Baseline) => {
+                self.course.before.clone_from(instances);
+            }
+            EventKind::Built { instances } => self.course.later.push(instances.clone()),
+            EventKind::Replaced { act, by } => {
+                self.course.replacing.insert(*act, Replacing::By { instance: by.clone(), at });
+            }
+            EventKind::NotReplaced { act, why } => {
+                self.course.replacing.insert(*act, Replacing::Not { why: why.clone() });
+            }
+            EventKind::Reverting { act, .. } | EventKind::NothingToUndo { act, .. } => {
+                self.course.undone.entry(*act).or_insert(at);
             }
             EventKind::Reverted { .. } => self.last_undo = Some(at),
             EventKind::Stuck { act, why, command } => {
@@ -77,9 +94,11 @@ impl RunState {
         self.effects.iter().filter_map(|(id, effect)| Some((self.acts.get(id)?.clone(), effect.clone()))).collect()
     }
 
-    /// How many different instances were to be hit.
+    /// How many different instances were to be hit; those that were left out on purpose are not.
     pub(crate) fn wanted(&self) -> usize {
-        let ids: BTreeSet<_> = self.acts.values().filter_map(|act| act.target.instance()).map(|instance| &instance.id).collect();
+        let spared = |act: &&Act| self.effects.get(&act.id).is_some_and(|effect| effect.status.spared());
+        let ids: BTreeSet<_> =
+            self.acts.values().filter(|act| !spared(act)).filter_map(|act| act.target.instance()).map(|instance| &instance.id).collect();
         ids.len()
     }
 

@@ -11,7 +11,7 @@ use crate::model::{
     experiment::{FaultStep, Step},
     fault::{Fault, FaultKind, LONGEST_STRESS, PartitionMode},
     quantity::show_duration,
-    selector::{Pick, Take},
+    selector::{Pick, Selector, Take},
     steady_state::Expect,
 };
 
@@ -24,6 +24,8 @@ pub struct Known {
     pub zones: Vec<String>,
     /// Regions.
     pub regions: Vec<String>,
+    /// Those of the services whose dead instances are replaced by new ones.
+    pub replaced: Vec<String>,
 }
 
 /// Checks an experiment against a platform, and against the names that are known, if any.
@@ -40,6 +42,8 @@ pub fn check(loaded: &Loaded, capabilities: &Capabilities, known: Option<&Known>
         }
     }
     checker.floors();
+    checker.services();
+    checker.phoenixes();
     checker.out.into()
 }
 
@@ -127,6 +131,11 @@ impl Checker<'_> {
             self.error(&format!("{here}.take"), format!("`take: {take}` is more than `max-affected: {{ count: {cap} }}` allows"))
                 .expected(format!("at most {cap}, or a higher cap"));
         }
+        self.places(&here, target);
+    }
+
+    /// The names of services, zones and regions in a target.
+    fn places(&mut self, here: &str, target: &Selector) {
         let Some(known) = self.known else { return };
         for (number, service) in target.services.iter().enumerate() {
             self.known_name(&format!("{here}.service"), number, "service", service.as_str(), &known.services);
@@ -184,6 +193,48 @@ impl Checker<'_> {
         let Some(known) = self.known else { return };
         for service in self.loaded.experiment.caps.min_healthy.keys() {
             self.known_name(&format!("guardrails.min-healthy.{service}#key"), 0, "service", service.as_str(), &known.services);
+        }
+    }
+
+    /// The services that probes and `versions` name.
+    fn services(&mut self) {
+        let Some(known) = self.known else { return };
+        for probe in &self.loaded.experiment.probes {
+            if let Some(service) = &probe.service {
+                self.known_name(&format!("probes.{}.service", probe.name), 0, "service", service.as_str(), &known.services);
+            }
+        }
+        for service in self.loaded.experiment.versions.keys() {
+            self.known_name(&format!("versions.{service}#key"), 0, "service", service.as_str(), &known.services);
+        }
+    }
+
+    /// A phoenix drill needs a platform that kills, and somebody who puts new instances in the place of the dead.
+    fn phoenixes(&mut self) {
+        for (number, step) in self.loaded.experiment.method.iter().enumerate() {
+            let Step::Phoenix(phoenix) = step else { continue };
+            let here = format!("method[{number}].phoenix");
+            if !self.capabilities.can(FaultKind::Kill) {
+                let platform = self.capabilities.platform;
+                self.error(&format!("{here}#key"), format!("the platform `{platform}` cannot do `kill`, which a phoenix drill does"))
+                    .expected("another step");
+            }
+            self.places(&here, &phoenix.target);
+            let Some(known) = self.known else { continue };
+            for (number, service) in phoenix.target.services.iter().enumerate() {
+                let name = service.as_str();
+                if known.services.iter().any(|k| k == name) && !known.replaced.iter().any(|k| k == name) {
+                    let item = format!("{here}.service[{number}]");
+                    let path = if self.loaded.spans.contains_key(&item) { item } else { format!("{here}.service") };
+                    let mut can: Vec<&str> = known.replaced.iter().map(String::as_str).collect();
+                    can.sort_unstable();
+                    let expected =
+                        if can.is_empty() { "a service with `replace:` in the system's file".to_owned() } else { listed(can, "or") };
+                    self.error(&path, format!("nobody puts a new instance in the place of a dead one of {}", quote(name)))
+                        .expected(expected)
+                        .note("a phoenix drill ends instances one after another, and waits for the replacement of each");
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     escape::quote,
     lower, project,
     project::Project,
-    read,
+    read, run_time,
     source::{Place, Source, Span},
     vars::Vars,
     yaml::{self, Node, Value},
@@ -86,7 +86,7 @@ pub fn load_source(source: &Arc<Source>, project: Option<&Path>, options: &LoadO
         None => (None, given(options)?),
     };
     let before = sink.count();
-    vars.fill(&mut root, &[], &mut sink);
+    run_time::fill(&vars, &mut root, &mut sink);
     let unfilled = sink.count() > before;
     let spans = spans(&root);
     let experiment = lower::experiment(&root, &mut sink);
@@ -264,7 +264,7 @@ environments:
             no_mode: BTreeMap::new(),
             foreign: false,
         };
-        let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new() };
+        let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new(), replaced: Vec::new() };
         assert!(check(&loaded, &capabilities, Some(&known)).is_empty());
         capabilities.faults = vec![FaultKind::Stop];
         let text = check(&loaded, &capabilities, Some(&Known::default())).to_string();

@@ -13,6 +13,7 @@ pub mod lower;
 pub mod project;
 pub mod read;
 pub mod render;
+mod run_time;
 mod scan_error;
 pub mod schema;
 pub mod source;

@@ -14,7 +14,7 @@ use super::{
     source::{Source, Span},
     suggest::{listed, nearest},
     table::{Kind, Table, key, must},
-    vars::Vars,
+    vars::{Later, Vars},
     yaml::{Node, Value},
 };
 use crate::model::{
@@ -154,7 +154,7 @@ fn environment(name: &str, span: Span, node: &Node, given: &BTreeMap<String, Str
         sink.error(at, what).expected("the name of another variable, without a circle").nearest(bad.nearest.as_deref());
     }
     let mut platform_node = fields.node("platform")?.clone();
-    vars.fill(&mut platform_node, &[], sink);
+    vars.fill(&mut platform_node, Later::Nothing, sink);
     let platform = platform(&platform_node, sink)?;
     let require = fields.get("require", sink, require).unwrap_or_default();
     let foreign = fields.get("foreign", sink, |node, sink| read::word(node, &["allowed", "forbidden"], sink)) == Some("allowed");

@@ -27,6 +27,11 @@ impl<'n> Fields<'n> {
         let entries = map(node, table.is, sink)?;
         let fields = Self::of(entries, head(node), table);
         for entry in entries.iter().filter(|e| !table.knows(&e.key)) {
+            if let Some((_, why)) = table.refused.iter().find(|(key, _)| *key == entry.key) {
+                sink.error(entry.key_span, format!("{} has no {}: {why}", table.is, quote(&entry.key)))
+                    .expected(listed(table.names(), "or"));
+                continue;
+            }
             sink.error(entry.key_span, format!("unknown key {} in {}", quote(&entry.key), table.is))
                 .expected(listed(table.names(), "or"))
                 .nearest(nearest(&entry.key, table.names()));

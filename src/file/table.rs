@@ -11,6 +11,8 @@ pub struct Table {
     pub also: Option<&'static Table>,
     /// Exactly one of these keys must be there.
     pub one_of: &'static [&'static str],
+    /// Keys that one may look for here, each with why there is none.
+    pub refused: &'static [(&'static str, &'static str)],
 }
 
 /// A key of a table.
@@ -80,7 +82,7 @@ pub const fn must(name: &'static str, kind: Kind, about: &'static str) -> Key {
 impl Table {
     /// A map with these keys.
     pub const fn new(is: &'static str, keys: &'static [Key]) -> Self {
-        Self { is, keys, also: None, one_of: &[] }
+        Self { is, keys, also: None, one_of: &[], refused: &[] }
     }
 
     /// With the keys of another table beside its own.
@@ -94,6 +96,13 @@ impl Table {
     #[must_use]
     pub const fn one_of(mut self, names: &'static [&'static str]) -> Self {
         self.one_of = names;
+        self
+    }
+
+    /// With words for keys that one may look for here.
+    #[must_use]
+    pub const fn without(mut self, refused: &'static [(&'static str, &'static str)]) -> Self {
+        self.refused = refused;
         self
     }
 

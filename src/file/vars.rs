@@ -9,6 +9,7 @@ use super::{
     suggest::{listed, nearest},
     yaml::{Node, Value},
 };
+use crate::model::template::{Piece, escape, pieces};
 
 /// The most bytes that a text may grow to.
 const LONGEST: usize = 64 * 1024;
@@ -19,36 +20,26 @@ pub struct Vars {
     values: BTreeMap<String, String>,
 }
 
-/// One piece of a text.
-#[derive(Debug, PartialEq, Eq)]
-enum Piece<'t> {
-    Text(&'t str),
-    Var(&'t str),
-    /// `${` without `}`.
-    Open,
+/// Names that are not filled in with a file's variables, but by somebody else, later.
+#[derive(Debug, Clone, Copy)]
+pub enum Later<'a> {
+    /// None.
+    Nothing,
+    /// The placeholders of a system's commands, which the platform fills in when it starts a process.
+    Placeholders(&'a [&'a str]),
+    /// What is known only while a journey runs: these texts stay templates (`model::template`).
+    RunTime(&'a [&'a str]),
+    /// As `RunTime`, at a place where such a name cannot be used.
+    NotHere(&'a [&'a str]),
 }
 
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        if rest[..at].ends_with('$') {
-            // `$${` writes `${`.
-            out.push(Piece::Text(&rest[..at - 1]));
-            out.push(Piece::Text("${"));
-            rest = &rest[at + 2..];
-            continue;
+impl<'a> Later<'a> {
+    fn names(self) -> &'a [&'a str] {
+        match self {
+            Self::Nothing => &[],
+            Self::Placeholders(names) | Self::RunTime(names) | Self::NotHere(names) => names,
         }
-        out.push(Piece::Text(&rest[..at]));
-        let Some(end) = rest[at..].find('}') else {
-            out.push(Piece::Open);
-            return out;
-        };
-        out.push(Piece::Var(rest[at + 2..at + end].trim()));
-        rest = &rest[at + end + 1..];
     }
-    out.push(Piece::Text(rest));
-    out
 }
 
 /// Why values cannot be used.
@@ -93,8 +84,8 @@ impl Vars {
     }
 
     /// Puts the values into every scalar of a tree. The names in `later` are left as they are written, for somebody else
-    /// to fill in (the placeholders of a system's commands). `$${` becomes `${`.
-    pub fn fill(&self, node: &mut Node, later: &[&str], sink: &mut Sink) {
+    /// to fill in. `$${` becomes `${`, but for texts that stay templates.
+    pub fn fill(&self, node: &mut Node, later: Later<'_>, sink: &mut Sink) {
         let span = node.span;
         match &mut node.value {
             Value::Scalar(scalar) => {
@@ -107,18 +98,29 @@ impl Vars {
         }
     }
 
-    fn fill_text(&self, text: &str, span: Span, later: &[&str], sink: &mut Sink) -> String {
+    fn fill_text(&self, text: &str, span: Span, later: Later<'_>, sink: &mut Sink) -> String {
         let mut out = String::new();
         let mut told = BTreeSet::new();
+        let template = matches!(later, Later::RunTime(_));
         for piece in pieces(text) {
             match piece {
+                Piece::Text(text) if template => out.push_str(&escape(text)),
                 Piece::Text(text) => out.push_str(text),
-                Piece::Var(name) if later.contains(&name) => {
+                Piece::Var(name) if later.names().contains(&name) => {
+                    if matches!(later, Later::NotHere(_)) && told.insert(name.to_owned()) {
+                        let says = format!(
+                            "the variable {} has no value here: it is known only while the probe runs",
+                            quote(&format!("${{{name}}}"))
+                        );
+                        sink.error(place(sink, span, name), says)
+                            .expected("a text that is the same for all users; or `contains` for a body");
+                    }
                     out.push_str("${");
                     out.push_str(name);
                     out.push('}');
                 }
                 Piece::Var(name) => match self.get(name) {
+                    Some(value) if template => out.push_str(&escape(value)),
                     Some(value) => out.push_str(value),
                     None if told.insert(name.to_owned()) => self.report_unknown(name, later, place(sink, span, name), sink),
                     None => {}
@@ -135,18 +137,26 @@ impl Vars {
         out
     }
 
-    fn report_unknown(&self, name: &str, later: &[&str], span: Span, sink: &mut Sink) {
+    fn report_unknown(&self, name: &str, later: Later<'_>, span: Span, sink: &mut Sink) {
         // Placeholders are written with a point (`instance.port`), which is how it is seen that one was meant.
-        let placeholder = !later.is_empty() && name.contains('.');
+        let placeholder = matches!(later, Later::Placeholders(_)) && name.contains('.');
         let known = if placeholder {
-            format!("a placeholder: {}", listed(later.iter().copied(), "or"))
+            format!("a placeholder: {}", listed(later.names().iter().copied(), "or"))
         } else {
             // A file with placeholders is a system's, which has variables of its own.
-            let own = if later.is_empty() { "the" } else { "this file's `vars`, the" };
+            let own = if matches!(later, Later::Placeholders(_)) { "this file's `vars`, the" } else { "the" };
             let givers = format!("a variable that {own} environment's `vars` or `--var name=value` gives");
-            if self.values.is_empty() { format!("{givers}; there are none") } else { format!("{givers}: {}", listed(self.names(), "or")) }
+            let given = if self.values.is_empty() {
+                format!("{givers}; there are none")
+            } else {
+                format!("{givers}: {}", listed(self.names(), "or"))
+            };
+            match later {
+                Later::RunTime(names) => format!("a value of the probe's own: {}; or {given}", listed(names.iter().copied(), "or")),
+                _ => given,
+            }
         };
-        let near = nearest(name, self.names().chain(later.iter().copied())).map(|n| format!("${{{n}}}"));
+        let near = nearest(name, self.names().chain(later.names().iter().copied())).map(|n| format!("${{{n}}}"));
         let shown = quote(&format!("${{{name}}}"));
         let says = if placeholder { format!("there is no placeholder {shown}") } else { format!("the variable {shown} has no value") };
         sink.error(span, says).expected(known).nearest(near.as_deref());
@@ -243,9 +253,24 @@ mod tests {
         let mut sink = Sink::new(&source);
         let mut node = yaml::parse(&source, &mut sink).unwrap();
         let (vars, _) = vars(&[("port", "1")]);
-        vars.fill(&mut node, &["later.on"], &mut sink);
+        vars.fill(&mut node, Later::Placeholders(&["later.on"]), &mut sink);
         assert_eq!(node.get("a").unwrap().text(), Some("x  ${kept} ${later.on}"));
         let text = sink.finish().to_string();
         assert!(text.contains("t.yaml:1:6") && text.contains("did you mean `${port}`?"), "{text}");
+    }
+
+    #[test]
+    fn what_is_known_at_run_time_stays_a_template() {
+        let source = Source::new("t.yaml", "a: ${port} $${kept} ${unique} ${odd}\nb: ${unique}\nc: ${uniqu}\n");
+        let mut sink = Sink::new(&source);
+        let mut node = yaml::parse(&source, &mut sink).unwrap();
+        let (vars, _) = vars(&[("port", "1"), ("odd", "$${x}")]);
+        let Value::Map(entries) = &mut node.value else { panic!() };
+        vars.fill(&mut entries[0].value, Later::RunTime(&["unique"]), &mut sink);
+        assert_eq!(entries[0].value.text(), Some("1 $${kept} ${unique} $${x}"));
+        vars.fill(&mut entries[1].value, Later::NotHere(&["unique"]), &mut sink);
+        vars.fill(&mut entries[2].value, Later::RunTime(&["unique"]), &mut sink);
+        let text = sink.finish().to_string();
+        assert!(text.contains("known only while the probe runs") && text.contains("did you mean `${unique}`?"), "{text}");
     }
 }

@@ -1,6 +1,8 @@
 //! An experiment as a file: what `drill --save` writes. It reads back as the same experiment.
 
+mod journey;
 mod protocols;
+mod store;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -12,9 +14,10 @@ use crate::model::{
     experiment::{Bind, Experiment, FaultStep, Step},
     fault::{Fault, PartitionMode},
     ids::{InstanceId, Service},
-    probe::{Connections, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
+    probe::{Connections, HttpExpect, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
     selector::{Pick, ProcessMatch, Selector, Take},
     steady_state::{Comparison, Condition, Expect, Phase, Unit},
+    template::escape,
     time::nanos,
 };
 
@@ -46,6 +49,15 @@ pub fn experiment(experiment: &Experiment) -> String {
         let _ = writeln!(out, "  {}:", quoted(probe.name.as_str()));
         for (key, value) in probe_pairs(probe) {
             let _ = writeln!(out, "    {key}: {value}");
+        }
+    }
+    if !experiment.versions.is_empty() {
+        out.push_str("\nversions:\n");
+        for (service, endpoint) in &experiment.versions {
+            let mut pairs = vec![pair("path", quoted(&endpoint.path))];
+            pairs.extend(endpoint.port.map(|port| pair("port", port)));
+            pairs.extend(endpoint.json.as_ref().map(|pointer| pair("json", quoted(pointer))));
+            let _ = writeln!(out, "  {}: {}", quoted(service.as_str()), flow(pairs));
         }
     }
     out.push_str("\nsteady-state:\n");
@@ -121,6 +133,11 @@ fn write_step(out: &mut String, step: &Step) {
             }
             let _ = writeln!(out, "    timeout: {}", time(command.timeout));
         }
+        Step::Phoenix(phoenix) => {
+            let mut pairs = selector_pairs(&phoenix.target, Take::All);
+            pairs.push(pair("wait", time(phoenix.wait)));
+            let _ = writeln!(out, "  - phoenix: {}", flow(pairs));
+        }
         Step::Faults(faults) => match faults.as_slice() {
             [fault] => write_fault(out, "  ", fault),
             many => {
@@ -135,7 +152,7 @@ fn write_step(out: &mut String, step: &Step) {
 
 fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
     let whole = matches!(step.fault, Fault::ZoneOutage | Fault::RegionOutage | Fault::SuspendReplacement);
-    let mut pairs = selector_pairs(&step.target, whole);
+    let mut pairs = selector_pairs(&step.target, if whole { Take::All } else { Take::default() });
     pairs.extend(fault_pairs(&step.fault));
     let _ = writeln!(out, "{indent}- {}: {}", step.fault.kind(), flow(pairs));
     if let Some(hold) = step.hold {
@@ -143,7 +160,8 @@ fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
     }
 }
 
-fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
+/// `take` is what is taken when the file does not say.
+fn selector_pairs(selector: &Selector, take: Take) -> Pairs {
     let mut out = Pairs::new();
     if !selector.services.is_empty() {
         out.push(pair("service", one_or_list(selector.services.iter().map(Service::as_str))));
@@ -169,7 +187,7 @@ fn selector_pairs(selector: &Selector, whole: bool) -> Pairs {
     if selector.all {
         out.push(pair("all", true));
     }
-    if !whole && selector.take != Take::default() {
+    if selector.take != take {
         out.push(pair("take", selector.take));
     }
     out
@@ -203,6 +221,7 @@ fn fault_pairs(fault: &Fault) -> Pairs {
 fn condition_pairs(condition: &Condition) -> Pairs {
     match &condition.expect {
         Expect::RecoveredWithin(within) => vec![pair("recovered-within", time(*within))],
+        Expect::ReplacementsAlike => vec![pair("replacements", "alike")],
         Expect::Probe { probe, metric, comparison: compared } => {
             let mut out = vec![pair("probe", quoted(probe.as_str())), pair(metric.name(), comparison(*compared))];
             if condition.phases != Phase::COUNTED {
@@ -216,6 +235,7 @@ fn condition_pairs(condition: &Condition) -> Pairs {
 fn probe_pairs(probe: &ProbeSpec) -> Pairs {
     let mut out = match &probe.kind {
         ProbeKind::Http(http) => http_pairs(http),
+        ProbeKind::Journey(journey) => vec![pair("journey", journey::journey(journey))],
         ProbeKind::Tcp(tcp) => {
             let mut out = vec![pair("tcp", quoted(&tcp.address))];
             out.extend(tcp.send.as_ref().map(|t| pair("send", quoted(t))));
@@ -229,6 +249,9 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
         ProbeKind::Dns(dns) => protocols::dns(dns),
         ProbeKind::WebSocket(socket) => protocols::websocket(socket),
         ProbeKind::Prometheus(query) => protocols::prometheus(query),
+        ProbeKind::Redis(redis) => store::redis(redis),
+        ProbeKind::Postgres(postgres) => store::postgres(postgres),
+        ProbeKind::Ledger(ledger) => vec![pair("ledger", store::ledger(ledger))],
         ProbeKind::Command(command) => {
             let mut out = vec![pair("command", list(&command.command))];
             if !command.status.is_empty() {
@@ -237,10 +260,21 @@ fn probe_pairs(probe: &ProbeSpec) -> Pairs {
             out
         }
     };
-    out.push(pair("rate", probe.rate));
+    if !matches!(probe.kind, ProbeKind::Journey(_)) {
+        out.push(pair("rate", probe.rate));
+    }
     out.push(pair("timeout", time(probe.timeout)));
     out.extend(probe.slow.map(|slow| pair("slow", time(slow))));
+    out.extend(probe.service.as_ref().map(|service| pair("service", quoted(service.as_str()))));
     out
+}
+
+fn connections_pair(connections: Connections) -> Option<(String, String)> {
+    match connections {
+        Connections::New => Some(pair("connections", "new")),
+        Connections::KeepAlive => Some(pair("connections", "keep-alive")),
+        Connections::Both => None,
+    }
 }
 
 fn http_pairs(http: &HttpProbe) -> Pairs {
@@ -250,45 +284,45 @@ fn http_pairs(http: &HttpProbe) -> Pairs {
     }
     out.extend(header_pairs(&http.headers));
     out.extend(http.body.as_ref().map(|body| pair("body", secret(body))));
-    match http.connections {
-        Connections::New => out.push(pair("connections", "new")),
-        Connections::KeepAlive => out.push(pair("connections", "keep-alive")),
-        Connections::Both => {}
-    }
+    out.extend(connections_pair(http.connections));
     out.extend(protocols::naming(&http.names, http.resolver));
     if !http.addresses.is_empty() {
         out.push(pair("addresses", list(&http.addresses)));
     }
-    let expect = &http.expect;
+    out.extend(expect_pair(&http.expect, quoted, json));
+    if http.body_limit != 64 * 1024 {
+        out.push(pair("body-limit", format!("{}B", http.body_limit)));
+    }
+    out.extend(http.served_by.as_ref().map(served_pair));
+    out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
+    out.extend(tls_pair(&http.tls));
+    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
+    out
+}
+
+/// What is expected; `quoted` and `json` write its texts.
+fn expect_pair(expect: &HttpExpect, quoted: fn(&str) -> String, json: fn(&Json) -> String) -> Option<(String, String)> {
+    if expect.unreachable {
+        return Some(pair("expect", "unreachable"));
+    }
     let mut pairs = Pairs::new();
     if !expect.status.is_empty() {
         pairs.push(pair("status", format!("{:?}", expect.status)));
     }
     if !expect.headers.is_empty() {
-        pairs.push(pair("headers", texts(&expect.headers)));
+        let headers = expect.headers.iter().map(|(name, value)| pair(&self::quoted(name), quoted(value)));
+        pairs.push(pair("headers", flow(headers.collect())));
     }
     let mut body = Pairs::new();
     body.extend(expect.body_contains.as_ref().map(|t| pair("contains", quoted(t))));
-    body.extend(expect.body_matches.as_ref().map(|t| pair("matches", quoted(t))));
+    body.extend(expect.body_matches.as_ref().map(|t| pair("matches", self::quoted(t))));
     if !expect.json.is_empty() {
-        body.push(pair("json", flow(expect.json.iter().map(|(pointer, value)| pair(&quoted(pointer), json(value))).collect())));
+        body.push(pair("json", flow(expect.json.iter().map(|(pointer, value)| pair(&self::quoted(pointer), json(value))).collect())));
     }
     if !body.is_empty() {
         pairs.push(pair("body", flow(body)));
     }
-    if expect.unreachable {
-        out.push(pair("expect", "unreachable"));
-    } else if !pairs.is_empty() {
-        out.push(pair("expect", flow(pairs)));
-    }
-    if http.body_limit != 64 * 1024 {
-        out.push(pair("body-limit", format!("{}B", http.body_limit)));
-    }
-    out.extend(http.served_by.as_ref().map(served_by_pair));
-    out.extend(http.number_header.as_ref().map(|h| pair("number-header", quoted(h))));
-    out.extend(tls_pairs(&http.tls));
-    out.extend(http.proxy.as_ref().map(|p| pair("proxy", quoted(p))));
-    out
+    (!pairs.is_empty()).then(|| pair("expect", flow(pairs)))
 }
 
 fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
@@ -296,14 +330,14 @@ fn header_pairs(headers: &[(String, Text)]) -> Option<(String, String)> {
     (!pairs.is_empty()).then(|| pair("headers", flow(pairs)))
 }
 
-fn served_by_pair(served: &ServedBy) -> (String, String) {
+fn served_pair(served: &ServedBy) -> (String, String) {
     let mut pairs = Pairs::new();
     pairs.extend(served.header.as_ref().map(|h| pair("header", quoted(h))));
     pairs.extend(served.zone_header.as_ref().map(|h| pair("zone-header", quoted(h))));
     pair("served-by", flow(pairs))
 }
 
-fn tls_pairs(tls: &TlsSettings) -> Option<(String, String)> {
+fn tls_pair(tls: &TlsSettings) -> Option<(String, String)> {
     let mut pairs = Pairs::new();
     for (key, value) in [("ca", &tls.ca), ("certificate", &tls.certificate), ("key", &tls.key)] {
         pairs.extend(value.as_ref().map(|v| pair(key, quoted(v))));
@@ -365,7 +399,7 @@ fn comparison(comparison: Comparison) -> String {
 
 /// JSON is YAML, except that `${` in its texts would be a variable.
 fn json(value: &Json) -> String {
-    value.to_string().replace("${", "$${")
+    escape(&value.to_string())
 }
 
 /// A duration exactly, in units that the format reads.
@@ -397,12 +431,16 @@ fn time(duration: Duration) -> String {
 
 /// Text as it stands where that is safe, else in double quotes; `${` is kept from being a variable.
 fn quoted(text: &str) -> String {
-    let text = &text.replace("${", "$${");
+    scalar(&escape(text))
+}
+
+/// As `quoted`, for a text in which each `${` is meant.
+fn scalar(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
         && !matches!(text.to_lowercase().as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n");
     if plain {
-        return text.clone();
+        return text.to_owned();
     }
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -6,14 +6,50 @@ use super::{
 };
 use crate::model::{
     experiment::Experiment,
-    measurement::{Judged, Measurement, OutageWindow, PhaseStats, ProbeMeasurement, VictimTimes},
+    measurement::{Judged, Likeness, Measurement, OutageWindow, PhaseStats, Phoenix, ProbeMeasurement, Replacement, VictimTimes},
     sample::SampleOutcome,
+    state::{Counted, StateFindings},
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase, Unit},
 };
 
 /// Judges every condition of the experiment. A condition that cannot be measured is untold, never held.
 pub fn judge(experiment: &Experiment, measurement: &Measurement) -> Vec<Judged> {
-    experiment.steady_state.iter().flat_map(|condition| judge_condition(condition, measurement)).collect()
+    let stated = experiment.steady_state.iter().flat_map(|condition| judge_condition(condition, measurement));
+    // The time that a phoenix drill gives to each replacement is a condition, stated where it is drilled.
+    let phoenixes = measurement.phoenixes.iter().map(|drill| judged(words::phoenix_condition(drill), Some(Phase::Fault), phoenix(drill)));
+    stated.chain(phoenixes).collect()
+}
+
+fn phoenix(drill: &Phoenix) -> Finding {
+    let decision = match &drill.stopped {
+        Some(why) => Decision { why: Some(why.clone()), ..Decision::exact(false) },
+        None if drill.replaced_after_s.len() < drill.of as usize => Decision::untold(words::PHOENIX_CUT_SHORT),
+        None => Decision::exact(true),
+    };
+    let value = drill.replaced_after_s.iter().copied().reduce(f64::max);
+    Finding { measured: words::phoenix(drill), value, decision }
+}
+
+/// Broken by one that is known to be different, whatever is not known of the others. What was merely started again replaced nobody: it
+/// proves nothing by being like its siblings, but is looked at.
+fn replacements(all: &[Replacement]) -> Finding {
+    let aspects = |new: &Replacement| std::iter::once(new.fingerprint.clone()).chain(new.version.clone()).collect::<Vec<_>>();
+    let differs = |new: &Replacement| aspects(new).iter().any(|likeness| matches!(likeness, Likeness::Differs { .. }));
+    let counted: Vec<&Replacement> = all.iter().filter(|new| !new.started_again() || differs(new)).collect();
+    let alike = counted.iter().filter(|new| aspects(new).iter().all(|likeness| *likeness == Likeness::Alike)).count();
+    let untold = counted.iter().find_map(|new| {
+        aspects(new).into_iter().find_map(|likeness| match likeness {
+            Likeness::Untold { why } => Some(words::replacement_untold(&new.name, &why)),
+            _ => None,
+        })
+    });
+    let decision = match untold {
+        _ if counted.is_empty() => return Finding::untold(words::NO_REPLACEMENT),
+        _ if counted.iter().any(|new| differs(new)) => Decision::exact(false),
+        Some(why) => Decision::untold(why),
+        None => Decision::exact(true),
+    };
+    Finding { measured: words::replacements(alike, counted.len()), value: Some(alike as f64), decision }
 }
 
 /// What was measured, and the decision.
@@ -34,6 +70,9 @@ fn judge_condition(condition: &Condition, measurement: &Measurement) -> Vec<Judg
         Expect::RecoveredWithin(within) => {
             let finding = recovered(within.as_secs_f64(), measurement);
             vec![judged(words::recovered_condition(*within), None, finding)]
+        }
+        Expect::ReplacementsAlike => {
+            vec![judged(words::REPLACEMENTS_CONDITION.to_owned(), None, replacements(&measurement.replacements))]
         }
         Expect::Probe { probe, metric, comparison } => {
             let text = words::condition(probe, *metric, *comparison);
@@ -67,8 +106,22 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
         Metric::TimeToFirstError => Some(time(probe.first_error_after_s, words::NO_ERROR)),
         Metric::TimeToCapacity => Some(capacity(comparison, measurement)),
         Metric::TimeToEjection => Some(ejection(comparison, &measurement.victims)),
+        Metric::Lost => Some(of_findings(comparison, probe, StateFindings::lost)),
+        Metric::Duplicated => Some(of_findings(comparison, probe, StateFindings::duplicated)),
+        Metric::NeverRead => Some(of_findings(comparison, probe, StateFindings::never_read)),
         _ => None,
     }
+}
+
+/// A count of what the probe found out about state. What is not known may be as bad as it can be, or nothing.
+fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<Counted>) -> Finding {
+    let Some(Counted { known, unknown }) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
+    let decision = match (comparison.holds(known as f64), comparison.holds((known + unknown) as f64)) {
+        (true, true) => Decision::exact(true),
+        (false, false) => Decision::exact(false),
+        _ => Decision::untold(words::not_known(unknown)),
+    };
+    Finding { measured: words::found(known), value: Some(known as f64), decision }
 }
 
 /// Broken also when the return was watched for longer than the bound and never came.
@@ -143,7 +196,12 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         Metric::StateLost => exact(class(SampleOutcome::StateLost)),
         Metric::Stale => exact(class(SampleOutcome::Stale)),
         Metric::LongestOutage | Metric::Downtime => outage(metric, comparison, probe, numbers, measurement),
-        Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
+        Metric::Lost
+        | Metric::Duplicated
+        | Metric::NeverRead
+        | Metric::TimeToFirstError
+        | Metric::TimeToEjection
+        | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
     }
 }
 

@@ -206,7 +206,7 @@ impl Live {
             Expect::Probe { probe, metric, comparison } => {
                 self.probes.iter().find(|view| view.name == *probe).map(|view| (view, *metric, *comparison))
             }
-            Expect::RecoveredWithin(_) => None,
+            Expect::RecoveredWithin(_) | Expect::ReplacementsAlike => None,
         }
     }
 
@@ -333,9 +333,14 @@ fn value(metric: Metric, slice: &Slice) -> Value {
         Metric::Failures => Value::Measured((slice.requests - slice.ok) as f64),
         Metric::StateLost => class(SampleOutcome::StateLost),
         Metric::Stale => class(SampleOutcome::Stale),
-        Metric::LongestOutage | Metric::Downtime | Metric::TimeToFirstError | Metric::TimeToEjection | Metric::TimeToCapacity => {
-            Value::NotLive
-        }
+        Metric::Lost
+        | Metric::Duplicated
+        | Metric::NeverRead
+        | Metric::LongestOutage
+        | Metric::Downtime
+        | Metric::TimeToFirstError
+        | Metric::TimeToEjection
+        | Metric::TimeToCapacity => Value::NotLive,
     }
 }
 

@@ -18,9 +18,12 @@
 //! | `trust` | whether we were late ourselves |
 //! | `victims` | what followed each act |
 //! | `capacity` | capacity that was lost, and when it was back |
+//! | `reach` | what each probe felt while what a step hit was away |
+//! | `course` | what happened beside the acts |
+//! | `findings` | what was found out about the system: dependencies, single points of failure, drift |
+//! | `phoenix` | phoenix drills |
 //! | `recovery` | when the steady state held again |
 //! | `budget` | the error budget |
-//! | `findings` | what the numbers say about the system |
 //! | `run` | the pass that feeds them all |
 //! | `judge`, `reading`, `words` | conditions to judgements, and their text |
 //! | `showing` | judgements to what the run showed |
@@ -28,13 +31,16 @@
 
 mod budget;
 mod capacity;
+pub mod course;
 mod findings;
 mod groups;
 mod judge;
 mod latency;
 mod live;
 mod phase;
+mod phoenix;
 mod rates;
+mod reach;
 mod reading;
 mod recovery;
 mod run;
@@ -53,6 +59,7 @@ mod windows;
 mod words;
 mod worst;
 
+pub use course::{Course, Replacing};
 pub use judge::judge;
 pub use latency::Latencies;
 pub use live::Live;

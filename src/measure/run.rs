@@ -3,10 +3,13 @@
 use super::{
     budget::budget,
     capacity::Capacity,
+    course::Course,
     findings,
     groups::Groups,
     latency::Latencies,
     phase::Phases,
+    phoenix,
+    reach::Reach,
     recovery,
     source::SampleSource,
     stats::Collector,
@@ -45,6 +48,8 @@ pub struct Input<'a> {
     pub acts: &'a [(Act, Effect)],
     /// What the platform saw.
     pub observations: &'a [Observation],
+    /// What happened beside the acts.
+    pub course: &'a Course,
     /// Names of backends, zones and addresses, by `NameIndex`.
     pub names: &'a [String],
     /// Requests that were due, per probe.
@@ -60,28 +65,42 @@ pub struct Input<'a> {
 /// Measures a run.
 pub fn measure(input: &Input<'_>, source: &dyn SampleSource) -> Measurement {
     let phases = Phases::new(input.phases, input.origin, input.first_effect);
-    let mut victims = Victims::new(input.acts, input.observations, input.names, input.origin, input.last_undo);
+    let victims = Victims::new(input.acts, input.observations, input.names, input.origin, input.last_undo);
     let mut trust = Trust { doubts: input.doubts.to_vec(), gaps: Vec::new() };
-    let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
-        .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut victims, &mut trust))
-        .collect();
     let capacity = Capacity::new(input.acts, input.observations);
     let (capacity_lost, capacity_back_after_s) = capacity.over_the_run(input.first_effect);
     let end = Mono(input.origin.0 + phases.end());
-    Measurement {
+    let capacity_by_step = capacity.by_step(input.origin, end);
+    let reach = Reach::new(input, &capacity_by_step, &victims.times(), end);
+    let mut watchers = Watchers { victims, reach };
+    let probes: Vec<ProbeMeasurement> = (input.experiment.probes.iter().zip(0_u16..))
+        .map(|(spec, place)| one_probe(input, spec, place, &phases, source, &mut watchers, &mut trust))
+        .collect();
+    let Watchers { victims, reach } = watchers;
+    let mut measurement = Measurement {
         origin: input.origin,
         phases: input.phases.to_vec(),
         recovered_after_s: recovery::recovered_after_s(input, &phases, &probes, source),
         capacity_back_after_s,
         capacity_lost,
         watched_after_effect_s: input.first_effect.map(|effect| end.seconds_from(effect).max(0.0)),
-        capacity_by_step: capacity.by_step(input.origin, end),
+        capacity_by_step,
         death_spread_s: victims.death_spread_s(),
         victims: victims.times(),
-        findings: findings::all(input.experiment, &probes),
         probes,
+        replacements: findings::replacements(input.course, input.observations),
+        phoenixes: phoenix::phoenixes(input),
+        findings: Vec::new(),
         trust,
-    }
+    };
+    measurement.findings = findings::findings(input, &measurement, &reach);
+    measurement
+}
+
+/// What looks at the samples of all probes.
+struct Watchers<'a> {
+    victims: Victims<'a>,
+    reach: Reach,
 }
 
 fn one_probe(
@@ -90,7 +109,7 @@ fn one_probe(
     place: u16,
     phases: &Phases,
     source: &dyn SampleSource,
-    victims: &mut Victims<'_>,
+    watchers: &mut Watchers<'_>,
     trust: &mut Trust,
 ) -> ProbeMeasurement {
     let interval_ns = nanos(spec.rate.interval());
@@ -120,7 +139,7 @@ fn one_probe(
             schedule_errors.record(sample.sent_us);
         }
         pictures.push(&sample);
-        victims.push(&sample);
+        watchers.victims.push(&sample);
         let phase = phases.of(&sample);
         if phase == Phase::WarmUp {
             continue;
@@ -134,6 +153,7 @@ fn one_probe(
         if sample.late() {
             continue;
         }
+        watchers.reach.push(&sample);
         let ok = sample.outcome.is_ok();
         tracker.push(sample.due_ns, sample.outcome);
         if tracker.is_open() && !opened {

@@ -15,7 +15,7 @@ pub fn shown(judged: &[Judged], trust: &Trust, effects: &[Effect], wanted_victim
     if effects.is_empty() {
         why.push(words::NO_ACTS.to_owned());
     }
-    for effect in effects.iter().filter(|effect| !effect.status.happened()) {
+    for effect in effects.iter().filter(|effect| !effect.status.happened() && !effect.status.spared()) {
         let victim = effect.instance.as_ref().map(InstanceId::as_str);
         why.push(words::not_happened(&effect.act.to_string(), victim, effect.status.word(), effect.status.why()));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Input, Live, judge, measure, shown,
+    Course, Input, Live, judge, measure, shown,
     source::InMemory,
     support::{ORIGIN, act_on, phases, sample},
 };
@@ -44,6 +44,7 @@ fn experiment(rate: f64, steady_state: Vec<Condition>) -> Experiment {
             rate: Rate(rate),
             timeout: Duration::from_secs(1),
             slow: None,
+            service: None,
         }],
         steady_state,
         objective: None,
@@ -55,6 +56,7 @@ fn experiment(rate: f64, steady_state: Vec<Condition>) -> Experiment {
         method: vec![],
         caps: Caps::default(),
         abort_when: vec![],
+        versions: std::collections::BTreeMap::new(),
     }
 }
 
@@ -92,6 +94,7 @@ fn measured(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64
         last_undo: Some(ORIGIN.plus(Duration::from_secs_f64(fault_end))),
         acts: &[],
         observations: &[],
+        course: &Course::default(),
         names: &[String::new()],
         due: &[source.probes[0].len() as u64],
         state: &[],
@@ -219,6 +222,41 @@ fn recovery_counts_from_the_last_undo() {
 }
 
 #[test]
+fn an_answer_of_the_next_life_is_not_the_victims() {
+    let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
+    let acts = [act_on(1, "web", Bracket { after: at(10.0), by: at(10.001) })];
+    let life = Observed::Launched { instance: "web-a-1".into(), service: "web".into(), zone: "a".into(), replaces: None };
+    // It answers as soon as it is started, before anybody says that it serves, and before its undo has ended.
+    let observations = [Observation { at: at(14.0), source: "test".into(), what: life }];
+    let source = record(200.0, 20.0, |s| {
+        if s.due_ns < 10_300_000_000 || s.due_ns > 14_000_000_000 {
+            s.backend = NameIndex(1);
+        }
+    });
+    let experiment = experiment(200.0, vec![]);
+    let spans = phases(&[(Phase::Baseline, 0.0, 10.0), (Phase::Fault, 10.0, 16.0), (Phase::Recovery, 16.0, 20.0)]);
+    let m = measure(
+        &Input {
+            experiment: &experiment,
+            origin: ORIGIN,
+            phases: &spans,
+            first_effect: Some(at(10.0)),
+            last_undo: Some(at(14.5)),
+            acts: &acts,
+            observations: &observations,
+            course: &Course::default(),
+            names: &[String::new(), "web-a-1".into()],
+            due: &[4_000],
+            state: &[],
+            doubts: &[],
+            seed: 1,
+        },
+        &source,
+    );
+    assert!((m.victims[0].last_seen_after_s.unwrap() - 0.296).abs() < 1e-6, "{:?}", m.victims[0]);
+}
+
+#[test]
 fn victims_are_followed_from_the_effect() {
     let at = |s: f64| ORIGIN.plus(Duration::from_secs_f64(s));
     let acts = [act_on(1, "web", Bracket { after: at(10.0), by: at(10.001) })];
@@ -252,6 +290,7 @@ fn victims_are_followed_from_the_effect() {
             last_undo: Some(at(30.0)),
             acts: &acts,
             observations: &observations,
+            course: &Course::default(),
             names: &[String::new(), "web-a-1".into()],
             due: &[8_000],
             state: &[],

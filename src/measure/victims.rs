@@ -48,7 +48,8 @@ impl<'a> Victims<'a> {
             let (Some(instance), Some(took), true) = (act.target.instance(), effect.took_effect, effect.status.happened()) else {
                 continue;
             };
-            let again = victims.first_after(took.after, |what| is_back(what, &instance.id));
+            // Started again it is another life: a balancer of the system's own may send to it before anybody says that it serves.
+            let again = victims.first_after(took.after, |what| is_back(what, &instance.id) || lives_again(what, &instance.id));
             let back = [again, last_undo].into_iter().flatten().min();
             let places = names.iter().enumerate().skip(1).filter(|(_, name)| instance.id.is_meant_by(name) || **name == instance.name);
             for (place, _) in places {
@@ -132,6 +133,11 @@ impl<'a> Victims<'a> {
         let of_several = deaths.into_iter().filter(|(_, (.., n))| *n > 1);
         of_several.map(|(zone, (first, last, _))| (zone.clone(), last.since(first).as_secs_f64())).collect()
     }
+}
+
+/// Whether an observation says that an instance was started (again).
+fn lives_again(what: &Observed, id: &InstanceId) -> bool {
+    matches!(what, Observed::Launched { instance, .. } if instance == id)
 }
 
 /// Whether an observation says that an instance serves. That one of its balancers sends to it is not enough.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::{
     guardrail::AbortWhen,
-    ids::ProbeName,
-    measurement::{Estimate, Latency},
+    ids::{ProbeName, Service},
+    measurement::{Estimate, Latency, Phoenix},
     quantity::{count, plural, show_duration},
     steady_state::{Comparison, Metric, Phase, Unit},
 };
@@ -85,6 +85,19 @@ pub const NO_CAPACITY_LOST: &str = "no service that was hit was seen with less t
 /// Capacity was not back, and the run ended too early to tell.
 pub fn capacity_cut_short(watched: f64) -> String {
     format!("capacity was lost and not back within {}, when the run ended", seconds(watched))
+}
+
+/// The probe's kind holds no state, or the prober ended too early to tell.
+pub const NO_STATE: &str = "the probe found out nothing about state";
+
+/// A last reading did not come through.
+pub fn not_known(n: u64) -> String {
+    format!("of {} more nobody knows: a last reading did not come through", count(n))
+}
+
+/// `12 in the whole run`.
+pub fn found(value: u64) -> String {
+    format!("{} in the whole run", count(value))
 }
 
 /// Nobody was hit.
@@ -210,6 +223,43 @@ pub fn untold(condition: &str, phase: Option<Phase>, why: &str) -> String {
     format!("{condition}{place}: {why}")
 }
 
+/// Nothing came that could be compared.
+pub const NO_REPLACEMENT: &str = "no instance came in place of another one";
+/// `replacements alike`.
+pub const REPLACEMENTS_CONDITION: &str = "replacements are like their siblings";
+
+/// `phoenix of web: each replaced within 60 s`.
+pub fn phoenix_condition(phoenix: &Phoenix) -> String {
+    let services: Vec<&str> = phoenix.services.iter().map(Service::as_str).collect();
+    format!("phoenix of {}: each replaced within {}", services.join(", "), seconds(phoenix.wait_s))
+}
+
+/// `3 of 6 replaced, each in service after 1.2 s to 1.9 s`.
+pub fn phoenix(phoenix: &Phoenix) -> String {
+    let replaced = format!("{} of {} replaced", count(phoenix.replaced_after_s.len() as u64), count(u64::from(phoenix.of)));
+    let least = phoenix.replaced_after_s.iter().copied().reduce(f64::min);
+    let most = phoenix.replaced_after_s.iter().copied().reduce(f64::max);
+    match (least, most) {
+        (Some(least), Some(most)) if phoenix.replaced_after_s.len() > 1 => {
+            format!("{replaced}, each in service after {} to {}", seconds(least), seconds(most))
+        }
+        (Some(only), _) => format!("{replaced}, in service after {}", seconds(only)),
+        _ => replaced,
+    }
+}
+
+/// A phoenix drill that was interrupted.
+pub const PHOENIX_CUT_SHORT: &str = "it was interrupted before all were replaced";
+
+/// `5 of 6 alike`.
+pub fn replacements(alike: usize, all: usize) -> String {
+    format!("{} of {} alike", count(alike as u64), count(all as u64))
+}
+
+/// A replacement that could not be compared.
+pub fn replacement_untold(name: &str, why: &str) -> String {
+    format!("{name}: {why}")
+}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -135,12 +135,22 @@ pub enum EffectStatus {
         /// What was looked at.
         why: String,
     },
+    /// Left out on purpose, because the drill had its answer before: the instance before it in a phoenix drill was not replaced.
+    Spared {
+        /// What answered it.
+        why: String,
+    },
 }
 
 impl EffectStatus {
     /// Whether it verifiably happened.
     pub fn happened(&self) -> bool {
         matches!(self, Self::Happened)
+    }
+
+    /// Whether it was left out on purpose.
+    pub fn spared(&self) -> bool {
+        matches!(self, Self::Spared { .. })
     }
 
     /// Whether something may have been changed, so that an undo is owed.
@@ -156,6 +166,7 @@ impl EffectStatus {
             Self::Refused { .. } => "refused",
             Self::Failed { .. } => "failed",
             Self::Unknown { .. } => "unknown",
+            Self::Spared { .. } => "spared",
         }
     }
 
@@ -164,7 +175,7 @@ impl EffectStatus {
         match self {
             Self::Happened => None,
             Self::Vanished { found } => Some(found),
-            Self::Refused { why } | Self::Failed { why } | Self::Unknown { why } => Some(why),
+            Self::Refused { why } | Self::Failed { why } | Self::Unknown { why } | Self::Spared { why } => Some(why),
         }
     }
 }

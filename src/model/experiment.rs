@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    blast_radius::Caps, fault::Fault, guardrail::AbortWhen, probe::ProbeSpec, quantity::Share, selector::Selector, steady_state::Condition,
+    blast_radius::Caps, built::VersionEndpoint, fault::Fault, guardrail::AbortWhen, ids::Service, probe::ProbeSpec, quantity::Share,
+    selector::Selector, steady_state::Condition,
 };
 
 /// One experiment file, lowered and checked.
@@ -46,6 +47,9 @@ pub struct Experiment {
     pub caps: Caps,
     /// What ends the run early.
     pub abort_when: Vec<AbortWhen>,
+    /// Where instances of a service say which version they are; each is asked at its own address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<Service, VersionEndpoint>,
 }
 
 /// An availability objective over a period.
@@ -87,6 +91,17 @@ pub enum Step {
     Wait(Duration),
     /// A command of the experimenter's (a deployment, a switch), as an argument list, without a shell.
     Command(CommandStep),
+    /// Instances are ended one after another, each once the one before is replaced, until all are new.
+    Phoenix(PhoenixStep),
+}
+
+/// A phoenix drill: everything that was chosen is replaced, never more than one instance being away because of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhoenixStep {
+    /// Whom it replaces: all that match, unless the file takes fewer.
+    pub target: Selector,
+    /// Within so long each replacement must serve, and the service have its capacity back.
+    pub wait: Duration,
 }
 
 /// A fault, its targets, and how long it lasts.

@@ -23,6 +23,8 @@ pub enum FindingKind {
     SinglePointOfFailure,
     /// A replacement that is not like its siblings.
     Drift,
+    /// Routes that went on although a service they might have needed was away.
+    Independent,
     /// Users who look names up in different ways, keep to different addresses, or keep their connections, felt different things.
     NamesDisagree,
 }
@@ -34,6 +36,7 @@ impl FindingKind {
             Self::Dependency => "dependency",
             Self::SinglePointOfFailure => "single point of failure",
             Self::Drift => "drift",
+            Self::Independent => "independent",
             Self::NamesDisagree => "users disagree",
         }
     }

@@ -42,6 +42,12 @@ pub struct Measurement {
     pub capacity_by_step: Vec<StepCapacity>,
     /// The difference between the first and the last death inside each zone.
     pub death_spread_s: BTreeMap<Zone, f64>,
+    /// Instances that came in place of others, each held against its siblings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replacements: Vec<Replacement>,
+    /// The phoenix drills, step by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phoenixes: Vec<Phoenix>,
     /// What was found out about the system beside the numbers.
     #[serde(default)]
     pub findings: Vec<Finding>,
@@ -360,6 +366,68 @@ pub struct StepCapacity {
     pub with_later_step: bool,
     /// From the step's first effect to the end of the run: how long a return would have been seen.
     pub watched_s: f64,
+}
+
+/// An instance that came during the run: launched in place of another one, or started again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Replacement {
+    /// Its service.
+    pub service: Service,
+    /// Its id.
+    pub instance: InstanceId,
+    /// What a person calls it.
+    pub name: String,
+    /// The name of the instance in whose place it is, where that is known; its own, when it was started again.
+    pub replaces: Option<String>,
+    /// Whether it is built from what its siblings are built from.
+    pub fingerprint: Likeness,
+    /// Whether it says the version that its siblings say; absent where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Likeness>,
+}
+
+impl Replacement {
+    /// Whether it is no new instance: the same one was started again.
+    pub fn started_again(&self) -> bool {
+        self.replaces.as_ref() == Some(&self.name)
+    }
+}
+
+/// Whether something is the same on an instance and on its siblings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Likeness {
+    /// The same as on at least one sibling.
+    Alike,
+    /// Another.
+    Differs {
+        /// What it is on the instance.
+        own: String,
+        /// What it is on its siblings, each with how many of them.
+        siblings: Vec<(String, u32)>,
+    },
+    /// It cannot be told.
+    Untold {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A phoenix drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Phoenix {
+    /// The step.
+    pub step: u32,
+    /// The services of the instances that were to be replaced.
+    pub services: Vec<Service>,
+    /// Each was to be replaced within this.
+    pub wait_s: f64,
+    /// How many were to be replaced.
+    pub of: u32,
+    /// For each that was, from its end until its replacement served and the service had its capacity back, in their order.
+    pub replaced_after_s: Vec<f64>,
+    /// The one that was not replaced in time, and what was seen.
+    pub stopped: Option<String>,
 }
 
 /// Equal buckets over the whole run, for pictures.

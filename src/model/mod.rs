@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod blast_radius;
+pub mod built;
 pub mod capabilities;
 pub mod claim;
 pub mod environment;
@@ -14,6 +15,7 @@ pub mod guardrail;
 pub mod hours;
 pub mod ids;
 pub mod instance;
+pub mod journey;
 pub mod measurement;
 pub mod observation;
 pub mod outcome;
@@ -25,6 +27,8 @@ pub mod sample;
 pub mod selector;
 pub mod state;
 pub mod steady_state;
+pub mod store;
+pub mod template;
 pub mod time;
 pub mod undo;
 pub mod verdict;

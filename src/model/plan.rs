@@ -41,13 +41,7 @@ pub struct Plan {
 impl Plan {
     /// All acts of all steps, in order.
     pub fn acts(&self) -> impl Iterator<Item = &Prepared> {
-        self.steps
-            .iter()
-            .flat_map(|step| match &step.work {
-                Work::Faults(faults) => faults.as_slice(),
-                _ => &[],
-            })
-            .flat_map(|fault| &fault.acts)
+        self.steps.iter().flat_map(|step| step.work.faults()).flat_map(|fault| &fault.acts)
     }
 }
 
@@ -70,6 +64,28 @@ pub enum Work {
     Wait(Duration),
     /// A command.
     Command(CommandStep),
+    /// Instances that are ended one after another, each once the one before was replaced.
+    Phoenix(PlannedPhoenix),
+}
+
+impl Work {
+    /// Its faults; none for a wait or a command.
+    pub fn faults(&self) -> &[PlannedFault] {
+        match self {
+            Self::Faults(faults) => faults,
+            Self::Phoenix(phoenix) => std::slice::from_ref(&phoenix.kill),
+            Self::Wait(_) | Self::Command(_) => &[],
+        }
+    }
+}
+
+/// A phoenix drill with its victims.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedPhoenix {
+    /// Each act ends one instance.
+    pub kill: PlannedFault,
+    /// Within so long each replacement must serve.
+    pub wait: Duration,
 }
 
 /// A fault with its victims.

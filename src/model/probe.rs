@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::ProbeName,
+    ids::{ProbeName, Service},
+    journey::{JourneyProbe, Users},
     protocol::{DnsProbe, PrometheusProbe, WebSocketProbe},
     quantity::Rate,
+    store::{LedgerProbe, PostgresProbe, RedisProbe},
 };
 
 /// A probe of the experiment.
@@ -18,12 +20,15 @@ pub struct ProbeSpec {
     pub name: ProbeName,
     /// What a request is.
     pub kind: ProbeKind,
-    /// Requests per second, open loop.
+    /// Requests per second, open loop. Of a kind whose users come back: the mean.
     pub rate: Rate,
     /// The deadline of a request over everything, counted from its due time.
     pub timeout: Duration,
     /// A success slower than this is `ok-slow`.
     pub slow: Option<Duration>,
+    /// The service that answers it, where the file says so: then the report can name who depends on whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 /// What a request is.
@@ -32,6 +37,8 @@ pub struct ProbeSpec {
 pub enum ProbeKind {
     /// One HTTP/1.1 request.
     Http(Box<HttpProbe>),
+    /// One step of one user.
+    Journey(Box<JourneyProbe>),
     /// One TCP connection.
     Tcp(TcpProbe),
     /// One run of a program.
@@ -43,6 +50,12 @@ pub enum ProbeKind {
     WebSocket(Box<WebSocketProbe>),
     /// One instant query.
     Prometheus(Box<PrometheusProbe>),
+    /// One command to a Redis server.
+    Redis(RedisProbe),
+    /// One statement to a Postgres server.
+    Postgres(PostgresProbe),
+    /// Unique writes, each read back.
+    Ledger(Box<LedgerProbe>),
 }
 
 impl ProbeKind {
@@ -50,32 +63,40 @@ impl ProbeKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
+            Self::Journey(_) => "journey",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
             Self::Dns(_) => "dns",
             Self::WebSocket(_) => "websocket",
             Self::Prometheus(_) => "prometheus",
+            Self::Redis(_) => "redis",
+            Self::Postgres(_) => "postgres",
+            Self::Ledger(_) => "ledger",
         }
     }
 
     /// The rate at which requests begin by themselves; `None` for a kind all of whose requests are asked for by its users' own time.
     pub fn regular(&self, rate: Rate) -> Option<Rate> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Some(rate),
+            Self::Journey(journey) => match journey.users {
+                Users::Crowd(_) => None,
+                Users::Arriving(rate) => Some(rate),
+            },
+            _ => Some(rate),
         }
     }
 
     /// Whether a request is due at each slot of the rate and at no other time. Otherwise the rate is a mean.
     pub fn is_even(&self) -> bool {
-        match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => true,
-        }
+        !matches!(self, Self::Journey(_) | Self::Ledger(_))
     }
 
     /// What each route of `Sample::route` is called, from 1 on.
     pub fn routes(&self) -> Vec<String> {
         match self {
-            Self::Http(_) | Self::Tcp(_) | Self::Command(_) | Self::Dns(_) | Self::WebSocket(_) | Self::Prometheus(_) => Vec::new(),
+            Self::Ledger(_) => ["write", "read", "list"].map(str::to_owned).to_vec(),
+            Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -83,19 +104,20 @@ impl ProbeKind {
     pub fn tls(&self) -> Option<&TlsSettings> {
         match self {
             Self::Http(http) => Some(&http.tls),
+            Self::Journey(journey) => Some(&journey.tls),
             Self::WebSocket(socket) => Some(&socket.tls),
             Self::Prometheus(prometheus) => Some(&prometheus.tls),
-            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => None,
+            _ => None,
         }
     }
 
-    /// The headers that it sends, if it sends any.
+    /// The headers that it sends, if it sends any of its own. A journey's are its steps'.
     pub fn headers(&self) -> &[(String, Text)] {
         match self {
             Self::Http(http) => &http.headers,
             Self::WebSocket(socket) => &socket.headers,
             Self::Prometheus(prometheus) => &prometheus.headers,
-            Self::Tcp(_) | Self::Command(_) | Self::Dns(_) => &[],
+            _ => &[],
         }
     }
 }

@@ -21,6 +21,42 @@ pub enum StateFindings {
     Sockets(Sockets),
 }
 
+/// A count, and how many more it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// What was seen.
+    pub known: u64,
+    /// Of which nobody knows.
+    pub unknown: u64,
+}
+
+impl StateFindings {
+    /// What was lost for good, for a kind that can lose something: sessions, acknowledged writes.
+    pub fn lost(&self) -> Option<Counted> {
+        match self {
+            Self::Sessions(found) => Some(Counted { known: found.lost, unknown: found.unchecked }),
+            Self::Writes(found) => Some(Counted { known: found.lost, unknown: found.never_read + found.unchecked }),
+            Self::Sockets(_) => None,
+        }
+    }
+
+    /// Values that were found more than once.
+    pub fn duplicated(&self) -> Option<Counted> {
+        match self {
+            Self::Writes(found) => Some(Counted { known: found.duplicated, unknown: 0 }),
+            Self::Sessions(_) | Self::Sockets(_) => None,
+        }
+    }
+
+    /// Acknowledged writes that no reading ever came through for.
+    pub fn never_read(&self) -> Option<Counted> {
+        match self {
+            Self::Writes(found) => Some(Counted { known: found.never_read, unknown: 0 }),
+            Self::Sessions(_) | Self::Sockets(_) => None,
+        }
+    }
+}
+
 /// Users' sessions. A session begins when a user's first step succeeds, and is lost when a step that says `otherwise: state-lost` finds
 /// that what earlier steps made is gone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +67,12 @@ pub struct Sessions {
     pub continued: u64,
     /// Of which were lost.
     pub lost: u64,
+    /// Of which ended because their user, who had only come by, gave up after too many failures.
+    #[serde(default)]
+    pub given_up: u64,
+    /// Of which lived when the run ended, but a last look at them did not come through: nobody knows.
+    #[serde(default)]
+    pub unchecked: u64,
     /// The lost ones, by the instance that they lived on: the one that acknowledged the last step that changed something.
     pub lost_by_backend: BTreeMap<String, u64>,
     /// Times that a session's sticky cookie (see `sticky`) came with another value.
@@ -58,6 +100,9 @@ pub struct Writes {
     pub duplicated: u64,
     /// Acknowledged, and no reading of them ever succeeded: nobody knows.
     pub never_read: u64,
+    /// Acknowledged and read before, but a last reading did not come through: nobody knows whether they are still there.
+    #[serde(default)]
+    pub unchecked: u64,
     /// Not acknowledged, and found all the same: neither lost nor duplicated, the client just did not hear of it.
     pub appeared: u64,
     /// From the acknowledgement until the first reading that had it.

@@ -34,6 +34,8 @@ pub enum Expect {
     },
     /// From the last undo until the steady state held again took at most this.
     RecoveredWithin(Duration),
+    /// Whatever came in place of an instance is like its siblings.
+    ReplacementsAlike,
 }
 
 /// What of a probe is looked at.
@@ -62,6 +64,12 @@ pub enum Metric {
     StateLost,
     /// How many reads were stale.
     Stale,
+    /// What was lost for good in the whole run: sessions of a journey, acknowledged writes.
+    Lost,
+    /// Values that were found more than once.
+    Duplicated,
+    /// Acknowledged writes that no reading ever came through for.
+    NeverRead,
     /// Time from the fault to the first error.
     TimeToFirstError,
     /// Time from the fault until the balancer stopped sending to the victim.
@@ -72,7 +80,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Availability,
         Self::P50,
         Self::P90,
@@ -84,6 +92,9 @@ impl Metric {
         Self::Failures,
         Self::StateLost,
         Self::Stale,
+        Self::Lost,
+        Self::Duplicated,
+        Self::NeverRead,
         Self::TimeToFirstError,
         Self::TimeToEjection,
         Self::TimeToCapacity,
@@ -103,9 +114,27 @@ impl Metric {
             Self::Failures => "failures",
             Self::StateLost => "state-lost",
             Self::Stale => "stale",
+            Self::Lost => "lost",
+            Self::Duplicated => "duplicated",
+            Self::NeverRead => "never-read",
             Self::TimeToFirstError => "time-to-first-error",
             Self::TimeToEjection => "time-to-ejection",
             Self::TimeToCapacity => "time-to-capacity",
+        }
+    }
+
+    /// Whether it counts from what a probe found out about state in the whole run: then it is known when the run has ended.
+    pub fn is_of_findings(self) -> bool {
+        matches!(self, Self::Lost | Self::Duplicated | Self::NeverRead)
+    }
+
+    /// The kinds of probe that have it, for a metric that not all have.
+    pub fn kinds(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::StateLost => Some(&["journey"]),
+            Self::Lost => Some(&["journey", "ledger"]),
+            Self::Stale | Self::Duplicated | Self::NeverRead => Some(&["ledger"]),
+            _ => None,
         }
     }
 
@@ -113,7 +142,7 @@ impl Metric {
     pub fn unit(self) -> Unit {
         match self {
             Self::Availability => Unit::Share,
-            Self::Failures | Self::StateLost | Self::Stale => Unit::Count,
+            Self::Failures | Self::StateLost | Self::Stale | Self::Lost | Self::Duplicated | Self::NeverRead => Unit::Count,
             _ => Unit::Seconds,
         }
     }

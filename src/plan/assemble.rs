@@ -1,12 +1,12 @@
 //! The second stage: victims → acts → plan. The engine asks the platform for each act's undo between the two functions.
 
-use super::victims::{Drawn, DrawnWork};
+use super::victims::{Drawn, DrawnFault, DrawnWork};
 use crate::model::{
     act::{Act, Group, Prepared, Target},
     fault::Fault,
     ids::ActId,
     instance::Instance,
-    plan::{PLAN_VERSION, Plan, PlannedFault, PlannedStep, Work},
+    plan::{PLAN_VERSION, Plan, PlannedFault, PlannedPhoenix, PlannedStep, Work},
     undo::Undo,
 };
 
@@ -23,13 +23,9 @@ pub struct Expanded {
 pub fn expand(drawn: Drawn, acts_of: impl Fn(&Fault, &[Instance], &Group) -> Vec<(Fault, Target)>) -> Expanded {
     let mut acts = Vec::new();
     for step in &drawn.steps {
-        let DrawnWork::Faults(faults) = &step.work else {
-            acts.push(Vec::new());
-            continue;
-        };
         let mut number = 0;
         let mut of_step = Vec::new();
-        for fault in faults {
+        for fault in step.work.faults() {
             let mut parts = if fault.bound_at_step { Vec::new() } else { acts_of(&fault.fault, &fault.victims, &fault.group) };
             if parts.is_empty() && fault.fault == Fault::SuspendReplacement && !fault.bound_at_step {
                 parts.push((fault.fault.clone(), Target::Group(fault.group.clone())));
@@ -60,25 +56,21 @@ impl Expanded {
         let mut undos = undos.into_iter();
         let mut steps = Vec::new();
         for (step, acts) in self.drawn.steps.into_iter().zip(self.acts) {
+            let mut acts = acts.into_iter();
+            let mut planned = |f: DrawnFault| PlannedFault {
+                fault: f.fault,
+                zone: f.zone,
+                region: f.region,
+                matched: f.matched,
+                hold: f.hold,
+                acts: acts.next().into_iter().flatten().zip(&mut undos).map(|(act, undo)| Prepared { act, undo }).collect(),
+                bound_at_step: f.bound_at_step,
+            };
             let work = match step.work {
                 DrawnWork::Wait(d) => Work::Wait(d),
                 DrawnWork::Command(c) => Work::Command(c),
-                DrawnWork::Faults(faults) => {
-                    let mut planned = Vec::new();
-                    for (f, acts) in faults.into_iter().zip(acts) {
-                        let acts: Vec<Prepared> = acts.into_iter().zip(&mut undos).map(|(act, undo)| Prepared { act, undo }).collect();
-                        planned.push(PlannedFault {
-                            fault: f.fault,
-                            zone: f.zone,
-                            region: f.region,
-                            matched: f.matched,
-                            hold: f.hold,
-                            acts,
-                            bound_at_step: f.bound_at_step,
-                        });
-                    }
-                    Work::Faults(planned)
-                }
+                DrawnWork::Faults(faults) => Work::Faults(faults.into_iter().map(planned).collect()),
+                DrawnWork::Phoenix { kill, wait } => Work::Phoenix(PlannedPhoenix { kill: planned(kill), wait }),
             };
             steps.push(PlannedStep { number: step.number, work });
         }

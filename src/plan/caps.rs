@@ -1,6 +1,7 @@
 //! The blast radius: how many instances are affected at most at any time, against what the caps allow.
 //!
-//! Steps follow each other, so what overlaps in time is: everything in one step, and whatever earlier steps did without a hold.
+//! Steps follow each other, so what overlaps in time is: everything in one step, and whatever earlier steps did without a hold. Only a
+//! phoenix drill has its victims one after another, and leaves none behind: it goes no further until each is replaced.
 //! Instances that are down already count as used: a service at half strength does not lose another half.
 //! A share is rounded down, also to zero: losing the only instance of a service has to be allowed in words.
 
@@ -57,7 +58,18 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
     let mut tally =
         Tally { caps, by_service, by_zone, serving_ids, desired: &inventory.desired, uses: BTreeMap::new(), broken: BTreeSet::new() };
     for step in steps {
-        let DrawnWork::Faults(faults) = &step.work else { continue };
+        let faults = match &step.work {
+            // One victim after another, each once the one before is replaced: the engine takes the next one no sooner.
+            DrawnWork::Phoenix { kill, .. } => {
+                for v in &kill.victims {
+                    let mut now = lasting.clone();
+                    now.insert(Hit { id: &v.id, service: &v.service, zone: &v.zone }, true);
+                    tally.count(step.number, &now, refusals);
+                }
+                continue;
+            }
+            work => work.faults(),
+        };
         let mut now = lasting.clone();
         let mut touched = false;
         for fault in faults.iter().filter(|f| f.fault.kind().affects_victims()) {

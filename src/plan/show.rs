@@ -36,11 +36,17 @@ pub fn show(plan: &Plan, colour: bool) -> String {
                     .map_or_else(|| "not undone: the file gives no `undo:`".to_owned(), |u| format!("undone by {}", command(u)));
                 let _ = writeln!(out, "  {}", dim(&undo));
             }
+            Work::Phoenix(phoenix) => {
+                let head = bold(&format!("step {}", step.number));
+                let wait = quantity::show_duration(phoenix.wait);
+                let _ = writeln!(out, "{head} phoenix: one after another, each once the one before is replaced, within {wait}");
+                one_fault(&mut out, &phoenix.kill, ", until it is replaced", &dim);
+            }
             Work::Faults(faults) => {
                 let together = if faults.len() > 1 { " (together)" } else { "" };
                 let _ = writeln!(out, "{}{together}", bold(&format!("step {}", step.number)));
                 for fault in faults {
-                    one_fault(&mut out, fault, &dim);
+                    one_fault(&mut out, fault, ", until the end of the method", &dim);
                 }
             }
         }
@@ -63,7 +69,8 @@ pub fn show(plan: &Plan, colour: bool) -> String {
     out
 }
 
-fn one_fault(out: &mut String, fault: &PlannedFault, dim: &dyn Fn(&str) -> String) {
+/// `lasts` says until when a fault without a hold does.
+fn one_fault(out: &mut String, fault: &PlannedFault, lasts: &str, dim: &dyn Fn(&str) -> String) {
     let mut line = what(&fault.fault);
     if let Some(zone) = &fault.zone {
         let _ = write!(line, ", zone {} was drawn", clean(zone.as_str()));
@@ -75,7 +82,7 @@ fn one_fault(out: &mut String, fault: &PlannedFault, dim: &dyn Fn(&str) -> Strin
         Some(hold) => {
             let _ = write!(line, ", held for {}", quantity::show_duration(hold));
         }
-        None => line.push_str(", until the end of the method"),
+        None => line.push_str(lasts),
     }
     let victims = fault.acts.iter().filter(|a| a.act.target.instance().is_some()).count();
     if victims > 0 {

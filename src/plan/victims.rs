@@ -10,11 +10,12 @@ use super::{
 };
 use crate::model::{
     act::Group,
-    experiment::{Bind, CommandStep, Experiment, FaultStep, Step},
+    experiment::{Bind, CommandStep, Experiment, FaultStep, PhoenixStep, Step},
     fault::{Fault, FaultKind},
     ids::{InstanceId, Region, RunId, Scope, Service, Zone},
     instance::{Instance, Inventory},
     plan::CapUse,
+    quantity::plural,
     selector::{Pick, Selector, Take},
 };
 
@@ -64,6 +65,32 @@ pub enum DrawnWork {
     Wait(Duration),
     /// A command.
     Command(CommandStep),
+    /// Victims that are ended one after another, each once the one before was replaced.
+    Phoenix {
+        /// All of them, to be killed.
+        kill: DrawnFault,
+        /// Within so long each must be replaced.
+        wait: Duration,
+    },
+}
+
+impl DrawnWork {
+    /// Its faults; none for a wait or a command.
+    pub fn faults(&self) -> &[DrawnFault] {
+        match self {
+            Self::Faults(faults) => faults,
+            Self::Phoenix { kill, .. } => std::slice::from_ref(kill),
+            Self::Wait(_) | Self::Command(_) => &[],
+        }
+    }
+
+    fn faults_mut(&mut self) -> &mut [DrawnFault] {
+        match self {
+            Self::Faults(faults) => faults,
+            Self::Phoenix { kill, .. } => std::slice::from_mut(kill),
+            Self::Wait(_) | Self::Command(_) => &mut [],
+        }
+    }
 }
 
 /// A fault with its victims.
@@ -123,6 +150,11 @@ fn draw(experiment: &Experiment, inventory: &Inventory, seed: u64, others: &[Occ
             Step::Wait(d) => DrawnWork::Wait(*d),
             Step::Command(c) => DrawnWork::Command(c.clone()),
             Step::Faults(faults) => DrawnWork::Faults(drawer.step(number, faults)),
+            Step::Phoenix(phoenix) => match drawer.phoenix(number, phoenix) {
+                Some(kill) => DrawnWork::Phoenix { kill, wait: phoenix.wait },
+                // Refused, which is noted.
+                None => continue,
+            },
         };
         steps.push(DrawnStep { number, work });
     }
@@ -134,11 +166,9 @@ fn draw(experiment: &Experiment, inventory: &Inventory, seed: u64, others: &[Occ
     }
     if experiment.bind == Bind::AtStep && only.is_none() {
         for step in &mut steps {
-            if let DrawnWork::Faults(faults) = &mut step.work {
-                for fault in faults {
-                    fault.victims.clear();
-                    fault.bound_at_step = true;
-                }
+            for fault in step.work.faults_mut() {
+                fault.victims.clear();
+                fault.bound_at_step = true;
             }
         }
         notes.push(
@@ -179,6 +209,15 @@ impl Drawer<'_> {
             }
         }
         drawn
+    }
+
+    /// The victims of a phoenix drill: the draw of a kill, of all that match.
+    fn phoenix(&mut self, number: u32, phoenix: &PhoenixStep) -> Option<DrawnFault> {
+        let kill = FaultStep { fault: Fault::Kill { signal: None }, target: phoenix.target.clone(), hold: None };
+        let drawn = self.step(number, std::slice::from_ref(&kill)).pop()?;
+        let n = drawn.victims.len();
+        self.note(number, &format!("phoenix: of {} to be replaced, one at a time is away", plural(n, "instance")));
+        Some(drawn)
     }
 
     fn fault(&mut self, step: u32, index: u32, fault: &FaultStep) -> Result<Vec<DrawnFault>, Refusal> {

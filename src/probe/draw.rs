@@ -14,6 +14,8 @@ pub enum Purpose {
     RetryAddress = 4,
     /// How the request's user looks names up.
     Names = 5,
+    /// How long a user thinks before the next step.
+    Think = 6,
 }
 
 /// 64 well mixed bits (the finaliser of `SplitMix64`, applied per ingredient).

@@ -3,6 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
+    clock,
     model::{
         probe::{ProbeKind, ProbeSpec},
         sample::{NEVER, Sample, SampleOutcome},
@@ -14,8 +15,12 @@ use crate::{
         connect::closed_door,
         dns::DnsKind,
         http::{HttpKind, PreparedHttp},
+        journey::{JourneyKind, PreparedJourney},
+        ledger::{self, LedgerKind, PreparedStore},
         pacer::{Shared, most_in_flight},
+        postgres::{PostgresKind, PreparedPostgres},
         prometheus,
+        redis::{PreparedRedis, RedisKind},
         schedule::Due,
         stage::Trace,
         tcp::TcpKind,
@@ -34,10 +39,14 @@ pub struct Prepared {
 
 enum PreparedKind {
     Http(Box<PreparedHttp>),
+    Journey(Box<PreparedJourney>),
     Tcp(TcpKind),
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(Box<PreparedWebSocket>),
+    Redis(PreparedRedis),
+    Postgres(PreparedPostgres),
+    Ledger(PreparedStore),
 }
 
 impl Prepared {
@@ -48,10 +57,16 @@ impl Prepared {
         }
         let kind = match &spec.kind {
             ProbeKind::Http(http) => PreparedKind::Http(Box::new(PreparedHttp::new(http, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Journey(journey) => {
+                PreparedKind::Journey(Box::new(PreparedJourney::new(spec.name.as_str(), journey, spec.timeout)?))
+            }
             ProbeKind::Tcp(tcp) => PreparedKind::Tcp(TcpKind::new(tcp, spec.timeout)?),
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
             ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
             ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
+            ProbeKind::Redis(redis) => PreparedKind::Redis(PreparedRedis::new(redis)?),
+            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(PreparedPostgres::new(postgres)?),
+            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(PreparedStore::new(ledger, spec.rate.0, spec.timeout)?),
             ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
@@ -73,13 +88,19 @@ impl Prepared {
     }
 
     /// The probe on the pacing thread.
-    pub fn into_kind(self) -> Kind {
+    pub fn into_kind(self, seed: u64) -> Kind {
         let doing = match self.kind {
             PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
+            PreparedKind::Journey(journey) => Doing::Journey(Box::new(journey.into_kind())),
             PreparedKind::Tcp(tcp) => Doing::Tcp(tcp),
             PreparedKind::Command(command) => Doing::Command(command),
             PreparedKind::Dns(dns) => Doing::Dns(dns),
             PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
+            PreparedKind::Redis(redis) => Doing::Redis(Box::new(redis.into_kind(self.rate))),
+            PreparedKind::Postgres(postgres) => Doing::Postgres(Box::new(postgres.into_kind(self.rate))),
+            PreparedKind::Ledger(store) => {
+                Doing::Ledger(Box::new(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()))))
+            }
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
     }
@@ -95,10 +116,14 @@ pub struct Kind {
 
 enum Doing {
     Http(Box<HttpKind>),
+    Journey(Box<JourneyKind>),
     Tcp(TcpKind),
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(WebSocketKind),
+    Redis(Box<RedisKind>),
+    Postgres(Box<PostgresKind>),
+    Ledger(Box<LedgerKind>),
 }
 
 impl Kind {
@@ -106,51 +131,78 @@ impl Kind {
     /// the turn by.
     pub fn first_turns(&self) -> Vec<(u64, u32)> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
+            Doing::Journey(journey) => journey.first_turns(),
+            _ => Vec::new(),
         }
     }
 
     /// What is due when the run has ended: each user comes once more, each write is read once more. Asked once; from `now_ns` on.
-    pub fn last_turns(&self, _now_ns: u64) -> Vec<(u64, u32)> {
+    pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => Vec::new(),
+            Doing::Journey(journey) => journey.last_turns(now_ns),
+            Doing::Ledger(ledger) => ledger.last_turns(now_ns),
+            _ => Vec::new(),
         }
     }
 
     /// A request that was due was not sent: too many are in flight. A kind whose users come back plans their next turn.
-    pub fn skipped(&self, _shared: &Shared, _due: Due) {
+    pub fn skipped(&self, shared: &Shared, due: Due) {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => {}
+            Doing::Journey(journey) => journey.skipped(shared, due),
+            Doing::Ledger(ledger) => ledger.skipped(shared, due),
+            _ => {}
         }
     }
 
     /// What the probe found out about state. Asked when the last request is over.
     pub fn state(&self) -> Option<StateFindings> {
         match &self.doing {
-            Doing::Http(_) | Doing::Tcp(_) | Doing::Command(_) | Doing::Dns(_) => None,
+            Doing::Journey(journey) => Some(journey.state()),
             Doing::WebSocket(socket) => Some(socket.state()),
+            Doing::Ledger(ledger) => Some(ledger.state()),
+            _ => None,
         }
     }
 
     /// See `pacer::most_in_flight`.
     pub fn most_in_flight(&self) -> u64 {
-        most_in_flight(self.rate, self.timeout)
+        match &self.doing {
+            Doing::Journey(journey) => journey.most_in_flight(self.rate, self.timeout),
+            // Its readings come beside its writes.
+            Doing::Ledger(_) => most_in_flight(2.0 * self.rate, self.timeout),
+            _ => most_in_flight(self.rate, self.timeout),
+        }
     }
 
     /// How many descriptors it may hold at once.
     pub fn descriptors(&self) -> u64 {
-        let kept = if let Doing::WebSocket(socket) = &self.doing { socket.kept() } else { 0 };
+        let kept = match &self.doing {
+            Doing::WebSocket(socket) => socket.kept(),
+            Doing::Redis(redis) => redis.kept(),
+            Doing::Postgres(postgres) => postgres.kept(),
+            Doing::Ledger(ledger) => ledger.kept(),
+            _ => 0,
+        };
         self.most_in_flight() + kept
     }
 
     async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         match &self.doing {
             Doing::Http(http) => http.attempt(shared, trace).await,
+            Doing::Journey(journey) => journey.attempt(shared, trace).await,
             Doing::Tcp(tcp) => tcp.attempt(shared, trace).await,
             Doing::Command(command) => command.attempt(shared, trace).await,
             Doing::Dns(dns) => dns.attempt(shared, trace).await,
             Doing::WebSocket(socket) => socket.attempt(shared, trace).await,
+            Doing::Redis(redis) => redis.attempt(shared, trace).await,
+            Doing::Postgres(postgres) => postgres.attempt(shared, trace).await,
+            Doing::Ledger(ledger) => ledger.attempt(shared, trace).await,
         }
+    }
+
+    /// What a request has become whose deadline has passed.
+    fn at_deadline(&self, trace: &Trace) -> SampleOutcome {
+        if let Doing::Journey(journey) = &self.doing { journey.at_deadline(trace) } else { trace.at_deadline() }
     }
 
     /// What the probe's own bounds make of an outcome.
@@ -158,7 +210,7 @@ impl Kind {
         let closed = match &self.doing {
             Doing::Http(http) => http.must_be_closed(),
             Doing::Tcp(tcp) => tcp.must_be_closed(),
-            Doing::Command(_) | Doing::Dns(_) | Doing::WebSocket(_) => false,
+            _ => false,
         };
         let outcome = if closed { closed_door(outcome) } else { outcome };
         let slow = self.slow.is_some_and(|slow| u64::from(done_us) * 1000 > nanos(slow));
@@ -169,13 +221,17 @@ impl Kind {
 /// One request, from its due time to its sample. The deadline is over everything and counts from the due time.
 pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
     let mut trace = Trace::begin(due, shared.origin);
-    let deadline = shared.instant(trace.due_at.plus(kind.timeout));
+    let limit = if let Doing::Ledger(_) = &kind.doing { LedgerKind::limit(due) } else { None };
+    let deadline = shared.instant(trace.due_at.plus(limit.unwrap_or(kind.timeout)));
     let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
         Ok(outcome) => outcome,
-        Err(_) => trace.at_deadline(),
+        Err(_) => kind.at_deadline(&trace),
     };
     let mut sample = trace.end(outcome);
     sample.outcome = kind.judge(outcome, sample.done_us);
+    if let Doing::Journey(journey) = &kind.doing {
+        journey.over(&shared, &trace, sample.outcome);
+    }
     if let Doing::Http(http) = &kind.doing
         && would_retry(&trace, outcome)
     {

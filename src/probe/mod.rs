@@ -2,7 +2,8 @@
 //!
 //! One thread paces (`pacer`): it starts every request at its due time (`schedule`, `wakeup`), drives all requests in flight
 //! (`tasks`), watches its own punctuality (`punctual`) and touches neither disk nor terminal. A second thread records (`recorder`, `spill`). What a request is lies in
-//! `http`, `tcp`, `dns`, `websocket`, `prometheus` and `command`; how a host becomes an address in `address` (`book` and `lookup` where we ask name servers ourselves), and how a connection is made in `connect`.
+//! `http`, `journey`, `tcp`, `dns`, `websocket`, `prometheus` and `command`; how a host becomes an address in `address` (`book` and `lookup`
+//! where we ask name servers ourselves), and how a connection is made in `connect`.
 
 mod address;
 mod book;
@@ -11,19 +12,24 @@ mod connect;
 mod dns;
 mod draw;
 mod http;
+mod journey;
 mod kind;
 mod launch;
+mod ledger;
 mod limits;
 mod lookup;
 mod names;
 mod pacer;
+mod postgres;
 mod prometheus;
 mod punctual;
 mod recorder;
+mod redis;
 mod schedule;
 mod secret;
 mod spill;
 mod stage;
+mod store;
 mod tasks;
 mod tcp;
 mod wakeup;

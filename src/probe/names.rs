@@ -61,6 +61,11 @@ impl Names {
         index
     }
 
+    /// The name of an index that was given out.
+    pub fn get(&self, index: NameIndex) -> &str {
+        self.list.get(usize::from(index.0)).map_or("", String::as_str)
+    }
+
     /// All names, by index.
     pub fn into_list(self) -> Vec<String> {
         self.list

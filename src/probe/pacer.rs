@@ -90,6 +90,28 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+impl Shared {
+    /// What kinds share where nothing is paced.
+    pub fn still() -> Self {
+        Self {
+            seed: 1,
+            origin: clock::now(),
+            origin_instant: tokio::time::Instant::now(),
+            names: RefCell::default(),
+            descriptors: Rc::new(Descriptors::new(8)),
+            probes: Vec::new(),
+            doubts: RefCell::default(),
+            again: RefCell::default(),
+        }
+    }
+
+    /// The turns that were asked for: what the kind knows them by, and when they are due.
+    pub fn asked(&self) -> Vec<(u32, u64)> {
+        self.again.borrow_mut().drain(..).map(|(_, at_ns, what)| (what, at_ns)).collect()
+    }
+}
+
 /// What the pacing thread is started with.
 pub struct Pacer {
     /// The probes.
@@ -149,7 +171,7 @@ impl Pacer {
                 }
             };
             let probes = self.probes.iter().map(|probe| probe.name().to_owned()).collect();
-            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
+            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind(self.seed))).collect();
             limits::make_room(kinds.iter().map(|kind| kind.descriptors()).sum::<u64>().min(self.descriptors));
             let shared = Rc::new(Shared {
                 seed: self.seed,
@@ -210,7 +232,8 @@ async fn pace(
         over: false,
     };
     let turning = std::future::poll_fn(|cx| {
-        if stop.as_mut().poll(cx).is_ready() {
+        // What was said once stays said: the last round has an end of its own.
+        if !round.over && stop.as_mut().poll(cx).is_ready() {
             round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
         }
         round.turn(cx)

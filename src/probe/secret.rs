@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use crate::model::probe::{ProbeKind, ProbeSpec, Text};
+use crate::model::{
+    journey::{JourneyStep, StepBody},
+    probe::{ProbeKind, ProbeSpec, Text},
+    store::LedgerStore,
+};
 
 /// A secret file is a token or a password, not a data set.
 const LARGEST: u64 = 1 << 20;
@@ -20,12 +24,44 @@ pub struct Unusable {
 
 /// The secrets of a probe that could not be sent now.
 pub fn unusable(spec: &ProbeSpec) -> Vec<Unusable> {
-    let headers = spec.kind.headers().iter().map(|(name, text)| (format!("headers.{name}"), text));
-    let body = if let ProbeKind::Http(http) = &spec.kind { http.body.as_ref() } else { None };
-    headers
-        .chain(body.map(|text| ("body".to_owned(), text)))
-        .filter_map(|(place, text)| find(text).err().map(|(problem, empty)| Unusable { place, problem, empty }))
-        .collect()
+    let texts: Vec<(String, &Text)> = match &spec.kind {
+        ProbeKind::Http(http) => headers("", &http.headers).chain(http.body.iter().map(|text| ("body".to_owned(), text))).collect(),
+        ProbeKind::Journey(journey) => journey.steps.iter().enumerate().flat_map(|(place, step)| of_step(place, step)).collect(),
+        ProbeKind::Redis(redis) => vec![("redis".to_owned(), &redis.url)],
+        ProbeKind::Postgres(postgres) => vec![("postgres".to_owned(), &postgres.url)],
+        ProbeKind::Ledger(ledger) => of_ledger(&ledger.store),
+        other => headers("", other.headers()).collect(),
+    };
+    let missing = |(place, text)| find(text).err().map(|(problem, empty)| Unusable { place, problem, empty });
+    texts.into_iter().filter_map(missing).collect()
+}
+
+fn headers<'t>(at: &str, headers: &'t [(String, Text)]) -> impl Iterator<Item = (String, &'t Text)> {
+    headers.iter().map(move |(name, text)| (format!("{at}headers.{name}"), text))
+}
+
+fn of_ledger(store: &LedgerStore) -> Vec<(String, &Text)> {
+    match store {
+        LedgerStore::Http(http) => {
+            let list = http.list.iter().flat_map(|list| headers("ledger.http.list.", &list.headers));
+            headers("ledger.http.write.", &http.write.headers).chain(headers("ledger.http.read.", &http.read.headers)).chain(list).collect()
+        }
+        LedgerStore::Redis { url, read_from, .. } | LedgerStore::Postgres { url, read_from, .. } => {
+            let key = if matches!(store, LedgerStore::Redis { .. }) { "ledger.redis" } else { "ledger.postgres" };
+            [(key.to_owned(), url)].into_iter().chain(read_from.iter().map(|text| ("ledger.read-from".to_owned(), text))).collect()
+        }
+    }
+}
+
+fn of_step(place: usize, step: &JourneyStep) -> Vec<(String, &Text)> {
+    let at = format!("journey.steps[{place}].");
+    let mut out: Vec<_> = headers(&at, &step.headers).collect();
+    match &step.body {
+        Some(StepBody::Form(fields)) => out.extend(fields.iter().map(|(name, text)| (format!("{at}form.{name}"), text))),
+        Some(StepBody::Text(text)) => out.push((format!("{at}body"), text)),
+        Some(StepBody::Json(_)) | None => {}
+    }
+    out
 }
 
 /// The value of a text; the error names the place, never the value.

@@ -138,7 +138,12 @@ impl RunRecord {
             EventKind::Planned { plan } => self.plan = Some(plan.clone()),
             EventKind::PhaseStarted { phase } => self.phases.push((*phase, event.at)),
             EventKind::StepStarted { step, says } => self.steps.push((event.at, *step, says.clone())),
-            EventKind::StepEnded { .. } | EventKind::Tick { .. } => {}
+            // What follows from the others is in the measurement.
+            EventKind::StepEnded { .. }
+            | EventKind::Built { .. }
+            | EventKind::Replaced { .. }
+            | EventKind::NotReplaced { .. }
+            | EventKind::Tick { .. } => {}
             EventKind::Armed { act, undo } => self.armed.push(Prepared { act: (**act).clone(), undo: undo.clone() }),
             EventKind::Acted { effect } => match self.effects.iter_mut().find(|known| known.act == effect.act) {
                 Some(known) => known.clone_from(effect),

@@ -46,13 +46,23 @@ fn sessions(found: &Sessions) -> Vec<Row> {
         .map(|(name, n)| format!("{} on {}", count(*n), if name.is_empty() { "an instance that is not known" } else { name }))
         .collect();
     let lived = if lived.is_empty() { String::new() } else { format!(": {}", lived.join(", ")) };
-    vec![
+    let mut rows = vec![
         row("sessions started", count(found.started)),
         row("sessions continued", of(found.continued, found.started)),
         loss("sessions lost", found.lost, format!("{}{lived}{}", of(found.lost, found.started), within(found.lost_within))),
+    ];
+    if found.given_up > 0 {
+        rows.push(loss("given up by their users", found.given_up, of(found.given_up, found.started)));
+    }
+    if found.unchecked > 0 {
+        let says = format!("{}: the last look at them did not come through", of(found.unchecked, found.started));
+        rows.push(loss("not known at the end", found.unchecked, says));
+    }
+    rows.extend([
         loss("forced log-ins", found.forced_log_ins, count(found.forced_log_ins)),
         row("sticky cookie changed", count(found.sticky_changes)),
-    ]
+    ]);
+    rows
 }
 
 fn writes(found: &Writes) -> Vec<Row> {
@@ -77,6 +87,7 @@ fn writes(found: &Writes) -> Vec<Row> {
         loss("stale for a while", found.stale, format!("{} ({} missed them)", count(found.stale), plural(found.stale_reads, "reading"))),
         loss("duplicated", found.duplicated, count(found.duplicated)),
         loss("never read back", found.never_read, count(found.never_read)),
+        loss("not known at the end", found.unchecked, format!("{}: the last reading did not come through", count(found.unchecked))),
         row("not acknowledged, but done", count(found.appeared)),
         row("visible after", visible),
     ]

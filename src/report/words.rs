@@ -89,6 +89,15 @@ pub fn moment(s: f64) -> String {
     if s < 0.0 { format!("−{:.2} s", -s) } else { format!("{s:.2} s") }
 }
 
+/// How often a probe of a kind asks.
+pub fn pace(kind: &str, rate: f64) -> String {
+    let rate = count(rate.round() as u64);
+    match kind {
+        "journey" => format!("about {rate} requests a second while every answer comes at once: its users think, and then go on"),
+        _ => format!("{rate} requests a second whatever happens"),
+    }
+}
+
 /// A share as a percentage. Never rounded to 100 % (or 0 %) when it is not.
 pub fn percent(share: f64) -> String {
     let p = share * 100.0;

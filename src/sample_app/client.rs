@@ -45,6 +45,6 @@ pub async fn open(at: &str, mut request: Request<Full<Bytes>>) -> Result<Respons
     stream.set_nodelay(true).map_err(|error| format!("{at}: {error}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| format!("{at}: {error}"))?;
     // Ends with the answer's body, or when the answer is dropped.
-    tokio::spawn(connection);
+    tokio_util::task::TaskTracker::new().spawn(connection);
     sender.send_request(request).await.map_err(|error| format!("{at}: {error}"))
 }

@@ -92,7 +92,8 @@ async fn adapt(haproxy: &HaProxy, known: &[Entry], check: Option<&str>) -> Resul
 }
 
 fn changes<'a>(known: &'a [Entry], servers: &'a [Server]) -> Vec<Change<'a>> {
-    let same = |entry: &Entry, server: &Server| entry.service == server.backend && entry.id == server.name && entry.address == server.address;
+    let same =
+        |entry: &Entry, server: &Server| entry.service == server.backend && entry.id == server.name && entry.address == server.address;
     let gone = servers.iter().filter(|server| !known.iter().any(|entry| same(entry, server))).map(Change::Remove);
     let new = known.iter().filter(|entry| !servers.iter().any(|server| same(entry, server))).map(Change::Add);
     let other = servers.iter().filter_map(|server| {

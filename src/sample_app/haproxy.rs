@@ -89,7 +89,11 @@ impl HaProxy {
     async fn done(&self, order: &str, words: &str) -> Result<(), String> {
         let said = self.order(order).await?;
         let said = said.trim();
-        if said.contains(words) && (!words.is_empty() || said.is_empty()) { Ok(()) } else { Err(format!("HAProxy says to `{order}`: {said}")) }
+        if said.contains(words) && (!words.is_empty() || said.is_empty()) {
+            Ok(())
+        } else {
+            Err(format!("HAProxy says to `{order}`: {said}"))
+        }
     }
 
     async fn order(&self, order: &str) -> Result<String, String> {

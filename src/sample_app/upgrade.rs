@@ -68,7 +68,10 @@ impl Upgrade<'_> {
         let Options { service, to, at_least, pause, .. } = self.options;
         let all = self.instances().await?;
         if all.len() <= *at_least {
-            return Err(format!("{service} has {} instances, and {at_least} of them are to serve at any time: none can be replaced", all.len()));
+            return Err(format!(
+                "{service} has {} instances, and {at_least} of them are to serve at any time: none can be replaced",
+                all.len()
+            ));
         }
         self.etcd.put(&registry::version_key(service), to, None).await?;
         for old in all.iter().filter(|entry| entry.version != *to) {

@@ -33,7 +33,7 @@ fn capabilities() -> Capabilities {
 
 fn known() -> Known {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect();
-    Known { services: names(&["web", "api"]), zones: names(&["a", "b", "c"]), regions: names(&["here"]) }
+    Known { services: names(&["web", "api"]), zones: names(&["a", "b", "c"]), regions: names(&["here"]), replaced: names(&["web"]) }
 }
 
 /// Everything that is said about a file.

@@ -12,7 +12,7 @@ use firedrill::{
     clock::Clock,
     engine::planning,
     file::{self, LoadOptions, Sink, Source, lower::http, project::Project, schema},
-    model::{environment::PlatformSpec, plan::Work},
+    model::{environment::PlatformSpec, experiment::Bind, plan::Work},
     platform::{
         fake::{FakePlatform, World},
         local::{spec::SystemSpec, spec_file},
@@ -63,8 +63,17 @@ fn experiments() -> Vec<PathBuf> {
     found
 }
 
-/// The environments an experiment is for: its own, or every one of its project.
+/// The environments an experiment is for: its own, those of its rows in the gallery, or every one of its project.
 fn environments(experiment: &Path) -> Vec<Option<String>> {
+    let examples = root().join("examples");
+    for example in firedrill::cli::gallery::EXAMPLES {
+        if let Ok(file) = experiment.strip_prefix(examples.join(example.name)) {
+            let rows = example.rows.iter().filter(|row| Path::new(row.file) == file);
+            let named: Vec<_> = rows.map(|row| Some(row.environment.to_owned())).collect();
+            assert!(!named.is_empty(), "{}: no row of the gallery runs it", experiment.display());
+            return named;
+        }
+    }
     let text = fs::read_to_string(experiment).unwrap();
     if text.lines().any(|line| line.starts_with("environment:")) {
         return vec![None];
@@ -82,6 +91,9 @@ fn world(spec: &SystemSpec) -> World {
     for service in &spec.services {
         for (zone, replicas) in &service.zones {
             world = world.service(service.name.as_str(), spec.region(zone).as_str(), &[zone.as_str()], *replicas);
+        }
+        for (key, value) in &service.labels {
+            world = world.label(service.name.as_str(), key, value);
         }
     }
     for balancer in &spec.balancers {
@@ -178,12 +190,17 @@ async fn every_experiment_can_be_planned_within_its_caps() {
                 let plan = planning::plan(&loaded.experiment, &platform, seed)
                     .await
                     .unwrap_or_else(|refused| panic!("{} in {} with seed {seed}: {refused}", path.display(), environment.name));
-                let faults: Vec<_> = plan.steps.iter().filter_map(|s| if let Work::Faults(f) = &s.work { Some(f) } else { None }).collect();
                 let command = plan.steps.iter().any(|step| matches!(step.work, Work::Command(_)));
-                assert!(command || !faults.is_empty(), "{}: nothing is done", path.display());
-                for fault in faults.into_iter().flatten().filter(|fault| !fault.bound_at_step) {
-                    assert!(!fault.acts.is_empty(), "{}: {:?} has no act", path.display(), fault.fault);
-                    assert!(fault.hold.is_some(), "{}: {:?} says no hold", path.display(), fault.fault);
+                let bound = loaded.experiment.bind == Bind::AtStep;
+                assert!(command || bound || plan.acts().next().is_some(), "{}: nothing is done", path.display());
+                for (place, step) in plan.steps.iter().enumerate() {
+                    let Work::Faults(faults) = &step.work else { continue };
+                    for fault in faults.iter().filter(|fault| !fault.bound_at_step) {
+                        assert!(!fault.acts.is_empty(), "{}: {:?} has no act", path.display(), fault.fault);
+                        // One that lasts until the end of the method is followed by what happens meanwhile.
+                        let lasts = fault.hold.is_some() || place + 1 < plan.steps.len();
+                        assert!(lasts, "{}: {:?} says no hold", path.display(), fault.fault);
+                    }
                 }
             }
             assert_eq!(platform.snapshot().unwrap(), before, "planning touches nothing");

@@ -41,6 +41,7 @@ fn experiment(method: Vec<Step>) -> Experiment {
         method,
         caps: Caps::default(),
         abort_when: vec![],
+        versions: std::collections::BTreeMap::new(),
     }
 }
 

@@ -32,6 +32,9 @@ fn ask(kinds: Vec<ProbeKind>) -> Vec<Vec<Sample>> {
 
 #[test]
 fn a_question_is_asked_once_and_its_answer_judged() {
+    use DnsRecord::{A as Four, Aaaa, Txt};
+    use SampleOutcome as O;
+
     let _quiet = crate::support::quiet::quiet();
     let server = NameServer::start();
     server.addresses("www.example", 3600, &["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
@@ -43,8 +46,6 @@ fn a_question_is_asked_once_and_its_answer_judged() {
     server.set("large.example", RecordType::A, Says::Cut(large));
     let any = DnsExpect::default;
     let ips = |list: &[&str]| list.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<_>>();
-    use DnsRecord::{A as Four, Aaaa, Txt};
-    use SampleOutcome as O;
     let cases = [
         ("www.example", Four, any(), O::Ok),
         ("www.example", Aaaa, DnsExpect { addresses: ips(&["2001:db8::1"]), ..any() }, O::Ok),

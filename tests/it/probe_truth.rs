@@ -37,7 +37,14 @@ pub fn http(url: String) -> HttpProbe {
 }
 
 pub fn probe(kind: ProbeKind, rate: f64, timeout_ms: u64) -> ProbeSpec {
-    ProbeSpec { name: ProbeName::from("home"), kind, rate: Rate(rate), timeout: Duration::from_millis(timeout_ms), slow: None }
+    ProbeSpec {
+        name: ProbeName::from("home"),
+        kind,
+        rate: Rate(rate),
+        timeout: Duration::from_millis(timeout_ms),
+        slow: None,
+        service: None,
+    }
 }
 
 pub struct Run {

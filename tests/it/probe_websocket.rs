@@ -149,10 +149,7 @@ fn serve(stream: TcpStream, state: &State) {
     let _ = socket.get_ref().set_read_timeout(Some(Duration::from_millis(2)));
     while let Ok(message) = read(&mut socket) {
         let talk = state.talk.lock().unwrap().unwrap();
-        let text = match message {
-            Some(Message::Text(text)) => text,
-            _ => continue,
-        };
+        let Some(Message::Text(text)) = message else { continue };
         let done = match talk {
             Talk::Echo => socket.send(Message::Text(text)),
             Talk::Chat => {
@@ -203,7 +200,9 @@ fn sockets(recorded: &Recorded) -> Sockets {
 
 fn outcomes(samples: &[Sample]) -> HashMap<SampleOutcome, usize> {
     let mut out = HashMap::new();
-    samples.iter().for_each(|sample| *out.entry(sample.outcome).or_default() += 1);
+    for sample in samples {
+        *out.entry(sample.outcome).or_default() += 1;
+    }
     out
 }
 

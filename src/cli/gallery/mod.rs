@@ -6,10 +6,14 @@
 //!
 //! An example is a file beside this one: its files and its rows; `EXAMPLES` lists them. `tests/it/gallery.rs` runs each row as a test.
 
+mod blog;
+mod chat;
 mod deployments;
+mod phoenix;
 mod row;
+mod shop;
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use super::{
     demo::Scratch,
@@ -33,7 +37,7 @@ pub use super::trial::Expected;
 pub use row::{Example, Row};
 
 /// The gallery.
-pub const EXAMPLES: &[Example] = &[deployments::DEPLOYMENTS];
+pub const EXAMPLES: &[Example] = &[shop::SHOP, blog::BLOG, chat::CHAT, phoenix::PHOENIX, deployments::DEPLOYMENTS];
 
 /// What the table shows of a row.
 const HEADS: [&str; 3] = ["row", "what runs", "verdict"];
@@ -42,7 +46,7 @@ const REASONS: [&str; 3] = ["row", "what did not hold", "measured"];
 
 /// What became of a row.
 enum Seen<'a> {
-    Tried { tried: Tried, surprise: Option<String> },
+    Tried { tried: Box<Tried>, surprise: Option<String> },
     Lacks(Vec<&'a programs::Program>),
 }
 
@@ -84,7 +88,7 @@ pub(super) async fn visit(only: &[String], out: &Path) -> Result<u8, String> {
         let (tone, word) = tried.seen();
         say::out(&format!("{}{report}\n", style.paint(tone, &word)));
         let surprise = trial.surprise(&tried);
-        seen.push((*example, *row, Seen::Tried { tried, surprise }));
+        seen.push((*example, *row, Seen::Tried { tried: Box::new(tried), surprise }));
     }
     let mut text = String::new();
     table(&mut text, style, "The gallery", &HEADS, seen.iter().map(|(example, row, seen)| line(example, row, seen)).collect());
@@ -106,7 +110,7 @@ pub(super) async fn visit(only: &[String], out: &Path) -> Result<u8, String> {
     }
     if !lacks.is_empty() {
         let lacks: Vec<_> = lacks.into_iter().copied().collect();
-        text.push_str(&format!("Some rows were not run: {}.\n", programs::lacking(&lacks)));
+        let _ = writeln!(text, "Some rows were not run: {}.", programs::lacking(&lacks));
     }
     if !whole {
         text.push_str("The gallery was left before its end.\n");

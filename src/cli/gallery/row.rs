@@ -1,7 +1,6 @@
 //! What the gallery is made of: an example's files, and its rows.
 
-use super::super::trial::Expected;
-use crate::sample_app::programs::Program;
+use crate::{cli::trial::Expected, sample_app::programs::Program};
 
 /// An example of `examples/`.
 #[derive(Debug)]

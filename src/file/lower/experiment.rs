@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{guardrails, method, probes, schedule, steady_state};
+use super::{guardrails, method, probes, schedule, steady_state, versions};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -35,6 +35,7 @@ const KEYS: &[Key] = &[
     ),
     must("probes", Kind::Map(&Kind::Tables(probes::KINDS)), "what measures, by name"),
     must("steady-state", Kind::List(&Kind::Tables(steady_state::KINDS)), "the conditions that must hold, with numbers"),
+    key("versions", Kind::Map(&versions::ENDPOINT_FORM), "where the instances of a service say which version they are, by service"),
     key("objective", Kind::Table(&OBJECTIVE), "an availability objective, for the error budget"),
     key("warm-up", Kind::Duration, "how long probes run before anything counts; 2s when left out"),
     key("baseline", Kind::Duration, "how long the untouched system is measured; 10s when left out"),
@@ -101,6 +102,7 @@ pub fn experiment(root: &Node, sink: &mut Sink) -> Option<Experiment> {
         method: fields.get("method", sink, method::method).unwrap_or_default(),
         caps,
         abort_when,
+        versions: fields.get("versions", sink, versions::versions).unwrap_or_default(),
     };
     if experiment.title.is_empty() && fields.node("title").is_some_and(|n| n.text().is_some_and(|t| t.trim().is_empty())) {
         sink.error(fields.key_span("title"), "the title is empty").expected("one sentence that says what is believed to hold");

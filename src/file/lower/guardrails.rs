@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::steady_state::{METRICS, comparisons, known_probe};
+use super::{
+    probes::Named,
+    steady_state::{METRICS, comparisons, known_probe},
+};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -52,7 +55,7 @@ static ABORT: Table = Table::new(
 .also(&METRICS);
 
 /// The caps and the abort conditions.
-pub fn guardrails(node: &Node, probes: &[String], sink: &mut Sink) -> Option<(Caps, Vec<AbortWhen>)> {
+pub fn guardrails(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<(Caps, Vec<AbortWhen>)> {
     let fields = Fields::new(node, &GUARDRAILS, sink)?;
     let mut caps = fields.get("max-affected", sink, max_affected).unwrap_or_default();
     caps.min_healthy = fields.get("min-healthy", sink, min_healthy).unwrap_or_default();
@@ -118,17 +121,25 @@ fn floor(node: &Node, sink: &mut Sink) -> Option<MinHealthy> {
     }
 }
 
-fn abort_when(node: &Node, probes: &[String], sink: &mut Sink) -> Option<AbortWhen> {
+fn abort_when(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<AbortWhen> {
     let entries = read::map(node, "`abort-when`", sink)?;
     let fields = Fields::new(node, &ABORT, sink)?;
     let probe = fields.get("probe", sink, |node, sink| known_probe(node, probes, sink));
     let held_for = fields.get("for", sink, read::some_time);
-    let compared = comparisons(entries, fields, sink);
+    let compared = comparisons(entries, fields, probe, sink);
     if let [_, (second, _), ..] = compared.as_slice() {
         let span = fields.entry(second.name()).map_or(fields.span, |e| e.key_span);
         sink.error(span, "an abort condition compares one metric").expected("a list of conditions under `abort-when`, one metric each");
         return None;
     }
     let (metric, comparison) = compared.into_iter().next()?;
-    Some(AbortWhen { probe: probe?.into(), metric, comparison, held_for: held_for? })
+    if metric.is_of_findings() {
+        sink.error(
+            fields.key_span(metric.name()),
+            format!("`{}` is known when the run has ended: nothing is left to abort", metric.name()),
+        )
+        .expected("a metric of requests, like `state-lost: \"> 10\"`");
+        return None;
+    }
+    Some(AbortWhen { probe: probe?.name.as_str().into(), metric, comparison, held_for: held_for? })
 }

@@ -12,18 +12,24 @@ use super::{
 };
 use crate::{
     file::{
+        Span,
         diagnostic::Sink,
         escape::quote,
         read::{self, Fields},
         table::{Kind, Table, key, must},
         yaml::{Node, Value},
     },
-    model::probe::{Connections, HttpExpect, HttpProbe, ServedBy, Text, TlsSettings},
+    model::{
+        probe::{Connections, HttpExpect, HttpProbe, ServedBy, Text, TlsSettings},
+        template,
+    },
 };
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
-const BODY_LIMIT: u64 = 64 * 1024;
+/// Ways of using connections.
+pub const CONNECTIONS: &[&str] = &["new", "keep-alive", "both"];
+/// How much of a body is read unless the file says otherwise.
+pub const BODY_LIMIT: u64 = 64 * 1024;
 
 /// The keys of an HTTP probe.
 pub static HTTP: Table = Table::new(
@@ -59,7 +65,8 @@ pub static HTTP: Table = Table::new(
 )
 .also(&COMMON);
 
-static EXPECT: Table = Table::new(
+/// What an answer must be.
+pub static EXPECT: Table = Table::new(
     "`expect`",
     &[
         key("status", Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]), "accepted status codes"),
@@ -154,7 +161,8 @@ fn method(node: &Node, sink: &mut Sink) -> Option<&'static str> {
     read::word(node, METHODS, sink)
 }
 
-fn body_limit(node: &Node, sink: &mut Sink) -> Option<u64> {
+/// How much of a body is read.
+pub fn body_limit(node: &Node, sink: &mut Sink) -> Option<u64> {
     let limit = read::bytes(node, sink)?;
     if limit == 0 {
         sink.error(node.span, "a limit of 0 refuses every body").expected("a size above zero, like `64KiB`");
@@ -175,7 +183,7 @@ fn addresses(node: &Node, sink: &mut Sink) -> Option<Vec<String>> {
 }
 
 /// Text, or `{ env: NAME }`, or `{ file: PATH }`.
-fn text_or_secret<'n>(node: &'n Node, plain: fn(&'n Node, &mut Sink) -> Option<&'n str>, sink: &mut Sink) -> Option<Text> {
+pub fn text_or_secret<'n>(node: &'n Node, plain: fn(&'n Node, &mut Sink) -> Option<&'n str>, sink: &mut Sink) -> Option<Text> {
     if !matches!(node.value, Value::Map(_)) {
         return plain(node, sink).map(|t| Text::Plain(t.to_owned()));
     }
@@ -194,7 +202,7 @@ fn text_or_secret<'n>(node: &'n Node, plain: fn(&'n Node, &mut Sink) -> Option<&
 }
 
 /// Headers that carry a secret by their nature.
-fn looks_secret(name: &str) -> bool {
+pub fn looks_secret(name: &str) -> bool {
     const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
     const PARTS: [&str; 7] = ["api-key", "apikey", "token", "secret", "password", "credential", "session-id"];
     WHOLE.contains(&name) || PARTS.iter().any(|p| name.contains(p))
@@ -219,7 +227,9 @@ pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
             continue;
         }
         let value = text_or_secret(&entry.value, header_value, sink);
-        if matches!(value, Some(Text::Plain(_))) && looks_secret(&name) {
+        // A value that an answer gives while the probe runs is none of the file's.
+        let fixed = matches!(&value, Some(Text::Plain(text)) if template::names(text).next().is_none());
+        if fixed && looks_secret(&name) {
             sink.source().hide(entry.value.span);
             let variable = name.to_ascii_uppercase().replace('-', "_");
             sink.error(entry.key_span, format!("the header {} holds a secret, and secrets are never written in a file", quote(&entry.key)))
@@ -233,8 +243,13 @@ pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
     Some(out)
 }
 
-fn header_name(text: &str, span: crate::file::Span, sink: &mut Sink) -> bool {
-    if http::HeaderName::from_bytes(text.as_bytes()).is_ok() {
+/// Whether a text is a token of HTTP: what headers and cookies are called.
+pub fn is_token(text: &str) -> bool {
+    http::HeaderName::from_bytes(text.as_bytes()).is_ok()
+}
+
+fn header_name(text: &str, span: Span, sink: &mut Sink) -> bool {
+    if is_token(text) {
         return true;
     }
     sink.error(span, format!("{} is not the name of a header", quote(text))).expected("letters, digits and `-`, like `x-served-by`");
@@ -251,7 +266,8 @@ fn header_value<'n>(node: &'n Node, sink: &mut Sink) -> Option<&'n str> {
     None
 }
 
-fn expect(node: &Node, sink: &mut Sink) -> Option<HttpExpect> {
+/// What an answer must be.
+pub fn expect(node: &Node, sink: &mut Sink) -> Option<HttpExpect> {
     if !matches!(node.value, Value::Map(_)) {
         if node.text() == Some("unreachable") {
             return Some(HttpExpect { unreachable: true, ..HttpExpect::default() });
@@ -292,16 +308,23 @@ fn expect(node: &Node, sink: &mut Sink) -> Option<HttpExpect> {
 fn pointers(node: &Node, sink: &mut Sink) -> Option<BTreeMap<String, Json>> {
     let mut out = BTreeMap::new();
     for entry in read::map(node, "values by JSON pointer", sink)? {
-        // RFC 6901: empty, or parts that begin with `/`, in which `~` is followed by 0 or 1.
-        let tildes = entry.key.match_indices('~').all(|(at, _)| matches!(entry.key.as_bytes().get(at + 1), Some(b'0' | b'1')));
-        if !entry.key.starts_with('/') || !tildes {
-            sink.error(entry.key_span, format!("{} is not a JSON pointer", quote(&entry.key)))
-                .expected("a pointer like `/user/name` or `/items/0` (RFC 6901)");
+        if !is_pointer(&entry.key, entry.key_span, sink) {
             continue;
         }
         out.insert(entry.key.clone(), json(&entry.value));
     }
     Some(out)
+}
+
+/// Reports a text that is not a JSON pointer.
+pub fn is_pointer(text: &str, span: Span, sink: &mut Sink) -> bool {
+    // RFC 6901: empty, or parts that begin with `/`, in which `~` is followed by 0 or 1.
+    let tildes = text.match_indices('~').all(|(at, _)| matches!(text.as_bytes().get(at + 1), Some(b'0' | b'1')));
+    if text.starts_with('/') && tildes {
+        return true;
+    }
+    sink.error(span, format!("{} is not a JSON pointer", quote(text))).expected("a pointer like `/user/name` or `/items/0` (RFC 6901)");
+    false
 }
 
 /// A value as JSON: what is quoted is text; numbers, `true`, `false` and nothing are themselves.
@@ -330,7 +353,8 @@ pub fn served_by(node: &Node, sink: &mut Sink) -> Option<ServedBy> {
     Some(ServedBy { header: fields.get("header", sink, one_header), zone_header: fields.get("zone-header", sink, one_header) })
 }
 
-fn one_header(node: &Node, sink: &mut Sink) -> Option<String> {
+/// The name of a header, in lower case.
+pub fn one_header(node: &Node, sink: &mut Sink) -> Option<String> {
     let text = read::line(node, sink)?;
     header_name(text, node.span, sink).then(|| text.to_ascii_lowercase())
 }

@@ -1,6 +1,9 @@
 //! The method: steps in order.
 
-use super::faults::{self, COMMAND_LIMIT, FORMS};
+use super::{
+    faults::{self, COMMAND_LIMIT, FORMS},
+    phoenix,
+};
 use crate::{
     file::{
         diagnostic::Sink,
@@ -58,14 +61,15 @@ const FAULT_KEYS: &[Key] = &[
 /// A fault with its hold.
 pub static FAULT: Table = Table::new("a fault of `together`", FAULT_KEYS).one_of(&FAULTS);
 
-static CHOICE: [&str; 18] = {
-    let mut all = ["wait"; 18];
+static CHOICE: [&str; 19] = {
+    let mut all = ["wait"; 19];
     let mut n = 0;
     while n < FAULTS.len() {
         all[n] = FAULTS[n];
         n += 1;
     }
     all[17] = "together";
+    all[18] = "phoenix";
     all
 };
 
@@ -80,6 +84,11 @@ pub static STEP: Table = Table::new(
     &[
         key("wait", Kind::Duration, "nothing for a while"),
         key("together", Kind::List(&FAULT_FORM), "faults that start at once"),
+        key(
+            "phoenix",
+            Kind::Either(&[Kind::Text, Kind::Table(&phoenix::PHOENIX)]),
+            "instances are ended one after another, each once the one before is replaced, until all are new",
+        ),
         key("undo", Kind::List(&Kind::Text), "the command that undoes the command of `run`"),
         key("timeout", Kind::Duration, "the limit of the command of `run`; 30s when left out"),
     ],
@@ -115,6 +124,11 @@ fn step(node: &Node, sink: &mut Sink) -> Option<Step> {
         alone(fields, "wait", &["hold", "undo", "timeout"], "`hold` belongs to a fault, `undo` and `timeout` to a command", sink);
         return read::some_time(time, sink).map(Step::Wait);
     }
+    if let Some(drill) = fields.node("phoenix") {
+        let why = "each instance is away until it is replaced, for at most the `wait` of the phoenix drill";
+        alone(fields, "phoenix", &["hold", "undo", "timeout"], why, sink);
+        return phoenix::phoenix(drill, sink).map(Step::Phoenix);
+    }
     if let Some(command) = fields.node("run").filter(|n| !matches!(n.value, Value::Map(_))) {
         alone(fields, "run", &["hold"], "`hold` belongs to a fault; a `wait` step after the command does the same", sink);
         let undo = fields.get("undo", sink, read::command);
@@ -140,7 +154,7 @@ fn step(node: &Node, sink: &mut Sink) -> Option<Step> {
 
 fn grouped(node: &Node, sink: &mut Sink) -> Option<FaultStep> {
     let entries = read::map(node, "a fault", sink)?;
-    if let Some(entry) = entries.iter().find(|e| matches!(e.key.as_str(), "wait" | "together")) {
+    if let Some(entry) = entries.iter().find(|e| matches!(e.key.as_str(), "wait" | "together" | "phoenix")) {
         sink.error(entry.key_span, format!("`{}` cannot stand inside `together`", entry.key)).expected("faults only");
         return None;
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    dns, http,
+    dns, http, journey,
     naming::{NAMES_KEY, RESOLVER_KEY, naming},
-    prometheus, url, websocket,
+    prometheus, store, url, websocket,
 };
 use crate::{
     file::{
@@ -13,7 +13,7 @@ use crate::{
         escape::quote,
         read::{self, Fields},
         suggest::{listed, nearest},
-        table::{Kind, Table, key, must},
+        table::{Key, Kind, Table, key, must},
         yaml::{Entry, Node, Value},
     },
     model::{
@@ -21,6 +21,10 @@ use crate::{
         quantity::Rate,
     },
 };
+
+/// Which service answers.
+pub const SERVICE_KEY: Key =
+    key("service", Kind::Text, "the service that answers it, so that the report can name which services need which");
 
 /// Keys of every probe.
 pub static COMMON: Table = Table::new(
@@ -33,6 +37,7 @@ pub static COMMON: Table = Table::new(
         ),
         key("timeout", Kind::Duration, "the deadline of a request over everything, from its due time; 1s when left out"),
         key("slow", Kind::Duration, "a success slower than this is counted as slow"),
+        SERVICE_KEY,
     ],
 );
 
@@ -59,23 +64,41 @@ static COMMAND: Table = Table::new(
 .also(&COMMON);
 
 /// The kinds of probes.
-pub const KINDS: &[&Table] = &[&http::HTTP, &TCP, &COMMAND, &dns::DNS, &websocket::WEBSOCKET, &prometheus::PROMETHEUS];
+pub const KINDS: &[&Table] = &[
+    &http::HTTP,
+    &journey::JOURNEY,
+    &store::LEDGER_PROBE,
+    &TCP,
+    &dns::DNS,
+    &websocket::WEBSOCKET,
+    &store::REDIS,
+    &store::POSTGRES,
+    &prometheus::PROMETHEUS,
+    &COMMAND,
+];
 
 /// The keys that say what a probe is.
-const KIND_KEYS: [&str; 6] = ["http", "tcp", "command", "dns", "websocket", "prometheus"];
-
-/// Kinds that the design names and this version does not have.
-const LATER: [&str; 4] = ["journey", "ledger", "redis", "postgres"];
+const KIND_KEYS: [&str; 10] = ["http", "journey", "ledger", "tcp", "dns", "websocket", "redis", "postgres", "prometheus", "command"];
 
 /// The most requests of one probe that may wait for an answer at once.
 const MOST_IN_FLIGHT: f64 = 100_000.0;
 
+/// A probe as conditions know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its kind, where that can be seen.
+    pub kind: Option<&'static str>,
+    /// A journey of which no step can find a loss.
+    pub blind: bool,
+}
+
 /// The names of the probes, also of those that are wrong otherwise: a condition on one is then not a second error.
-pub fn names(node: Option<&Node>) -> Vec<String> {
-    match node.map(|n| &n.value) {
-        Some(Value::Map(entries)) => entries.iter().map(|e| e.key.clone()).collect(),
-        _ => Vec::new(),
-    }
+pub fn names(node: Option<&Node>) -> Vec<Named> {
+    let Some(Value::Map(entries)) = node.map(|n| &n.value) else { return Vec::new() };
+    let kind = |entry: &Entry| KIND_KEYS.into_iter().find(|kind| entry.value.get(kind).is_some());
+    entries.iter().map(|entry| Named { name: entry.key.clone(), kind: kind(entry), blind: journey::is_blind(&entry.value) }).collect()
 }
 
 /// The probes, in file order.
@@ -95,19 +118,15 @@ pub fn probes(node: &Node, sink: &mut Sink) -> Option<Vec<ProbeSpec>> {
 fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     let name = read::name(&entry.key, entry.key_span, sink);
     let fields = read::map(&entry.value, "a probe", sink)?;
-    if let Some(later) = fields.iter().find(|f| LATER.contains(&f.key.as_str())) {
-        sink.error(later.key_span, format!("probes of the kind `{}` are not in this version", later.key)).expected(listed(KIND_KEYS, "or"));
-        return None;
-    }
-    let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str())).collect();
+    // A redis probe has a `command` too, which is not a program.
+    let own = |key: &str| key == "command" && fields.iter().any(|f| f.key == "redis");
+    let kinds: Vec<&Entry> = fields.iter().filter(|f| KIND_KEYS.contains(&f.key.as_str()) && !own(&f.key)).collect();
     let (kind, spec) = match kinds.as_slice() {
         [] => {
             let near = fields.iter().find_map(|f| nearest(&f.key, KIND_KEYS).map(|n| (f.key_span, n)));
             let (span, near) = near.map_or((entry.key_span, None), |(span, n)| (span, Some(n)));
             sink.error(span, format!("the probe {} does not say what it does", quote(&entry.key)))
-                .expected(
-                    "`http: URL`, `tcp: host:port`, `dns: NAME`, `websocket: URL`, `prometheus: URL` or `command: [program, argument]`",
-                )
+                .expected(format!("one of {}, such as `http: URL`", listed(KIND_KEYS, "or")))
                 .nearest(near);
             return None;
         }
@@ -115,6 +134,10 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "http" => {
                 let fields = Fields::new(&entry.value, &http::HTTP, sink)?;
                 (http::http(fields, sink).map(|h| ProbeKind::Http(Box::new(h))), fields)
+            }
+            "journey" => {
+                let fields = Fields::new(&entry.value, &journey::JOURNEY, sink)?;
+                (journey::journey(fields, sink).map(|j| ProbeKind::Journey(Box::new(j))), fields)
             }
             "tcp" => {
                 let fields = Fields::new(&entry.value, &TCP, sink)?;
@@ -127,6 +150,18 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             "websocket" => {
                 let fields = Fields::new(&entry.value, &websocket::WEBSOCKET, sink)?;
                 (Some(ProbeKind::WebSocket(Box::new(websocket::websocket(fields, sink)))), fields)
+            }
+            "redis" => {
+                let fields = Fields::new(&entry.value, &store::REDIS, sink)?;
+                (store::redis(fields, sink).map(ProbeKind::Redis), fields)
+            }
+            "postgres" => {
+                let fields = Fields::new(&entry.value, &store::POSTGRES, sink)?;
+                (store::postgres(fields, sink).map(ProbeKind::Postgres), fields)
+            }
+            "ledger" => {
+                let fields = Fields::new(&entry.value, &store::LEDGER_PROBE, sink)?;
+                (store::ledger(fields, sink).map(|l| ProbeKind::Ledger(Box::new(l))), fields)
             }
             "prometheus" => {
                 let fields = Fields::new(&entry.value, &prometheus::PROMETHEUS, sink)?;
@@ -144,7 +179,11 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
             return None;
         }
     };
-    let rate = spec.rate("rate", sink).unwrap_or(Rate(10.0));
+    let rate = match &kind {
+        Some(ProbeKind::Journey(journey)) => journey.nominal_rate(),
+        None if kinds.iter().any(|kind| kind.key == "journey") => return None,
+        _ => spec.rate("rate", sink).unwrap_or(Rate(10.0)),
+    };
     let timeout = spec.get("timeout", sink, read::some_time).unwrap_or(Duration::from_secs(1));
     let slow = spec.get("slow", sink, read::some_time);
     if let Some(slow) = slow.filter(|slow| *slow >= timeout) {
@@ -155,11 +194,16 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
     }
     let in_flight = rate.0 * timeout.as_secs_f64();
     if in_flight > MOST_IN_FLIGHT {
-        let key = if spec.has("timeout") { "timeout" } else { "rate" };
+        let (what, lower) = match &kind {
+            Some(ProbeKind::Journey(_)) => ("journey", "fewer `users`"),
+            _ => ("rate", "a lower `rate`"),
+        };
+        let key = if spec.has("timeout") { "timeout" } else { what };
         sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
-            .expected("at most 100,000: a lower `rate` or a shorter `timeout`");
+            .expected(format!("at most 100,000: {lower} or a shorter `timeout`"));
     }
-    Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow })
+    let service = spec.get("service", sink, |node, sink| read::name(read::text(node, sink)?, node.span, sink)).map(Into::into);
+    Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow, service })
 }
 
 fn tcp(fields: Fields<'_>, sink: &mut Sink) -> TcpProbe {

@@ -1,5 +1,6 @@
 //! Conditions: a probe's metric compared with a number, in some phases.
 
+use super::probes::Named;
 use crate::{
     file::{
         diagnostic::Sink,
@@ -28,8 +29,15 @@ pub static METRICS: Table = Table::new(
         key("longest-outage", Kind::Comparison, "the longest outage window: `<= 2s`"),
         key("downtime", Kind::Comparison, "all outage windows together"),
         key("failures", Kind::Comparison, "how many requests failed: `== 0`"),
-        key("state-lost", Kind::Comparison, "how many requests of a journey lost state"),
-        key("stale", Kind::Comparison, "how many reads of a journey were stale"),
+        key("state-lost", Kind::Comparison, "how many requests of a journey found their session lost: `== 0`"),
+        key("stale", Kind::Comparison, "how many readings of a ledger were stale"),
+        key(
+            "lost",
+            Kind::Comparison,
+            "how many sessions of a journey, or acknowledged writes of a ledger, were lost in the whole run: `== 0`",
+        ),
+        key("duplicated", Kind::Comparison, "values of a ledger that were found more than once, in the whole run"),
+        key("never-read", Kind::Comparison, "acknowledged writes of a ledger that no reading came through for, in the whole run"),
         key("time-to-first-error", Kind::Comparison, "time from the fault to the first error"),
         key("time-to-ejection", Kind::Comparison, "time from the fault until the balancer stopped sending to the victim"),
         key("time-to-capacity", Kind::Comparison, "time from the fault until capacity was back"),
@@ -54,11 +62,20 @@ static RECOVERED: Table = Table::new(
     &[must("recovered-within", Kind::Duration, "from the last undo until the steady state held again took at most this")],
 );
 
+static REPLACEMENTS: Table = Table::new(
+    "a condition",
+    &[must(
+        "replacements",
+        Kind::Words(&["alike"]),
+        "`alike`: what came in place of an instance is built from what its siblings are built from, and says the same version",
+    )],
+);
+
 /// The forms of a condition.
-pub const KINDS: &[&Table] = &[&CONDITION, &RECOVERED];
+pub const KINDS: &[&Table] = &[&CONDITION, &RECOVERED, &REPLACEMENTS];
 
 /// The conditions of the steady state.
-pub fn steady_state(node: &Node, probes: &[String], sink: &mut Sink) -> Option<Vec<Condition>> {
+pub fn steady_state(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<Vec<Condition>> {
     let items = read::list(node, "conditions", sink)?;
     if items.is_empty() {
         sink.error(node.span, "the steady state has no condition: nothing could fail")
@@ -67,19 +84,31 @@ pub fn steady_state(node: &Node, probes: &[String], sink: &mut Sink) -> Option<V
     Some(items.iter().filter_map(|item| condition(item, probes, sink)).flatten().collect())
 }
 
-fn condition(node: &Node, probes: &[String], sink: &mut Sink) -> Option<Vec<Condition>> {
+fn condition(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<Vec<Condition>> {
     if let Some(limit) = node.get("recovered-within") {
         Fields::new(node, &RECOVERED, sink)?;
         let within = read::some_time(limit, sink)?;
         return Some(vec![Condition { expect: Expect::RecoveredWithin(within), phases: vec![Phase::Recovery] }]);
     }
+    if let Some(how) = node.get("replacements") {
+        Fields::new(node, &REPLACEMENTS, sink)?;
+        read::word(how, &["alike"], sink)?;
+        return Some(vec![Condition { expect: Expect::ReplacementsAlike, phases: vec![Phase::Recovery] }]);
+    }
     let entries = read::map(node, "a condition", sink)?;
     let fields = Fields::new(node, &CONDITION, sink)?;
     let probe = fields.get("probe", sink, |node, sink| known_probe(node, probes, sink));
     let phases = fields.get("in", sink, phases);
-    let compared = comparisons(entries, fields, sink);
+    let compared = comparisons(entries, fields, probe, sink);
     let probe = probe?;
     let conditions = compared.into_iter().map(|(metric, comparison)| {
+        if metric.is_of_findings() && fields.has("in") {
+            sink.error(
+                fields.key_span("in"),
+                format!("`{}` is counted over the whole run: what was lost is known at its end", metric.name()),
+            )
+            .expected("no `in`; or `state-lost`, which is counted by phase");
+        }
         let phases = match (&phases, during_fault(metric)) {
             (Some(given), true) if given != &[Phase::Fault] => {
                 sink.error(fields.key_span("in"), format!("`{}` is counted from the fault on", metric.name()))
@@ -90,7 +119,7 @@ fn condition(node: &Node, probes: &[String], sink: &mut Sink) -> Option<Vec<Cond
             (None, true) => vec![Phase::Fault],
             (None, false) => Phase::COUNTED.to_vec(),
         };
-        Condition { expect: Expect::Probe { probe: probe.as_str().into(), metric, comparison }, phases }
+        Condition { expect: Expect::Probe { probe: probe.name.as_str().into(), metric, comparison }, phases }
     });
     Some(conditions.collect())
 }
@@ -101,16 +130,27 @@ fn during_fault(metric: Metric) -> bool {
 }
 
 /// The metrics of a map with their comparisons; at least one.
-pub fn comparisons(entries: &[Entry], fields: Fields<'_>, sink: &mut Sink) -> Vec<(Metric, Comparison)> {
+pub fn comparisons(entries: &[Entry], fields: Fields<'_>, probe: Option<&Named>, sink: &mut Sink) -> Vec<(Metric, Comparison)> {
     let before = sink.count();
     let mut out = Vec::new();
     let mut given = 0;
     for entry in entries {
         let Some(metric) = Metric::ALL.into_iter().find(|m| m.name() == entry.key) else { continue };
         given += 1;
-        if matches!(metric, Metric::StateLost | Metric::Stale) {
-            sink.error(entry.key_span, format!("`{}` is counted by journeys only, and this version has none", entry.key))
-                .expected("a metric of requests, like `failures: \"== 0\"`");
+        if let (Some(kinds), Some(kind)) = (metric.kinds(), probe.and_then(|probe| probe.kind))
+            && !kinds.contains(&kind)
+        {
+            let counted = listed(kinds.iter().copied(), "or");
+            sink.error(
+                entry.key_span,
+                format!("`{}` is counted by probes of the kind {counted}, and this one is of the kind `{kind}`", entry.key),
+            )
+            .expected("a metric of requests, like `failures: \"== 0\"`");
+            continue;
+        }
+        if matches!(metric, Metric::StateLost | Metric::Lost) && probe.is_some_and(|probe| probe.blind) {
+            sink.error(entry.key_span, format!("`{}` would always be 0: no step of the journey can find its session lost", entry.key))
+                .expected("`otherwise: state-lost` on a step that reads back what an earlier one made");
             continue;
         }
         if let Some(comparison) = comparison(metric, &entry.value, sink) {
@@ -197,19 +237,19 @@ fn check_possible(metric: Metric, comparison: Comparison, node: &Node, sink: &mu
 }
 
 /// The name of a probe that exists.
-pub fn known_probe(node: &Node, probes: &[String], sink: &mut Sink) -> Option<String> {
+pub fn known_probe<'p>(node: &Node, probes: &'p [Named], sink: &mut Sink) -> Option<&'p Named> {
     let text = read::text(node, sink)?;
-    if probes.iter().any(|p| p == text) {
-        return Some(text.to_owned());
+    if let Some(probe) = probes.iter().find(|p| p.name == text) {
+        return Some(probe);
     }
     // Without probes there is one error already.
     if probes.is_empty() {
         return None;
     }
-    let expected = listed(probes.iter().map(String::as_str), "or");
+    let expected = listed(probes.iter().map(|p| p.name.as_str()), "or");
     sink.error(node.span, format!("there is no probe {}", quote(text)))
         .expected(expected)
-        .nearest(nearest(text, probes.iter().map(String::as_str)));
+        .nearest(nearest(text, probes.iter().map(|p| p.name.as_str())));
     None
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Pairs, flow, header_pairs, list, pair, quoted, served_by_pair, tls_pairs};
+use super::{Pairs, flow, header_pairs, list, pair, quoted, served_pair, tls_pair};
 use crate::model::{
     probe::{NameModel, NameModels},
     protocol::{DnsProbe, DnsRecord, PrometheusProbe, WebSocketExchange, WebSocketProbe},
@@ -65,9 +65,9 @@ pub fn websocket(socket: &WebSocketProbe) -> Pairs {
     if socket.message_limit != 64 * 1024 {
         out.push(pair("message-limit", format!("{}B", socket.message_limit)));
     }
-    out.extend(socket.served_by.as_ref().map(served_by_pair));
+    out.extend(socket.served_by.as_ref().map(served_pair));
     out.extend(naming(&socket.names, socket.resolver));
-    out.extend(tls_pairs(&socket.tls));
+    out.extend(tls_pair(&socket.tls));
     out
 }
 
@@ -82,6 +82,6 @@ pub fn prometheus(query: &PrometheusProbe) -> Pairs {
         out.push(pair("empty", "passes"));
     }
     out.extend(header_pairs(&query.headers));
-    out.extend(tls_pairs(&query.tls));
+    out.extend(tls_pair(&query.tls));
     out
 }

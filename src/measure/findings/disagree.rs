@@ -37,7 +37,7 @@ fn keeps_addresses(spec: &ProbeSpec) -> bool {
         ProbeKind::Http(http) => &http.names,
         ProbeKind::Tcp(tcp) => &tcp.names,
         ProbeKind::WebSocket(socket) => &socket.names,
-        ProbeKind::Command(_) | ProbeKind::Dns(_) | ProbeKind::Prometheus(_) => return false,
+        _ => return false,
     };
     names.has(NameModel::Pinned) || names.has(NameModel::EachAddress)
 }
@@ -116,6 +116,7 @@ mod tests {
             rate: Rate(10.0),
             timeout: std::time::Duration::from_secs(1),
             slow: None,
+            service: None,
         };
         findings(&spec, groups).into_iter().map(|finding| finding.says).collect()
     }

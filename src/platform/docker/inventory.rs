@@ -31,6 +31,8 @@ pub const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 pub const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 /// The label of its number in that service.
 pub const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+/// The label with the hash of what its service was defined as.
+const COMPOSE_CONFIG: &str = "com.docker.compose.config-hash";
 /// The label that tells `docker compose run` from the service itself.
 const COMPOSE_ONE_OFF: &str = "com.docker.compose.oneoff";
 /// The label of a container's Swarm stack.
@@ -123,7 +125,7 @@ impl Scan<'_> {
             healthy,
             address,
             identity: identity(&id),
-            fingerprint: found.image_id.unwrap_or_default(),
+            fingerprint: fingerprint(found.image_id, label(COMPOSE_CONFIG)),
             managed: true,
             kept_out: self.kept_out(&id, &labels),
             labels,
@@ -247,6 +249,16 @@ fn health(status: Option<&str>) -> Option<bool> {
 
 fn starting(status: Option<&str>) -> bool {
     status.is_some_and(|status| status.ends_with("(health: starting)"))
+}
+
+/// What a container was made from: its image, and the hash that Compose keeps of the rest of its service's definition. Without that, only
+/// the image.
+fn fingerprint(image: Option<String>, config: Option<String>) -> String {
+    let image = image.unwrap_or_default();
+    match config {
+        Some(config) if !image.is_empty() => format!("{image} config:{config}"),
+        _ => image,
+    }
 }
 
 /// Where a container serves: its first published port, else its own address in the first of its networks.

@@ -33,6 +33,9 @@ pub struct World {
     pub desired: BTreeMap<Service, u32>,
     /// A dead one is replaced after so long; never when absent.
     pub replace_after: BTreeMap<Service, Duration>,
+    /// What replacements are built from, where that is not what was there before.
+    #[serde(default)]
+    pub new_fingerprint: BTreeMap<Service, String>,
     /// Deaths that wait for a replacement, with the time when it is due.
     pub pending: BTreeMap<InstanceId, Mono>,
     /// Acts that were carried out, so that none hits twice.
@@ -84,6 +87,7 @@ impl World {
             suspended: BTreeMap::new(),
             desired: BTreeMap::new(),
             replace_after: BTreeMap::new(),
+            new_fingerprint: BTreeMap::new(),
             pending: BTreeMap::new(),
             done: BTreeMap::new(),
             incarnations: 0,
@@ -168,6 +172,9 @@ impl World {
             next.identity = format!("incarnation {}", self.incarnations);
             next.state = InstanceState::Running;
             next.healthy = Some(true);
+            if let Some(fingerprint) = self.new_fingerprint.get(&next.service) {
+                next.fingerprint.clone_from(fingerprint);
+            }
             let (service, zone, new) = (next.service.clone(), next.zone.clone(), next.id.clone());
             self.instances.insert(new.clone(), next);
             self.see(at, Observed::Launched { instance: new.clone(), service: service.clone(), zone: zone.clone(), replaces: Some(id) });
@@ -236,6 +243,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn replaced_after(mut self, service: &str, after: Duration) -> Self {
         self.0.replace_after.insert(service.into(), after);
+        self
+    }
+
+    /// Replacements of a service are built from something else.
+    #[must_use]
+    pub fn new_ones_are(mut self, service: &str, fingerprint: &str) -> Self {
+        self.0.new_fingerprint.insert(service.into(), fingerprint.to_owned());
         self
     }
 

@@ -104,7 +104,7 @@ fn instance(wanted: &ProcessMatch, stat: &Stat) -> Instance {
         labels: std::collections::BTreeMap::new(),
         address: None,
         identity: stat.identity(),
-        fingerprint: super::launch::fingerprint(stat.pid, &process::arguments(stat.pid)),
+        fingerprint: super::fingerprint::found(stat.pid, &process::arguments(stat.pid)),
         managed: false,
         kept_out: None,
     }

@@ -2,18 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
 };
 
-use sha2::{Digest, Sha256};
 use tokio::process::{Child, Command};
 
-use super::{process, spec::AddressSpec};
+use super::spec::AddressSpec;
 use crate::model::ids::{InstanceId, Region, Zone};
 
 /// What a command's placeholders stand for.
@@ -104,44 +101,6 @@ pub fn free(at: SocketAddr) -> Result<SocketAddr, String> {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(format!("the address {at} is in use by another process")),
         Err(e) => Err(format!("the address {at} cannot be used: {e}")),
     }
-}
-
-/// Executables up to this size are hashed whole.
-const WHOLE: u64 = 4 * 1024 * 1024;
-
-/// What an instance was built from: its command line and its executable. Of a very large executable the size, the time of its last
-/// change, and its first and last part stand for the rest, so that starting a system does not wait for it.
-pub fn fingerprint(pid: i32, command: &[String]) -> String {
-    let mut hash = Sha256::new();
-    for word in command {
-        hash.update(word.as_bytes());
-        hash.update([0]);
-    }
-    if let Some(path) = process::executable(pid) {
-        let _ = hash_file(&path, &mut hash);
-    }
-    hex(&hash.finalize())
-}
-
-fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<()> {
-    let mut file = File::open(path)?;
-    let meta = file.metadata()?;
-    let mut part = Vec::new();
-    if meta.len() <= WHOLE {
-        file.read_to_end(&mut part)?;
-        hash.update(&part);
-        return Ok(());
-    }
-    hash.update(meta.len().to_le_bytes());
-    hash.update(meta.mtime().to_le_bytes());
-    hash.update(meta.mtime_nsec().to_le_bytes());
-    for from in [SeekFrom::Start(0), SeekFrom::End(-(WHOLE.cast_signed()) / 8)] {
-        part.clear();
-        file.seek(from)?;
-        Read::by_ref(&mut file).take(WHOLE / 8).read_to_end(&mut part)?;
-        hash.update(&part);
-    }
-    Ok(())
 }
 
 /// Bytes as hexadecimal digits.

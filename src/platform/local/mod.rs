@@ -8,6 +8,7 @@ pub mod containment;
 pub mod control;
 mod deadline;
 mod deed;
+mod fingerprint;
 pub mod foreign;
 mod health;
 pub mod init;

@@ -14,7 +14,7 @@ use crate::{
         schema,
         suggest::{listed, nearest},
         table::{Key, Kind, Table, key, must},
-        vars::Vars,
+        vars::{Later, Vars},
         yaml::{Entry, Value},
     },
     model::{
@@ -178,7 +178,7 @@ fn system(mut root: Node, given: &BTreeMap<String, String>, sink: &mut Sink) -> 
         return None;
     }
     if let Value::Map(entries) = &mut root.value {
-        entries.iter_mut().filter(|e| e.key != "vars").for_each(|e| vars.fill(&mut e.value, &LATER, sink));
+        entries.iter_mut().filter(|e| e.key != "vars").for_each(|e| vars.fill(&mut e.value, Later::Placeholders(&LATER), sink));
     }
     let fields = Fields::new(&root, &SYSTEM, sink)?;
     let name = fields.node("name").and_then(|n| read::name(n.text()?, n.span, sink)).unwrap_or_default();

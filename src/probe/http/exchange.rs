@@ -6,6 +6,7 @@ use std::{
     rc::Rc,
 };
 
+use http::HeaderMap;
 use hyper::body::Body as _;
 use hyper::{Request, Response, body::Incoming};
 
@@ -14,7 +15,7 @@ use crate::{
     model::sample::{NameIndex, SampleOutcome},
     probe::{
         http::{
-            HttpKind,
+            Expect, HttpKind,
             failure::classify,
             link::{Body, Link},
         },
@@ -31,9 +32,30 @@ pub enum Exchanged {
     NeverSent,
 }
 
+/// Somebody who hears more of an answer than whether it was right.
+pub struct Ear<'a> {
+    /// What the answer must be, in place of the probe's own expectation.
+    pub expect: &'a Expect,
+    /// Is told the headers as soon as they are there, whatever becomes of the body.
+    pub on_head: &'a mut dyn FnMut(&HeaderMap),
+    /// Whether the body is wanted.
+    pub wants_body: bool,
+    /// The body of an answer that was right, if it was wanted.
+    pub body: Vec<u8>,
+}
+
 impl HttpKind {
     /// Carries out one exchange.
-    pub async fn exchange(&self, shared: &Rc<Shared>, mut link: Link, request: Request<Body>, trace: &mut Trace) -> Exchanged {
+    pub async fn exchange(
+        &self,
+        shared: &Rc<Shared>,
+        mut link: Link,
+        request: Request<Body>,
+        mut ear: Option<&mut Ear<'_>>,
+        trace: &mut Trace,
+    ) -> Exchanged {
+        let expect = ear.as_ref().map_or(&self.expect, |ear| ear.expect);
+        let keeps = expect.needs_body() || ear.as_ref().is_some_and(|ear| ear.wants_body);
         let reused = link.used;
         link.used = true;
         link.notes().clear();
@@ -54,20 +76,27 @@ impl HttpKind {
             Err(error) => return Exchanged::Done(classify(&error, link.notes(), reused, false), None),
         };
         self.note_head(shared, &response, trace);
-        let head = if self.expect.status_fits(trace.status) {
-            self.expect.headers_fit(response.headers())
+        if let Some(ear) = &mut ear {
+            (ear.on_head)(response.headers());
+        }
+        let head = if expect.status_fits(trace.status) {
+            expect.headers_fit(response.headers())
         } else {
             trace.certain = Some(SampleOutcome::Status);
             Err(SampleOutcome::Status)
         };
-        let body = self.read_body(&mut link, response.into_body(), reused, trace).await;
+        let body = self.read_body(&mut link, response.into_body(), reused, keeps, trace).await;
         let outcome = match (head, &body) {
             (Err(wrong), _) => wrong,
             (Ok(()), Err(failed)) => *failed,
-            (Ok(()), Ok(body)) if self.expect.body_fits(body) => SampleOutcome::Ok,
+            (Ok(()), Ok(body)) if expect.body_fits(body) => SampleOutcome::Ok,
             (Ok(()), Ok(_)) => SampleOutcome::Expectation,
         };
-        let again = body.is_ok() && poll_fn(|cx| std::task::Poll::Ready(link.settle(cx))).await;
+        let whole = body.is_ok();
+        if let (Some(ear), Ok(body), SampleOutcome::Ok) = (ear, body, outcome) {
+            ear.body = body;
+        }
+        let again = whole && poll_fn(|cx| std::task::Poll::Ready(link.settle(cx))).await;
         Exchanged::Done(outcome, again.then_some(link))
     }
 
@@ -84,8 +113,15 @@ impl HttpKind {
         trace.zone = name(&self.zone_header);
     }
 
-    /// The body, kept only where an expectation looks at it. Answers the class when it does not end well.
-    async fn read_body(&self, link: &mut Link, body: Incoming, reused: bool, trace: &mut Trace) -> Result<Vec<u8>, SampleOutcome> {
+    /// The body, kept only where somebody looks at it. Answers the class when it does not end well.
+    async fn read_body(
+        &self,
+        link: &mut Link,
+        body: Incoming,
+        reused: bool,
+        keeps: bool,
+        trace: &mut Trace,
+    ) -> Result<Vec<u8>, SampleOutcome> {
         let mut kept = Vec::new();
         if body.size_hint().lower() > self.body_limit {
             return Err(SampleOutcome::TooLarge);
@@ -105,7 +141,7 @@ impl HttpKind {
                         if trace.bytes > self.body_limit {
                             return Err(SampleOutcome::TooLarge);
                         }
-                        if self.expect.needs_body() {
+                        if keeps {
                             kept.extend_from_slice(&data);
                         }
                     }

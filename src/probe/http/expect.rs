@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Expectations, read and checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Expect {
     status: Vec<u16>,
     headers: Vec<(HeaderName, String)>,
@@ -37,6 +37,16 @@ impl Expect {
         }
         let json = spec.json.iter().map(|(pointer, value)| (pointer.clone(), value.clone())).collect();
         Ok(Self { status: spec.status.clone(), headers, contains: spec.body_contains.clone(), matches, json, threshold: None })
+    }
+
+    /// The same with its texts made by `fill`: those of headers and bodies, and those in JSON.
+    #[must_use]
+    pub fn filled(&self, fill: &dyn Fn(&str) -> String) -> Self {
+        let mut out = self.clone();
+        out.headers.iter_mut().for_each(|(_, value)| *value = fill(value));
+        out.contains = out.contains.map(|text| fill(&text));
+        out.json.iter_mut().for_each(|(_, value)| fill_json(value, fill));
+        out
     }
 
     /// Whether the status is accepted.
@@ -70,6 +80,16 @@ impl Expect {
     fn json_fits(&self, body: &[u8]) -> bool {
         serde_json::from_slice::<serde_json::Value>(body)
             .is_ok_and(|found| self.json.iter().all(|(pointer, value)| found.pointer(pointer) == Some(value)))
+    }
+}
+
+/// Makes each text in a value by `fill`; keys stay.
+pub fn fill_json(value: &mut serde_json::Value, fill: &dyn Fn(&str) -> String) {
+    match value {
+        serde_json::Value::String(text) => *text = fill(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| fill_json(item, fill)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|item| fill_json(item, fill)),
+        _ => {}
     }
 }
 

@@ -14,8 +14,11 @@ pub mod wire;
 
 use std::{net::SocketAddr, rc::Rc};
 
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
+pub use exchange::{Ear, Exchanged};
+pub use expect::{Expect, fill_json};
+pub use link::{Body, Link};
 pub use prepare::PreparedHttp;
 
 use crate::{
@@ -32,9 +35,6 @@ use crate::{
     },
 };
 use dial::Tls;
-use exchange::Exchanged;
-use expect::Expect;
-use link::{Body, Link};
 use pool::Pools;
 
 /// An `http` probe on the pacing thread.
@@ -56,14 +56,45 @@ pub struct HttpKind {
     number_header: Option<HeaderName>,
 }
 
+/// A request in place of the probe's own, to the same host, and what its answer must be.
+pub struct Given {
+    /// Path and query.
+    pub uri: Uri,
+    /// Headers beside the probe's own.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+    /// In place of the probe's.
+    pub expect: Expect,
+    /// Whether the body of a right answer is wanted.
+    pub wants_answer: bool,
+    /// It.
+    pub answer: Vec<u8>,
+}
+
 impl HttpKind {
     /// Whether the probe expects a closed door.
     pub fn must_be_closed(&self) -> bool {
         self.unreachable
     }
 
+    /// The request as it is sent on a kept connection, or by one who closes it.
+    pub fn request(&self, keep: bool) -> Request<Body> {
+        if keep { self.request_kept.clone() } else { self.request_new.clone() }
+    }
+
+    /// What an answer must be.
+    pub fn expect(&self) -> &Expect {
+        &self.expect
+    }
+
     /// One request, as the user's draw says.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
+        self.ask(shared, trace, None).await
+    }
+
+    /// One request: the probe's own, or another one to the same host.
+    pub async fn ask(&self, shared: &Rc<Shared>, trace: &mut Trace, mut given: Option<&mut Given>) -> SampleOutcome {
         let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         trace.policy = match self.connections {
             Connections::New => Policy::New,
@@ -85,7 +116,7 @@ impl HttpKind {
         }
         if trace.policy != Policy::KeepAlive {
             return match self.open(shared, way, None, address, trace).await {
-                Ok(link) => self.fresh(shared, link, self.numbered(&self.request_new, trace), trace).await.0,
+                Ok(link) => self.fresh(shared, link, self.request_of(true, given.as_deref(), trace), given, trace).await.0,
                 Err(failed) => failed,
             };
         }
@@ -102,7 +133,8 @@ impl HttpKind {
         while let Some(link) = pool.take(connection) {
             trace.address = link.address;
             trace.stage = Stage::Waiting;
-            match self.exchange(shared, link, self.numbered(&self.request_kept, trace), trace).await {
+            let request = self.request_of(false, given.as_deref(), trace);
+            match self.exchanged(shared, link, request, given.as_deref_mut(), trace).await {
                 Exchanged::Done(outcome, link) => {
                     if let Some(link) = link {
                         pool.put(link);
@@ -117,7 +149,8 @@ impl HttpKind {
         match self.open(shared, way, bound, address, trace).await {
             Ok(mut link) => {
                 pool.join(&mut link);
-                let (outcome, link) = self.fresh(shared, link, self.numbered(&self.request_kept, trace), trace).await;
+                let request = self.request_of(false, given.as_deref(), trace);
+                let (outcome, link) = self.fresh(shared, link, request, given, trace).await;
                 if let Some(link) = link {
                     pool.put(link);
                 }
@@ -135,7 +168,7 @@ impl HttpKind {
         let bits = draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         match self.open(shared, way, None, bits, trace).await {
             // Without its number: the system's logs tell it from the request itself.
-            Ok(link) => self.fresh(shared, link, self.request_new.clone(), trace).await.0,
+            Ok(link) => self.fresh(shared, link, self.request_new.clone(), None, trace).await.0,
             Err(failed) => failed,
         }
     }
@@ -146,20 +179,56 @@ impl HttpKind {
         &self.ways[pick(bits, self.ways.len())]
     }
 
-    /// The request with its number in it, where the probe names a header for that.
-    fn numbered(&self, request: &Request<Body>, trace: &Trace) -> Request<Body> {
-        let mut request = request.clone();
+    /// The request as a new visitor sends it or as it goes on a kept connection, with its number in it where the probe names a header
+    /// for that.
+    fn request_of(&self, new: bool, given: Option<&Given>, trace: &Trace) -> Request<Body> {
+        let own = if new { &self.request_new } else { &self.request_kept };
+        let mut request = own.clone();
+        if let Some(given) = given {
+            *request.uri_mut() = given.uri.clone();
+            *request.body_mut() = given.body.clone();
+            request.headers_mut().extend(given.headers.clone());
+        }
         if let Some(name) = &self.number_header {
             request.headers_mut().insert(name, HeaderValue::from(trace.due.number));
         }
         request
     }
 
-    async fn fresh(&self, shared: &Rc<Shared>, link: Link, request: Request<Body>, trace: &mut Trace) -> (SampleOutcome, Option<Link>) {
-        match self.exchange(shared, link, request, trace).await {
+    async fn fresh(
+        &self,
+        shared: &Rc<Shared>,
+        link: Link,
+        request: Request<Body>,
+        given: Option<&mut Given>,
+        trace: &mut Trace,
+    ) -> (SampleOutcome, Option<Link>) {
+        match self.exchanged(shared, link, request, given, trace).await {
             Exchanged::Done(outcome, link) => (outcome, link),
             Exchanged::NeverSent => (SampleOutcome::EofNew, None),
         }
+    }
+
+    /// An exchange; of a request that was given, the answer is held against its own expectation.
+    async fn exchanged(
+        &self,
+        shared: &Rc<Shared>,
+        link: Link,
+        request: Request<Body>,
+        given: Option<&mut Given>,
+        trace: &mut Trace,
+    ) -> Exchanged {
+        let Some(given) = given else { return self.exchange(shared, link, request, None, trace).await };
+        let mut ear = Ear { expect: &given.expect, on_head: &mut |_| {}, wants_body: given.wants_answer, body: Vec::new() };
+        let done = self.exchange(shared, link, request, Some(&mut ear), trace).await;
+        given.answer = ear.body;
+        done
+    }
+
+    /// A new connection of a user who keeps to no address, for a request that is made elsewhere.
+    pub async fn open_anew(&self, shared: &Rc<Shared>, bits: u64, trace: &mut Trace) -> Result<Link, SampleOutcome> {
+        let (way, _) = self.way(shared, trace);
+        self.open(shared, way, None, bits, trace).await
     }
 
     /// A new connection, to this address or to one that `bits` draw: name, TCP, proxy, TLS.

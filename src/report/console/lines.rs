@@ -32,7 +32,9 @@ fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
         }
         EventKind::PhaseStarted { phase } => (Tone::Strong, format!("── {phase} ──")),
         EventKind::StepStarted { step, says } => (Tone::Plain, format!("step {step}: {}", visible(says))),
-        EventKind::Armed { .. } | EventKind::StepEnded { .. } | EventKind::Tick { .. } => return None,
+        EventKind::Armed { .. } | EventKind::StepEnded { .. } | EventKind::Built { .. } | EventKind::Tick { .. } => return None,
+        EventKind::Replaced { act, by } => (Tone::Good, format!("✓ {} is replaced: {} serves", target(*act), visible(&record.name(by)))),
+        EventKind::NotReplaced { act, why } => (Tone::Bad, format!("✗ {} is not replaced: {}", target(*act), visible(why))),
         EventKind::Acted { effect } => {
             let what = format!("{} {}", fault(effect.act), target(effect.act));
             match effect.status.why() {

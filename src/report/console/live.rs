@@ -168,6 +168,6 @@ fn lasts(step: &Step) -> f64 {
     match step {
         Step::Faults(faults) => faults.iter().filter_map(|fault| fault.hold).max().unwrap_or_default().as_secs_f64(),
         Step::Wait(wait) => wait.as_secs_f64(),
-        Step::Command(_) => 0.0,
+        Step::Command(_) | Step::Phoenix(_) => 0.0,
     }
 }

@@ -107,7 +107,7 @@ pub fn probes(record: &RunRecord) -> Markup {
             section {
                 h2 { "Probe " (visible(probe.name.as_str())) }
                 p.sub {
-                    (visible(&probe.kind)) ", " (words::count(probe.rate.round() as u64)) " requests a second whatever happens, deadline " (seconds(probe.timeout_s))
+                    (visible(&probe.kind)) ", " (words::pace(&probe.kind, probe.rate)) ", deadline " (seconds(probe.timeout_s))
                     ". " (plural(probe.accounting.due, "request")) " due, " (count(probe.accounting.recorded)) " accounted for"
                     @if probe.accounting.late > 0 { ", " (count(probe.accounting.late)) " of them sent late by us and left out" }
                     @if probe.accounting.not_sent > 0 { ", " (count(probe.accounting.not_sent)) " not sent" }

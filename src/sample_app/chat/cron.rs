@@ -35,7 +35,7 @@ impl Cron {
     pub fn start(chat: String) -> Self {
         let done = Arc::new(AtomicU64::new(0));
         let note = done.clone();
-        tokio::spawn(async move {
+        tokio_util::task::TaskTracker::new().spawn(async move {
             loop {
                 match job(&chat).await {
                     Ok(()) => note.store(clock::now().0, Ordering::Relaxed),

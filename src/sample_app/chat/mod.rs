@@ -138,11 +138,8 @@ impl Chat {
         let services: &[Service] = options.service.as_ref().map_or(&Service::CHAT, std::slice::from_ref);
         let is = |service| services.contains(&service);
         let store = |error: std::io::Error| RunError::Needs(format!("the store {} cannot be used: {error}", options.store.display()));
-        let tokens = if is(Service::Tokens) {
-            Some(Arc::new(Tokens::open(&options.store, options.robot.as_deref()).map_err(store)?))
-        } else {
-            None
-        };
+        let tokens =
+            if is(Service::Tokens) { Some(Arc::new(Tokens::open(&options.store, options.robot.as_deref()).map_err(store)?)) } else { None };
         let judge = tokens.clone().map_or_else(|| tokens::Judge::Behind(options.gateway.clone()), tokens::Judge::Here);
         let (said, _) = broadcast::channel(LISTENER);
         let queue = match &options.queue {
@@ -151,7 +148,7 @@ impl Chat {
             _ => None,
         };
         if let (Some(redis), true) = (&options.queue, is(Service::Push)) {
-            tokio::spawn(queue::out_of_redis(redis.clone(), said.clone()));
+            tokio_util::task::TaskTracker::new().spawn(queue::out_of_redis(redis.clone(), said.clone()));
         }
         let chat = Self {
             ui: is(Service::Ui),
@@ -173,7 +170,7 @@ impl Chat {
                 version: server.version.clone(),
                 draining: false,
             };
-            tokio::spawn(registry::stay(Arc::new(Etcd::new(&options.etcd)), entry, options.lease));
+            tokio_util::task::TaskTracker::new().spawn(registry::stay(Arc::new(Etcd::new(&options.etcd)), entry, options.lease));
         }
         Ok(chat)
     }

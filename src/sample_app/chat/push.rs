@@ -41,7 +41,7 @@ impl Push {
         if let Err(refused) = self.judge.owner(bearer(request.headers())).await {
             return refused;
         }
-        tokio::spawn(tell(hyper::upgrade::on(&mut request), self.said.subscribe()));
+        tokio_util::task::TaskTracker::new().spawn(tell(hyper::upgrade::on(&mut request), self.said.subscribe()));
         opened
     }
 }

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use redis::{
-    AsyncConnectionConfig, Client, RedisResult,
-    aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::{broadcast, mpsc};
 
 /// The stream.
@@ -39,7 +36,7 @@ impl Sender {
 /// A queue in this process alone: what is put in comes out.
 pub fn within(out: broadcast::Sender<String>) -> Sender {
     let (sender, mut waiting) = mpsc::channel(WAITING);
-    tokio::spawn(async move {
+    tokio_util::task::TaskTracker::new().spawn(async move {
         while let Some(message) = waiting.recv().await {
             // Nobody listens: then nobody is told.
             let _ = out.send(message);
@@ -52,7 +49,7 @@ pub fn within(out: broadcast::Sender<String>) -> Sender {
 pub fn into_redis(at: &str) -> Sender {
     let (sender, mut waiting) = mpsc::channel::<String>(WAITING);
     let at = at.to_owned();
-    tokio::spawn(async move {
+    tokio_util::task::TaskTracker::new().spawn(async move {
         let mut connection = None;
         while let Some(message) = waiting.recv().await {
             if connection.is_none() {
@@ -85,14 +82,13 @@ pub async fn out_of_redis(at: String, out: broadcast::Sender<String>) {
 async fn read(at: &str, last: &mut Option<String>, out: &broadcast::Sender<String>) -> RedisResult<()> {
     let mut connection = connect(at).await?;
     // What was said before this reader came is not pushed any more.
-    let newest = match last.take() {
-        Some(known) => known,
-        None => {
-            let mut newest = redis::cmd("XREVRANGE");
-            newest.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(1);
-            let found: Vec<Entry> = newest.query_async(&mut connection).await?;
-            found.into_iter().next().map_or_else(|| "0-0".to_owned(), |(id, _)| id)
-        }
+    let newest = if let Some(known) = last.take() {
+        known
+    } else {
+        let mut newest = redis::cmd("XREVRANGE");
+        newest.arg(STREAM).arg("+").arg("-").arg("COUNT").arg(1);
+        let found: Vec<Entry> = newest.query_async(&mut connection).await?;
+        found.into_iter().next().map_or_else(|| "0-0".to_owned(), |(id, _)| id)
     };
     let last = last.insert(newest);
     loop {

@@ -118,7 +118,9 @@ impl Judge {
                 request.headers_mut().insert(header::AUTHORIZATION, carried);
                 match client::ask(balancer, request, WITHIN).await {
                     Ok((StatusCode::OK, said)) => {
-                        let name = serde_json::from_slice::<serde_json::Value>(&said).ok().and_then(|said| Some(said["name"].as_str()?.to_owned()));
+                        let name = serde_json::from_slice::<serde_json::Value>(&said)
+                            .ok()
+                            .and_then(|said| Some(said["name"].as_str()?.to_owned()));
                         name.ok_or_else(|| unknown("its answer says no name"))
                     }
                     Ok((StatusCode::UNAUTHORIZED, _)) => Err(refused()),

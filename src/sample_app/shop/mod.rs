@@ -13,8 +13,6 @@ mod pool;
 mod redis_store;
 mod signed;
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use clap::ValueEnum;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -29,7 +27,10 @@ use self::{
     orders::Orders,
     redis_store::{RedisStore, Where},
 };
-use super::server::{self, App, RunError, ServerOptions, body, page};
+use super::{
+    host_port::HostPort,
+    server::{self, App, RunError, ServerOptions, body, page},
+};
 
 /// The largest body of a request.
 const LARGEST: usize = 64 << 10;
@@ -48,18 +49,18 @@ pub struct Options {
     /// The key that signs the carts' cookies; the same for all servers
     #[arg(long, value_name = "TEXT", default_value = "the shop of the examples", env = "SHOP_KEY", hide_env_values = true)]
     pub key: String,
-    /// Redis, as ADDRESS:PORT
+    /// Redis, as HOST:PORT
     #[arg(long, value_name = "ADDRESS", conflicts_with = "sentinels")]
-    pub redis: Option<SocketAddr>,
-    /// The Sentinels that know which Redis is the primary, as ADDRESS:PORT,...
+    pub redis: Option<HostPort>,
+    /// The Sentinels that know which Redis is the primary, as HOST:PORT,...
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
-    pub sentinels: Vec<SocketAddr>,
+    pub sentinels: Vec<HostPort>,
     /// So many replicas must have a change before it is answered
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub copies: u32,
-    /// The PostgreSQL servers that keep the orders, as ADDRESS:PORT,...: a primary and its standbys, in any order
+    /// The PostgreSQL servers that keep the orders, as HOST:PORT,...: a primary and its standbys, in any order
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
-    pub orders: Vec<SocketAddr>,
+    pub orders: Vec<HostPort>,
     /// Orders are also written to Redis, and read from there first
     #[arg(long)]
     pub cache: bool,
@@ -90,8 +91,8 @@ struct Shop {
 impl Shop {
     fn new(options: &Options) -> Result<Self, RunError> {
         let redis = || {
-            let at = match (options.redis, options.sentinels.as_slice()) {
-                (Some(address), _) => Where::Fixed(address),
+            let at = match (&options.redis, options.sentinels.as_slice()) {
+                (Some(address), _) => Where::Fixed(address.clone()),
                 (None, []) => return Err(RunError::Needs("carts or a cache in Redis need `--redis` or `--sentinels`".to_owned())),
                 (None, sentinels) => Where::Sentinels(sentinels.to_vec()),
             };

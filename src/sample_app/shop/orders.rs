@@ -1,6 +1,6 @@
 //! Orders: written to the primary, and into the cache when there is one; read from the cache, then from a standby.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio_postgres::{Row, types::Type};
 
@@ -8,6 +8,7 @@ use super::{
     pool::{Pool, Wanted, in_words},
     redis_store::RedisStore,
 };
+use crate::sample_app::host_port::HostPort;
 
 /// How long a statement may take. With a synchronous standby that is gone, a commit would wait for ever.
 const STATEMENT: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    pub(super) fn new(members: &[SocketAddr], cache: Option<RedisStore>) -> Self {
+    pub(super) fn new(members: &[HostPort], cache: Option<RedisStore>) -> Self {
         Self { primary: Pool::new(members, Wanted::Primary), standby: Pool::new(members, Wanted::Standby), cache }
     }
 

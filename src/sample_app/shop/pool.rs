@@ -1,13 +1,14 @@
 //! Connections to PostgreSQL that are kept for the next request.
 
 use std::{
-    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
+
+use crate::sample_app::host_port::HostPort;
 
 /// The most connections of one process and kind.
 const MOST: usize = 24;
@@ -25,7 +26,7 @@ pub(super) enum Wanted {
 
 /// Idle connections to one kind of server.
 pub(super) struct Pool {
-    members: Vec<SocketAddr>,
+    members: Vec<HostPort>,
     wanted: Wanted,
     idle: Mutex<Vec<Client>>,
     slots: Semaphore,
@@ -39,7 +40,7 @@ pub(super) struct InUse<'p> {
 }
 
 impl Pool {
-    pub(super) fn new(members: &[SocketAddr], wanted: Wanted) -> Self {
+    pub(super) fn new(members: &[HostPort], wanted: Wanted) -> Self {
         Self { members: members.to_vec(), wanted, idle: Mutex::default(), slots: Semaphore::new(MOST) }
     }
 
@@ -78,21 +79,15 @@ impl InUse<'_> {
 }
 
 /// The first of them that is as wanted.
-async fn connect(members: &[SocketAddr], wanted: TargetSessionAttrs) -> Result<Client, String> {
+async fn connect(members: &[HostPort], wanted: TargetSessionAttrs) -> Result<Client, String> {
     let mut why = String::new();
     for member in members {
         let mut config = Config::new();
-        config
-            .host(member.ip().to_string())
-            .port(member.port())
-            .user("shop")
-            .dbname("postgres")
-            .target_session_attrs(wanted)
-            .connect_timeout(CONNECT);
+        config.host(&member.host).port(member.port).user("shop").dbname("postgres").target_session_attrs(wanted).connect_timeout(CONNECT);
         match tokio::time::timeout(CONNECT, config.connect(NoTls)).await {
             Ok(Ok((client, connection))) => {
                 // It ends when the client is dropped.
-                tokio::spawn(async move { drop(connection.await) });
+                tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
                 return Ok(client);
             }
             Ok(Err(error)) => why = format!("{member}: {}", in_words(&error)),

@@ -2,12 +2,12 @@
 //!
 //! A change that failed may have been made: it is made again, so each is one that may be made twice.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::sync::Mutex;
 
-use crate::clock;
+use crate::{clock, sample_app::host_port::HostPort};
 
 /// The name under which the Sentinels know this shop's Redis.
 pub const MASTER: &str = "shop";
@@ -25,8 +25,8 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where Redis is.
 #[derive(Debug)]
 pub(super) enum Where {
-    Fixed(SocketAddr),
-    Sentinels(Vec<SocketAddr>),
+    Fixed(HostPort),
+    Sentinels(Vec<HostPort>),
 }
 
 /// A connection to the primary, made when it is needed and shared by all requests.
@@ -117,10 +117,10 @@ impl RedisStore {
             return Ok((connection.clone(), shared.number));
         }
         let primary = match &self.at {
-            Where::Fixed(address) => *address,
+            Where::Fixed(address) => address.clone(),
             Where::Sentinels(sentinels) => primary(sentinels).await?,
         };
-        let connection = connect(primary).await?;
+        let connection = connect(&primary).await?;
         shared.number += 1;
         shared.connection = Some(connection.clone());
         Ok((connection, shared.number))
@@ -134,23 +134,22 @@ impl RedisStore {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<MultiplexedConnection, String> {
+async fn connect(address: &HostPort) -> Result<MultiplexedConnection, String> {
     let client = Client::open(format!("redis://{address}")).map_err(|error| error.to_string())?;
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(ONE_TRY)).set_response_timeout(Some(ONE_TRY));
     client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| format!("{address}: {error}"))
 }
 
 /// The primary, from the first Sentinel that answers.
-async fn primary(sentinels: &[SocketAddr]) -> Result<SocketAddr, String> {
+async fn primary(sentinels: &[HostPort]) -> Result<HostPort, String> {
     let mut why = String::new();
     for sentinel in sentinels {
         let asked = async {
-            let mut connection = connect(*sentinel).await?;
+            let mut connection = connect(sentinel).await?;
             let mut ask = redis::cmd("SENTINEL");
             let (host, port): (String, u16) =
                 ask.arg("get-master-addr-by-name").arg(MASTER).query_async(&mut connection).await.map_err(|error| error.to_string())?;
-            let host = host.parse().map_err(|_| format!("the Sentinel {sentinel} names {host:?}, which is no address"))?;
-            Ok::<_, String>(SocketAddr::new(host, port))
+            Ok::<_, String>(HostPort { host, port })
         };
         match asked.await {
             Ok(address) => return Ok(address),

@@ -1,19 +1,23 @@
-//! `sample failover`: watches a PostgreSQL primary and promotes its standby when the primary is gone, as Patroni, pg_auto_failover or a
+//! `sample failover`: watches a PostgreSQL primary and promotes its standby when the primary is gone, as Patroni, `pg_auto_failover` or a
 //! person at night would. One watcher of one pair, which is enough for a drill and too little for a shop.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use tokio_postgres::NoTls;
 
 use super::postgres::{connection, is_primary};
-use crate::{clock, model::quantity, sample_app::server::RunError};
+use crate::{
+    clock,
+    model::quantity,
+    sample_app::{host_port::HostPort, server::RunError},
+};
 
 /// The flags of `sample failover`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// The two servers, as ADDRESS:PORT,ADDRESS:PORT
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', num_args = 2)]
-    pub pair: Vec<SocketAddr>,
+    /// The two servers, as HOST:PORT,HOST:PORT
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub pair: Vec<HostPort>,
     /// Promote when there was no primary for so long
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = quantity::duration)]
     pub after: Duration,
@@ -34,14 +38,14 @@ async fn watch(options: &Options) -> Result<(), RunError> {
     // Before there was a primary there is nothing to take over.
     let mut seen: Option<crate::model::time::Mono> = None;
     loop {
-        let (first, second) = tokio::join!(is_primary(*one), is_primary(*other));
+        let (first, second) = tokio::join!(is_primary(one), is_primary(other));
         if first == Some(true) || second == Some(true) {
             seen = Some(clock::now());
         } else if seen.is_some_and(|seen| clock::now().since(seen) > options.after) {
             let standby = if first == Some(false) {
-                Some(*one)
+                Some(one)
             } else if second == Some(false) {
-                Some(*other)
+                Some(other)
             } else {
                 None
             };
@@ -56,8 +60,8 @@ async fn watch(options: &Options) -> Result<(), RunError> {
     }
 }
 
-async fn promote(standby: SocketAddr) -> Result<(), tokio_postgres::Error> {
+async fn promote(standby: &HostPort) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = connection(standby).connect(NoTls).await?;
-    tokio::spawn(async move { drop(connection.await) });
+    tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
     client.query_one("select pg_promote(true, 10)", &[]).await.map(drop)
 }

@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
                 continue;
             };
             let (to, delay) = (options.to, options.delay);
-            tokio::spawn(async move { drop(carry(near, to, delay).await) });
+            tokio_util::task::TaskTracker::new().spawn(async move { drop(carry(near, to, delay).await) });
         }
     })
 }
@@ -92,7 +92,7 @@ mod tests {
         let delay = Duration::from_millis(300);
         let mut sender = TcpStream::connect(near.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = near.accept().await.unwrap();
-        let line = tokio::spawn(carry(accepted, to, delay));
+        let line = tokio_util::task::TaskTracker::new().spawn(carry(accepted, to, delay));
         let (mut receiver, _) = far.accept().await.unwrap();
         let begun = Instant::now();
         sender.write_all(b"first").await.unwrap();

@@ -12,10 +12,11 @@ use std::{
     time::Duration,
 };
 
+use clap::ValueEnum;
 use tokio_postgres::{Config, NoTls};
 
 use super::{become_program, fresh, is_ours, user::Plain};
-use crate::sample_app::{programs, server::RunError};
+use crate::sample_app::{host_port::HostPort, programs, server::RunError};
 
 /// The flags of `sample postgres`.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,9 +39,18 @@ pub struct Options {
     /// Begin empty at every start, as on a disk that is new
     #[arg(long, requires = "first")]
     pub new_disk: bool,
-    /// As a primary: answer a commit only when the standby has it
-    #[arg(long)]
-    pub synchronous: bool,
+    /// When the first primary answers a commit
+    #[arg(long, value_enum, default_value_t = Replication::Asynchronous)]
+    pub replication: Replication,
+}
+
+/// When a primary answers a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Replication {
+    /// When its own disk has it; the standby gets it a moment later.
+    Asynchronous,
+    /// When the standby's disk has it too.
+    Synchronous,
 }
 
 /// How long one look at the peer may take.
@@ -72,7 +82,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     for setting in SETTINGS {
         set(setting);
     }
-    if follows.is_none() && options.synchronous {
+    if follows.is_none() && options.replication == Replication::Synchronous {
         set("synchronous_standby_names=*");
     }
     Err(become_program(plain.of(&mut command)))
@@ -95,7 +105,7 @@ async fn role(options: &Options) -> Result<Option<SocketAddr>, RunError> {
         return if options.first { Ok(None) } else { Err(RunError::Needs("who is not the first needs a `--peer`".to_owned())) };
     };
     loop {
-        match is_primary(peer).await {
+        match is_primary(&peer.into()).await {
             Some(true) => return Ok(Some(options.through.unwrap_or(peer))),
             _ if options.first => return Ok(None),
             _ => tokio::time::sleep(AGAIN).await,
@@ -104,10 +114,10 @@ async fn role(options: &Options) -> Result<Option<SocketAddr>, RunError> {
 }
 
 /// Whether the server there is a primary; none when nobody answers.
-pub(super) async fn is_primary(address: SocketAddr) -> Option<bool> {
+pub(super) async fn is_primary(address: &HostPort) -> Option<bool> {
     let asked = async {
         let (client, connection) = connection(address).connect(NoTls).await.ok()?;
-        let connection = tokio::spawn(async move { drop(connection.await) });
+        let connection = tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
         let standby: bool = client.query_one("select pg_is_in_recovery()", &[]).await.ok()?.try_get(0).ok()?;
         drop(client);
         // Its goodbye is to be on its way before the runtime ends.
@@ -118,9 +128,9 @@ pub(super) async fn is_primary(address: SocketAddr) -> Option<bool> {
 }
 
 /// How a server of the examples is reached.
-pub(super) fn connection(address: SocketAddr) -> Config {
+pub(super) fn connection(address: &HostPort) -> Config {
     let mut config = Config::new();
-    config.host(address.ip().to_string()).port(address.port()).user(USER).dbname("postgres").connect_timeout(LOOK);
+    config.host(&address.host).port(address.port).user(USER).dbname("postgres").connect_timeout(LOOK);
     config
 }
 

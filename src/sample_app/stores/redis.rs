@@ -4,6 +4,8 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
 
+use clap::ValueEnum;
+
 use super::{become_program, fresh};
 use crate::sample_app::{programs, server::RunError};
 
@@ -13,9 +15,9 @@ pub struct Options {
     /// Where to listen, as ADDRESS:PORT
     #[arg(long, value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Also listen on all other addresses of this machine: an open door
-    #[arg(long)]
-    pub on_all_addresses: bool,
+    /// Whether to listen on all other addresses of this machine too
+    #[arg(long, value_enum, default_value_t = Doors::Closed)]
+    pub other_addresses: Doors,
     /// A folder for its files; what an earlier one left there is deleted
     #[arg(long, value_name = "FOLDER")]
     pub data: PathBuf,
@@ -30,6 +32,15 @@ pub struct Options {
     pub quorum: u32,
 }
 
+/// The doors that nobody needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Doors {
+    /// Only the address that was given.
+    Closed,
+    /// All of this machine's. Redis still refuses commands from other machines as long as it has no password.
+    Open,
+}
+
 /// Becomes redis-server.
 pub fn run(options: &Options) -> Result<(), RunError> {
     let program = programs::REDIS.found().map_err(RunError::Needs)?;
@@ -42,7 +53,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         fs::write(&file, text).map_err(|error| RunError::Needs(format!("{} cannot be written: {error}", file.display())))?;
         command.arg(&file).arg("--sentinel");
     } else {
-        let bind = if options.on_all_addresses { "0.0.0.0".to_owned() } else { options.listen.ip().to_string() };
+        let bind = if options.other_addresses == Doors::Open { "0.0.0.0".to_owned() } else { options.listen.ip().to_string() };
         command.args(["--bind", &bind, "--port", &options.listen.port().to_string(), "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(&options.data);
         // A replica asks for what is new only once a second unless it is told at once.
@@ -56,9 +67,9 @@ pub fn run(options: &Options) -> Result<(), RunError> {
 
 /// A Sentinel's file. Half a second without an answer is a death: on one machine nothing is slower.
 fn sentinel(options: &Options, primary: SocketAddr) -> String {
-    let (listen, name) = (options.listen, super::super::shop::MASTER);
+    let (listen, name) = (options.listen, crate::sample_app::shop::MASTER);
     format!(
-        "bind {}\nport {}\ndir {}\nsentinel monitor {name} {} {} {}\nsentinel down-after-milliseconds {name} 500\n\
+        "bind {0}\nport {1}\nsentinel announce-ip {0}\nsentinel announce-port {1}\ndir {2}\nsentinel monitor {name} {3} {4} {5}\nsentinel down-after-milliseconds {name} 500\n\
          sentinel failover-timeout {name} 3000\nsentinel parallel-syncs {name} 1\n",
         listen.ip(),
         listen.port(),

@@ -2,6 +2,8 @@
 
 mod drill;
 mod files;
+mod findings;
+mod journeys;
 mod orphans;
 mod planning;
 pub mod rig;

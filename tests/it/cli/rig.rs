@@ -279,7 +279,8 @@ impl Reading {
 }
 
 impl Started {
-    fn new(mut child: Child) -> Self {
+    /// Follows what a process says.
+    pub fn new(mut child: Child) -> Self {
         let (out, err) = (Reading::of(child.stdout.take().unwrap()), Reading::of(child.stderr.take().unwrap()));
         Self { child, out, err }
     }

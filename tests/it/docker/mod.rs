@@ -4,4 +4,5 @@ mod agreement;
 mod examples;
 mod haproxy;
 mod rig;
+mod shop;
 mod syslog;

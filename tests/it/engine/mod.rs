@@ -4,6 +4,7 @@
 mod crashes;
 mod halts;
 mod order;
+mod phoenix;
 mod sight;
 mod troubles;
 mod verdicts;

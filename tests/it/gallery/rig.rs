@@ -1,10 +1,10 @@
 //! One drill of the gallery, run as its README says, with free ports.
 
 use std::{
-    fs,
+    fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use firedrill::cli::gallery::{EXAMPLES, Example, Expected, Row};
@@ -79,26 +79,57 @@ pub struct Ran {
 
 /// Runs a row once, in its own folders.
 pub fn run(example: &Example, row: &Row, more: &[&str]) -> Ran {
-    let scratch = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
-    command.current_dir(folder(example.name)).args(["run", row.file, "--env", row.environment]);
-    let listeners: Vec<TcpListener> = row.ports.iter().map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    for (port, listener) in row.ports.iter().zip(&listeners) {
-        command.args(["--var", &format!("{port}={}", listener.local_addr().unwrap().port())]);
+    Drill::start(example, row, more).end()
+}
+
+/// A row that runs, in its own folders; ended at the latest when it is dropped.
+pub struct Drill {
+    child: Option<Child>,
+    scratch: tempfile::TempDir,
+    /// The row's ports, in its order.
+    pub ports: Vec<u16>,
+}
+
+impl Drill {
+    pub fn start(example: &Example, row: &Row, more: &[&str]) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let said = File::create(scratch.path().join("said")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+        command.current_dir(folder(example.name)).args(["run", row.file, "--env", row.environment]);
+        let listeners: Vec<TcpListener> = row.ports.iter().map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+        let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        for (name, port) in row.ports.iter().zip(&ports) {
+            command.args(["--var", &format!("{name}={port}")]);
+        }
+        drop(listeners);
+        command.args(more).arg("--out").arg(scratch.path().join("runs")).env("FIREDRILL_STATE_DIR", scratch.path().join("state"));
+        command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+        Self { child: Some(command.spawn().unwrap()), scratch, ports }
     }
-    drop(listeners);
-    let output = command
-        .args(more)
-        .arg("--out")
-        .arg(scratch.path().join("runs"))
-        .env("FIREDRILL_STATE_DIR", scratch.path().join("state"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let run = fs::read_dir(scratch.path().join("runs")).ok().and_then(|mut runs| runs.next()).unwrap_or_else(|| panic!("no run:\n{said}"));
-    let result = serde_json::from_slice(&fs::read(run.unwrap().path().join("result.json")).unwrap()).unwrap();
-    Ran { code: output.status.code().unwrap_or(-1), result, said }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Ran {
+        let status = self.child.take().unwrap().wait().unwrap();
+        let said = String::from_utf8_lossy(&fs::read(self.scratch.path().join("said")).unwrap()).into_owned();
+        let run = fs::read_dir(self.scratch.path().join("runs")).ok().and_then(|mut runs| runs.next());
+        let run = run.unwrap_or_else(|| panic!("no run:\n{said}"));
+        let result = serde_json::from_slice(&fs::read(run.unwrap().path().join("result.json")).unwrap()).unwrap();
+        Ran { code: status.code().unwrap_or(-1), result, said }
+    }
+}
+
+impl Drop for Drill {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 impl Ran {
@@ -140,6 +171,6 @@ fn is_of(condition: &str, by: &str) -> bool {
 /// The numbers of a probe in the fault phase.
 pub fn fault<'r>(result: &'r Json, probe: &str) -> &'r Json {
     let probes = result["measurement"]["probes"].as_array().unwrap();
-    let found = probes.iter().find(|p| p["probe"] == probe).unwrap_or_else(|| panic!("no probe {probe}"));
+    let found = probes.iter().find(|p| p["name"] == probe).unwrap_or_else(|| panic!("no probe {probe}"));
     found["phases"].as_array().unwrap().iter().find(|numbers| numbers["phase"] == "fault").unwrap()
 }

@@ -8,4 +8,5 @@ pub mod project;
 pub mod quiet;
 pub mod recorded;
 pub mod scripted_prober;
+pub mod shop;
 pub mod truth_server;

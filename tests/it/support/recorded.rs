@@ -125,6 +125,7 @@ impl Recorded {
             rate: Rate(100.0),
             timeout: Duration::from_secs(2),
             slow: None,
+            service: None,
         };
         Experiment {
             title: self.name("Losing a zone costs users less than half a percent of their requests"),
@@ -146,6 +147,7 @@ impl Recorded {
             method: vec![],
             caps: Caps::default(),
             abort_when: vec![],
+            versions: std::collections::BTreeMap::new(),
         }
     }
 
@@ -311,6 +313,8 @@ impl Recorded {
         Sessions {
             started: 40,
             continued: 27,
+            given_up: 0,
+            unchecked: 0,
             lost: 13,
             lost_by_backend: BTreeMap::from([(self.name("web-a-1"), 13)]),
             sticky_changes: 13,
@@ -358,6 +362,8 @@ impl Recorded {
                 with_later_step: false,
                 watched_s: END - HIT + 0.0004,
             }],
+            replacements: Vec::new(),
+            phoenixes: Vec::new(),
             findings: if self.failing {
                 vec![Finding { kind: FindingKind::Dependency, says: format!("checkout fails without {}", self.name("web")) }]
             } else {

@@ -21,6 +21,7 @@ use crate::{
     },
     platform::local::{
         control::{Traffic, TrafficChange},
+        fingerprint,
         launch::{self, Place},
         output::Output,
         process,
@@ -88,7 +89,7 @@ impl Supervisor {
             ended: None,
             ended_well: false,
             held: false,
-            fingerprint: launch::fingerprint(pid, &command),
+            fingerprint: fingerprint::found(pid, &command),
             output,
             traffic: Traffic::default(),
             draining: false,

@@ -13,6 +13,7 @@ use crate::{
     },
     platform::local::{
         control::Traffic,
+        fingerprint::{self, Declared},
         health,
         launch::{self, Place},
         output::Output,
@@ -77,11 +78,13 @@ impl Supervisor {
             address: live.address,
         };
         let directory = service.working_directory.as_ref().unwrap_or(&self.setup.spec.folder);
+        let declared = Declared { command: &service.command, env: &service.env, directory };
+        let fingerprint = fingerprint::declared(declared, |word| place.fill(word));
         let mut child = place.start(&service.command, &service.env, directory, false).map_err(|why| format!("{id} cannot start: {why}"))?;
         let pid = child.id().unwrap_or_default().cast_signed();
         live.generation = generation;
         live.process = Some((pid, process::stat(pid).map_or(0, |s| s.start_time)));
-        live.fingerprint = launch::fingerprint(pid, &service.command);
+        live.fingerprint = fingerprint;
         (live.running, live.healthy, live.serving, live.has_served, live.held) = (true, None, false, false, false);
         live.ended = None;
         live.pending = None;

@@ -1,0 +1,153 @@
+//! Drift: a replacement that is not like its siblings, and siblings that were not alike before anything was done (snowflakes).
+//!
+//! What came is held against the instances of its service that were there before the first act and are there still; when none is, as at
+//! the end of a phoenix drill, against those it came in place of. It is alike when it is like one of them: that they differ among
+//! themselves is a finding of its own.
+
+use std::collections::BTreeMap;
+
+use super::words;
+use crate::{
+    measure::course::Course,
+    model::{
+        built::{Built, Version},
+        finding::{Finding, FindingKind},
+        ids::Service,
+        measurement::{Likeness, Replacement},
+        observation::{Observation, Observed},
+    },
+};
+
+/// What came during the run, each instance held against its siblings. Empty unless instances were listed before and after.
+pub fn replacements(course: &Course, observations: &[Observation]) -> Vec<Replacement> {
+    let (before, later) = (&course.before, &course.later);
+    if before.is_empty() {
+        return Vec::new();
+    }
+    let mut came: BTreeMap<(&Service, &str), Built> = BTreeMap::new();
+    for built in later.iter().flatten().filter(|built| !before.iter().any(|old| old.is(built))) {
+        let known = came.entry((&built.service, built.instance.as_str())).or_insert_with(|| built.clone());
+        // An instance that could not answer once may have answered another time.
+        let said = matches!(built.version, Some(Version::Said(_))) || !known.is(built);
+        let version = if said { built.version.clone() } else { known.version.take() };
+        *known = Built { version, ..built.clone() };
+    }
+    let stayed = |old: &&Built| later.iter().flatten().any(|now| now.is(old));
+    came.values()
+        .map(|built| {
+            let of_service = || before.iter().filter(|old| old.service == built.service);
+            let mut siblings: Vec<&Built> = of_service().filter(stayed).collect();
+            if siblings.is_empty() {
+                siblings = of_service().collect();
+            }
+            Replacement {
+                service: built.service.clone(),
+                instance: built.instance.clone(),
+                name: built.name.clone(),
+                replaces: replaces(built, before, observations),
+                fingerprint: likeness(
+                    Ok(&built.fingerprint),
+                    siblings.iter().map(|sibling| sibling.fingerprint.as_str()),
+                    words::NO_FINGERPRINT,
+                ),
+                version: built.version.as_ref().map(|version| {
+                    let said = siblings.iter().filter_map(|sibling| version_of(sibling));
+                    let own = match version {
+                        Version::Said(text) => Ok(text.as_str()),
+                        Version::Unknown { why } => Err(why.as_str()),
+                    };
+                    likeness(own, said, words::NO_VERSION)
+                }),
+            }
+        })
+        .collect()
+}
+
+fn replaces(built: &Built, before: &[Built], observations: &[Observation]) -> Option<String> {
+    let launched = observations.iter().find_map(|o| match &o.what {
+        Observed::Launched { instance, replaces: Some(old), .. } if *instance == built.instance => Some(old),
+        _ => None,
+    });
+    let old = launched.unwrap_or(&built.instance);
+    before.iter().find(|known| known.instance == *old).map(|known| known.name.clone())
+}
+
+fn likeness<'a>(own: Result<&str, &str>, siblings: impl Iterator<Item = &'a str>, none: &str) -> Likeness {
+    let own = match own {
+        Ok(own) => own,
+        Err(why) => return Likeness::Untold { why: why.to_owned() },
+    };
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for sibling in siblings.filter(|text| !text.is_empty()) {
+        *counts.entry(sibling).or_default() += 1;
+    }
+    if own.is_empty() || counts.is_empty() {
+        return Likeness::Untold { why: none.to_owned() };
+    }
+    if counts.contains_key(own) {
+        return Likeness::Alike;
+    }
+    let mut siblings: Vec<(String, u32)> = counts.into_iter().map(|(text, n)| (text.to_owned(), n)).collect();
+    siblings.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    Likeness::Differs { own: own.to_owned(), siblings }
+}
+
+/// The replacements that are not like their siblings; those that differ in the same way together.
+pub fn of(replacements: &[Replacement]) -> Vec<Finding> {
+    type Way<'a> = (&'a Service, &'static str, &'a str, &'a [(String, u32)]);
+    let mut ways: Vec<(Way<'_>, Vec<&Replacement>)> = Vec::new();
+    for new in replacements {
+        let aspects = [(words::BUILT_FROM, Some(&new.fingerprint)), (words::SAYS_VERSION, new.version.as_ref())];
+        for (aspect, likeness) in aspects {
+            let Some(Likeness::Differs { own, siblings }) = likeness else { continue };
+            let way: Way<'_> = (&new.service, aspect, own, siblings);
+            match ways.iter_mut().find(|(known, _)| *known == way) {
+                Some((_, all)) => all.push(new),
+                None => ways.push((way, vec![new])),
+            }
+        }
+    }
+    ways.iter()
+        .map(|((_, aspect, own, siblings), all)| Finding { kind: FindingKind::Drift, says: words::drift(all, aspect, own, siblings) })
+        .collect()
+}
+
+/// Services whose instances were not alike before anything was done.
+pub fn snowflakes(course: &Course) -> Vec<Finding> {
+    let mut services: BTreeMap<&Service, Vec<&Built>> = BTreeMap::new();
+    for built in &course.before {
+        services.entry(&built.service).or_default().push(built);
+    }
+    let mut all = Vec::new();
+    for (service, siblings) in services {
+        let kinds = [(words::BUILT_FROM, kinds(&siblings, fingerprint)), (words::SAYS_VERSION, kinds(&siblings, version_of))];
+        for (aspect, kinds) in kinds.into_iter().filter(|(_, kinds)| kinds.len() > 1) {
+            all.push(Finding { kind: FindingKind::Drift, says: words::snowflakes(service, aspect, &kinds) });
+        }
+    }
+    all
+}
+
+fn fingerprint(built: &Built) -> Option<&str> {
+    Some(built.fingerprint.as_str()).filter(|text| !text.is_empty())
+}
+
+fn version_of(built: &Built) -> Option<&str> {
+    match &built.version {
+        Some(Version::Said(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// The names of the instances by what `of` says of them, the most frequent first.
+fn kinds<'a>(siblings: &[&'a Built], of: impl Fn(&'a Built) -> Option<&'a str>) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for built in siblings {
+        if let Some(text) = of(built) {
+            kinds.entry(text).or_default().push(&built.name);
+        }
+    }
+    let mut kinds: Vec<(&str, Vec<&str>)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+    kinds
+}

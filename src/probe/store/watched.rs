@@ -1,0 +1,133 @@
+//! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use rustix::io::Errno;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::model::sample::SampleOutcome;
+
+const OPEN: u8 = 0;
+const EOF: u8 = 1;
+const RESET: u8 = 2;
+const BROKEN: u8 = 3;
+
+/// What happened on a stream.
+#[derive(Debug, Default)]
+pub struct Notes {
+    ended: AtomicU8,
+    /// Something was written that was not: the request did not leave.
+    unsent: AtomicBool,
+}
+
+impl Notes {
+    /// Whether it can carry a request.
+    pub fn is_open(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) == OPEN && !self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// The class of a request that failed with the stream; `None` when the stream is well.
+    pub fn outcome(&self, reused: bool) -> Option<SampleOutcome> {
+        match self.ended.load(Ordering::Relaxed) {
+            RESET => Some(SampleOutcome::Reset),
+            EOF if reused => Some(SampleOutcome::EofReused),
+            EOF => Some(SampleOutcome::EofNew),
+            BROKEN => Some(SampleOutcome::Unreachable),
+            _ if self.unsent.load(Ordering::Relaxed) => Some(SampleOutcome::SendFailed),
+            _ => None,
+        }
+    }
+
+    fn end(&self, how: u8) {
+        // The first word counts: a stream that was reset is at its end too.
+        let _ = self.ended.compare_exchange(OPEN, how, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.end(match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED) => RESET,
+            _ => BROKEN,
+        });
+    }
+}
+
+/// The stream.
+#[derive(Debug)]
+pub struct Watched {
+    stream: TcpStream,
+    notes: Arc<Notes>,
+}
+
+impl Watched {
+    /// Watches a stream.
+    pub fn new(stream: TcpStream) -> (Self, Arc<Notes>) {
+        let notes = Arc::new(Notes::default());
+        (Self { stream, notes: notes.clone() }, notes)
+    }
+}
+
+impl Drop for Watched {
+    /// A client may let go of a stream that is still well: a server that dies in order says so in its last message, and the client reads no
+    /// further. Nothing can be sent on it all the same, and to a request it is the closing.
+    fn drop(&mut self) {
+        self.notes.end(EOF);
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (before, room) = (buf.filled().len(), buf.remaining() > 0);
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(())) if room && buf.filled().len() == before => self.notes.end(EOF),
+            Poll::Ready(Err(error)) => self.notes.failed(error),
+            _ => {}
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Err(error)) = &written {
+            self.notes.failed(error);
+            self.notes.unsent.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_its_client_let_go_of_carries_nothing() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (stream, notes) = Watched::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        assert!(notes.is_open() && notes.outcome(true).is_none());
+        drop(stream);
+        assert!(!notes.is_open());
+        assert_eq!(notes.outcome(true), Some(SampleOutcome::EofReused));
+    }
+}
