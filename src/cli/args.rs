@@ -85,6 +85,16 @@ pub enum Sample {
     Failover(sample_app::stores::failover::Options),
     /// A slow line between two zones.
     Link(sample_app::stores::link::Options),
+    /// nginx, with settings that are filled in.
+    Nginx(sample_app::stores::nginx::Options),
+    /// Takes jobs, and says which are done.
+    Api(sample_app::jobs::api::Options),
+    /// Does jobs.
+    Worker(sample_app::jobs::worker::Options),
+    /// Which jobs are done, into a file.
+    Backup(sample_app::jobs::backup::Options),
+    /// Which jobs are done, out of a file.
+    Restore(sample_app::jobs::backup::Options),
     /// One service of the chat, or all of it as one process.
     Chat(sample_app::chat::Options),
     /// Keeps HAProxy's servers as the service registry says.

@@ -11,6 +11,7 @@ mod etcd;
 mod haproxy;
 mod here;
 pub mod host_port;
+pub mod jobs;
 pub mod name_server;
 pub mod programs;
 pub mod real;
