@@ -114,7 +114,7 @@ fn over_http(address: &str, list: bool) -> ProbeKind {
     read.expect.body_contains = Some("order ${value}".to_owned());
     let list = list.then(|| LedgerList { url: format!("http://{address}/orders"), headers: vec![], json: Some("/orders".to_owned()) });
     let http = HttpLedger { write, read, list, connections: Connections::Both, served_by: None, tls: TlsSettings::default() };
-    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)) }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)), settles_within: Duration::ZERO }))
 }
 
 /// Runs a ledger for a while; what it found out, and its samples.
@@ -230,7 +230,7 @@ fn redis(folder: &Path, port: u16) -> Server {
 }
 
 fn ledger(store: LedgerStore) -> ProbeKind {
-    ProbeKind::Ledger(Box::new(LedgerProbe { store }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO }))
 }
 
 #[test]

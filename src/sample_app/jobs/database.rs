@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls, Row, types::Type};
+use tokio_util::task::TaskTracker;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -67,7 +68,7 @@ impl Database {
         }
         let (client, connection) = config.connect(NoTls).await.map_err(|error| in_words(&error))?;
         // It ends when the client is dropped.
-        tokio::spawn(async move { drop(connection.await) });
+        TaskTracker::new().spawn(async move { drop(connection.await) });
         // Two who make it at once may both fail but for one; then it is there.
         let _ = client.batch_execute("create table if not exists done (id text primary key, at timestamptz not null default now())").await;
         Ok(client)

@@ -28,9 +28,18 @@ pub struct Options {
     /// The time that one job takes
     #[arg(long, value_name = "DURATION", default_value = "10ms", value_parser = quantity::duration)]
     pub work: Duration,
-    /// Take jobs out of the queue before they are done, a second's worth at a time
-    #[arg(long)]
-    pub careless: bool,
+    /// How it takes jobs
+    #[arg(long, value_enum, default_value_t = Hands::Careful)]
+    pub hands: Hands,
+}
+
+/// How a worker takes jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hands {
+    /// One at a time, and it stays in Redis until it is done.
+    Careful,
+    /// Out of the queue before they are done, a second's worth at a time.
+    Careless,
 }
 
 /// Works until it is ended.
@@ -44,8 +53,8 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         println!("{name} works");
         tokio::select! {
             _ = terminate.recv() => Ok(()),
-            () = worker.carefully(), if !options.careless => Ok(()),
-            () = worker.carelessly(), if options.careless => Ok(()),
+            () = worker.carefully(), if options.hands == Hands::Careful => Ok(()),
+            () = worker.carelessly(), if options.hands == Hands::Careless => Ok(()),
         }
     })
 }
