@@ -224,7 +224,7 @@ pub(super) fn swarm_service(name: &str, stack: Option<&str>) -> Service {
 }
 
 /// The containers of an engine that carry all these labels (`key` or `key=value`), running or not.
-pub(super) async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Trouble> {
+pub async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Trouble> {
     let filters = (!labels.is_empty()).then(|| HashMap::from([("label".to_owned(), labels)]));
     let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
     engine.call("a list of containers", READ_LIMIT, engine.docker.list_containers(Some(options))).await

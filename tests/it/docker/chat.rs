@@ -2,13 +2,11 @@
 //! Redis, and five services. Each drill gives the verdict that the README gives, for the reason given there.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::rig::{Ran, firedrill, free_port};
+use super::rig::{Ran, asked, await_answers, both, firedrill, free_port};
 use crate::support::{
     composed::Composed,
     engine::{ETCD, Engine, HAPROXY, REDIS, WHAT_TIME},
@@ -73,16 +71,6 @@ impl<'e> Chat<'e> {
     }
 }
 
-/// What is answered to these words until the connection ends.
-fn asked(port: u16, words: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(words.as_bytes())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
-}
-
 /// What the report found of this kind.
 fn found<'r>(ran: &'r Ran, kind: &str) -> Vec<&'r str> {
     let findings = ran.result["measurement"]["findings"].as_array().unwrap();
@@ -97,7 +85,7 @@ fn independent(ran: &Ran, of: &str, services: &[&str]) {
 }
 
 #[test]
-fn a_service_of_the_chat_takes_only_those_with_it_that_depend_on_it() {
+fn a_service_of_the_chat_takes_only_those_with_it_that_depend_on_it_and_the_monolith_all() {
     let _quiet = quiet();
     let engine = Engine::shared();
     let chat = Chat::up(&engine, "compose.yaml");
@@ -126,30 +114,21 @@ fn a_service_of_the_chat_takes_only_those_with_it_that_depend_on_it() {
     assert!(says.contains("`queue`") && says.contains("`push`"), "{says}");
     independent(&ran, "queue", &["ui", "tokens", "users", "messages"]);
 
-    assert_eq!(drill("one-etcd.yaml").expect(0, "passed").victims().len(), 1);
-    assert_eq!(drill("two-etcd.yaml").expect(0, "passed").victims().len(), 2);
+    // Nothing is timed to the moment any more: the monolith is drilled beside.
+    let registry = || {
+        assert_eq!(drill("one-etcd.yaml").expect(0, "passed").victims().len(), 1);
+        assert_eq!(drill("two-etcd.yaml").expect(0, "passed").victims().len(), 2);
+    };
+    both(registry, || the_monolith_takes_every_route_with_it(&engine));
 }
 
-#[test]
-fn the_monolith_takes_every_route_with_it() {
-    let _quiet = quiet();
-    let engine = Engine::shared();
-    let chat = Chat::up(&engine, "compose.monolith.yaml");
-    let port = chat.ports[0].parse().unwrap();
-    let answers =
-        || asked(port, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").is_ok_and(|text| text.starts_with("HTTP/1.1 200"));
-    assert!(
-        (0..200).any(|_| answers() || {
-            std::thread::sleep(Duration::from_millis(50));
-            false
-        }),
-        "{}",
-        chat.project.compose(&["logs"])
-    );
+fn the_monolith_takes_every_route_with_it(engine: &Engine) {
+    let chat = Chat::up(engine, "compose.monolith.yaml");
+    await_answers(chat.ports[0].parse().unwrap(), "/", 1);
     let ran = chat.drill("users.yaml", "docker-monolith", 1).expect(1, "failed");
     let broken = ran.broken();
     for route in ["home", "log-in", "say", "read", "push"] {
-        assert!(broken.iter().any(|found| *found == format!("{route} failures == 0 in fault")), "{broken:?}");
+        assert!(broken.contains(&format!("{route} failures == 0 in fault")), "{broken:?}");
     }
     let says = found(&ran, "single-point-of-failure").join("; ");
     assert!(says.contains("`chat`"), "{says}");
