@@ -389,6 +389,21 @@ fn an_instance_that_was_started_again_is_held_against_the_others_too() {
 }
 
 #[test]
+fn a_new_container_under_the_name_of_the_old_one_is_a_replacement() {
+    let mut new = built("web", 4, "two");
+    new.name = "web-a-1".into();
+    let run = replaced(new);
+    assert_eq!(
+        run.says(),
+        ["drift: web-a-1, which replaced web-a-1 (web-a-1), is not like its siblings: built from two, not one like 2 others"],
+        "the id in brackets tells one from the other"
+    );
+    let mut alike = built("web", 4, "one");
+    alike.name = "web-a-1".into();
+    assert_eq!(judged(&replaced(alike)), (JudgedResult::Held, "1 of 1 alike".into()));
+}
+
+#[test]
 fn siblings_that_differed_before_are_told_once_and_a_replacement_may_be_like_any() {
     let mut run = replaced(built("web", 4, "odd"));
     run.course.before[2].fingerprint = "odd".into();

@@ -2,6 +2,7 @@
 
 use super::felt::{Route, Story};
 use crate::model::{
+    built::Built,
     fault::FaultKind,
     ids::Service,
     measurement::{Estimate, Replacement},
@@ -130,6 +131,11 @@ fn short(text: &str) -> String {
         }
     };
     text.split(' ').map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// An instance that gave way to one of the same name.
+pub fn namesake(old: &Built) -> String {
+    format!("{} ({:.12})", old.name, old.instance.0)
 }
 
 /// Replacements that differ from their siblings in one way.
