@@ -107,7 +107,7 @@ impl Failover {
         let store = LedgerStore::Postgres { url: Text::Plain(url), read_from: None, table: LEDGER.to_owned() };
         ProbeSpec {
             name: ProbeName::from("orders"),
-            kind: ProbeKind::Ledger(Box::new(LedgerProbe { store })),
+            kind: ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO })),
             rate: Rate(self.rate),
             timeout: Duration::from_secs(2),
             slow: None,
