@@ -10,7 +10,7 @@ use crate::{
 
 /// Before Redis or PostgreSQL is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
-/// How long a careless worker collects jobs before it does them.
+/// How long a careless worker has jobs in hand before it does them.
 const COLLECT: Duration = Duration::from_secs(1);
 
 /// The flags of `sample worker`.
@@ -92,16 +92,18 @@ impl Worker {
 
     async fn carelessly(&self) {
         loop {
-            tokio::time::sleep(COLLECT).await;
             match self.queue.take_out().await {
                 Ok(ids) => {
-                    // Collected, and only then done: what a worker has taken out is nowhere but in its memory.
+                    // Taken out, and done later: what a worker has taken out is nowhere but in its memory.
                     tokio::time::sleep(COLLECT).await;
                     for id in ids {
                         self.work_on(&id).await;
                     }
                 }
-                Err(error) => eprintln!("{error}"),
+                Err(error) => {
+                    eprintln!("{error}");
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
         }
     }
