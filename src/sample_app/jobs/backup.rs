@@ -23,7 +23,7 @@ pub struct Options {
 
 /// Writes what is done into the file: whole or not at all.
 pub fn backup(options: &Options) -> Result<(), RunError> {
-    let ids = on_runtime(async |database| database.done().await, options)?;
+    let ids = on_runtime(&async |database: &Database| database.done().await, options)?;
     let cannot = |error: std::io::Error| RunError::Needs(format!("{} cannot be written: {error}", options.file.display()));
     let folder = options.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let mut fresh = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
@@ -39,7 +39,7 @@ pub fn restore(options: &Options) -> Result<(), RunError> {
     let text = fs::read_to_string(&options.file);
     let text = text.map_err(|error| RunError::Needs(format!("{} cannot be read: {error}", options.file.display())))?;
     on_runtime(
-        async |database| {
+        &async |database: &Database| {
             for id in text.lines() {
                 database.note(id).await?;
             }
@@ -50,7 +50,7 @@ pub fn restore(options: &Options) -> Result<(), RunError> {
 }
 
 /// Does it, from its begin again while PostgreSQL is not there.
-fn on_runtime<T>(work: impl AsyncFn(&Database) -> Result<T, String>, options: &Options) -> Result<T, RunError> {
+fn on_runtime<T>(work: &impl AsyncFn(&Database) -> Result<T, String>, options: &Options) -> Result<T, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let database = Database::new(&options.database);
     let begun = clock::now();
