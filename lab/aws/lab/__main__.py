@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rules-only", action="store_true", help="no real processes: instances are only in the books")
     parser.add_argument("--region", action="append", default=[], help="a region in which the site is deployed; eu-west-1 when none is named")
     parser.add_argument("--empty", action="store_true", help="no site: an account with nothing in it")
+    parser.add_argument("--size", type=int, default=6, help="how many instances each site has")
     parser.add_argument("--stores", action="store_true", help="a Multi-AZ database and a cache with a replica beside each site")
     options = parser.parse_args()
     options.region = [] if options.empty else options.region or ["eu-west-1"]
@@ -82,7 +83,7 @@ def main() -> int:
     engine = threading.Thread(target=world.run, name="engine", daemon=True)
     engine.start()
     ready = {"endpoint": f"http://127.0.0.1:{server.port}", "pid": os.getpid(), "seed": options.seed, "speed": options.speed}
-    ready["regions"] = site.all_up(ready["endpoint"], options.region, options.stores) if options.region else {}
+    ready["regions"] = site.all_up(ready["endpoint"], options.region, options.size, options.stores) if options.region else {}
     calls.calls.clear()
     ready["sites"] = {key: value for site_of in control.sites for key, value in site_of().items()}
     ready["network"] = os.environ.get("FIREDRILL_AWS_LAB_NETWORK", "here")

@@ -62,11 +62,11 @@ def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
         raise RuntimeError(f"the site did not come up: {json.load(wrong)}") from None
 
 
-def all_up(endpoint: str, regions: list[str], stores: bool = False) -> dict[str, dict[str, str]]:
+def all_up(endpoint: str, regions: list[str], size: int, stores: bool = False) -> dict[str, dict[str, str]]:
     """The site in each region, serving; and its stores."""
-    outputs = {region: deploy(endpoint, region) for region in regions}
+    outputs = {region: deploy(endpoint, region, Size=size, Room=size + max(3, size // 2)) for region in regions}
     if stores:
         for region in regions:
             outputs[region].update(deploy_stores(endpoint, region, outputs[region]))
-    wait_until_settled(endpoint)
+    wait_until_settled(endpoint, 60 + size * len(regions) / 5)
     return outputs

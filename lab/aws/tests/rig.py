@@ -45,7 +45,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=self.log,
             preexec_fn=_die_with_us,
-            env={**os.environ, "FIREDRILL_AWS_LAB": str(self.folder)},
+            env={**os.environ, "FIREDRILL_AWS_LAB": str(self.folder), "PYTHONHASHSEED": "0"},
         )
         assert self.process.stdout
         line = self.process.stdout.readline()

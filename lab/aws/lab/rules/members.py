@@ -82,10 +82,10 @@ def launch(group: FakeAutoScalingGroup, why: str) -> bool:
     if where is None:
         return False
     zone, subnet = where
-    if any(refuses(group, zone) for refuses in refusals):
+    why_not = refusal(group, zone, subnet)
+    if why_not:
         failed = activities.begin(group, "Launching a new EC2 instance", why, zone, subnet)
-        others = [it for it, _ in subnets(group) if it != zone]
-        activities.fail(failed, errors.no_capacity(group.instance_type, zone, others))
+        activities.fail(failed, why_not)
         group.lab_refused = {**getattr(group, "lab_refused", {}), zone: time.monotonic() + world.times.here(world.times.retry)}
         world.after(world.times.retry, lambda: tend(group))
         return False
@@ -98,6 +98,15 @@ def launch(group: FakeAutoScalingGroup, why: str) -> bool:
     member.lab_activity = activities.begin(group, activities.launching(instance.id), why, zone, instance.subnet_id, "PreInService")
     group.instance_states.append(member)
     return True
+
+
+def refusal(group: FakeAutoScalingGroup, zone: str, subnet: str | None) -> str:
+    """Why EC2 launches nothing there; empty when it does."""
+    if any(refuses(group, zone) for refuses in refusals):
+        return errors.no_capacity(group.instance_type, zone, [it for it, _ in subnets(group) if it != zone])
+    if subnet and instances.free_addresses(group.ec2_backend.get_subnet(subnet)) < 1:
+        return errors.no_address(subnet)
+    return ""
 
 
 def start_one(group: FakeAutoScalingGroup, zone: str, subnet: str | None) -> Any:
