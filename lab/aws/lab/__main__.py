@@ -84,8 +84,10 @@ def main() -> int:
     engine.start()
     ready = {"endpoint": f"http://127.0.0.1:{server.port}", "pid": os.getpid(), "seed": options.seed, "speed": options.speed}
     ready["regions"] = site.all_up(ready["endpoint"], options.region, options.size, options.stores) if options.region else {}
+    ready["names"] = ready["regions"].pop("names", None)
     calls.calls.clear()
     ready["sites"] = {key: value for site_of in control.sites for key, value in site_of().items()}
+    ready["resolver"] = f"127.0.0.1:{reality.lookups.port}" if reality is not None else None
     ready["network"] = os.environ.get("FIREDRILL_AWS_LAB_NETWORK", "here")
     line = json.dumps(ready)
     (options.folder / "ready.json.new").write_text(line + "\n")

@@ -13,6 +13,7 @@ from botocore.config import Config
 
 TEMPLATE = Path(__file__).parents[3] / "examples" / "what-time" / "aws" / "site.yaml"
 STORES = TEMPLATE.with_name("stores.yaml")
+NAMES = TEMPLATE.with_name("names.yaml")
 STACK = "what-time"
 # An image that moto has in every region; on AWS the template asks for the newest one.
 IMAGE = "ami-12c6146b"
@@ -53,6 +54,20 @@ def deploy_stores(endpoint: str, region: str, outputs: dict[str, str]) -> dict[s
     return deploy(endpoint, region, STORES, f"{STACK}-stores", **wanted)
 
 
+def deploy_names(endpoint: str, first: str, one: dict[str, str], two: dict[str, str]) -> dict[str, str]:
+    """One name for two regions, from their stacks' outputs; users go to the first while it is healthy."""
+    return deploy(
+        endpoint,
+        first,
+        NAMES,
+        f"{STACK}-names",
+        First=one["BalancerName"],
+        FirstZone=one["BalancerZone"],
+        Second=two["BalancerName"],
+        SecondZone=two["BalancerZone"],
+    )
+
+
 def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
     """RuntimeError when the groups are not as they should be by then."""
     try:
@@ -63,8 +78,10 @@ def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
 
 
 def all_up(endpoint: str, regions: list[str], size: int, stores: bool = False) -> dict[str, dict[str, str]]:
-    """The site in each region, serving; and its stores."""
+    """The site in each region, serving, and its stores; with two regions or more, one name for the first two (`names`)."""
     outputs = {region: deploy(endpoint, region, Size=size, Room=size + max(3, size // 2)) for region in regions}
+    if len(regions) >= 2:
+        outputs["names"] = deploy_names(endpoint, regions[0], outputs[regions[0]], outputs[regions[1]])
     if stores:
         for region in regions:
             outputs[region].update(deploy_stores(endpoint, region, outputs[region]))

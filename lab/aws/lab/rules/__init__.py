@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     ids,
     instances,
     members,
+    names,
     quick,
     reads,
     refresh,
