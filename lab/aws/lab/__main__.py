@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true", help="no site: an account with nothing in it")
     parser.add_argument("--size", type=int, default=6, help="how many instances each site has")
     parser.add_argument("--stores", action="store_true", help="a Multi-AZ database and a cache with a replica beside each site")
+    parser.add_argument("--beanstalk", action="store_true", help="three environments of Elastic Beanstalk in each region")
     options = parser.parse_args()
     options.region = [] if options.empty else options.region or ["eu-west-1"]
     return options
@@ -83,7 +84,7 @@ def main() -> int:
     engine = threading.Thread(target=world.run, name="engine", daemon=True)
     engine.start()
     ready = {"endpoint": f"http://127.0.0.1:{server.port}", "pid": os.getpid(), "seed": options.seed, "speed": options.speed}
-    ready["regions"] = site.all_up(ready["endpoint"], options.region, options.size, options.stores) if options.region else {}
+    ready["regions"] = site.all_up(ready["endpoint"], options.region, options.size, options.stores, options.beanstalk) if options.region else {}
     ready["names"] = ready["regions"].pop("names", None)
     calls.calls.clear()
     ready["sites"] = {key: value for site_of in control.sites for key, value in site_of().items()}

@@ -14,6 +14,7 @@ from botocore.config import Config
 TEMPLATE = Path(__file__).parents[3] / "examples" / "what-time" / "aws" / "site.yaml"
 STORES = TEMPLATE.with_name("stores.yaml")
 NAMES = TEMPLATE.with_name("names.yaml")
+BEANSTALK = TEMPLATE.with_name("beanstalk.yaml")
 STACK = "what-time"
 # An image that moto has in every region; on AWS the template asks for the newest one.
 IMAGE = "ami-12c6146b"
@@ -77,13 +78,16 @@ def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
         raise RuntimeError(f"the site did not come up: {json.load(wrong)}") from None
 
 
-def all_up(endpoint: str, regions: list[str], size: int, stores: bool = False) -> dict[str, dict[str, str]]:
-    """The site in each region, serving, and its stores; with two regions or more, one name for the first two (`names`)."""
+def all_up(endpoint: str, regions: list[str], size: int, stores: bool, beanstalk: bool) -> dict[str, dict[str, str]]:
+    """The site in each region, serving, with its stores and environments of Elastic Beanstalk where wanted; with two regions or more, one name for the first two (`names`)."""
     outputs = {region: deploy(endpoint, region, Size=size, Room=size + max(3, size // 2)) for region in regions}
     if len(regions) >= 2:
         outputs["names"] = deploy_names(endpoint, regions[0], outputs[regions[0]], outputs[regions[1]])
     if stores:
         for region in regions:
             outputs[region].update(deploy_stores(endpoint, region, outputs[region]))
+    if beanstalk:
+        for region in regions:
+            deploy(endpoint, region, BEANSTALK, f"{STACK}-beanstalk")
     wait_until_settled(endpoint, 60 + size * len(regions) / 5)
     return outputs

@@ -4,6 +4,8 @@ from . import (  # noqa: F401
     acls,
     activities,
     balancers,
+    beanstalk,
+    beanstalk_stacks,
     cache_stacks,
     caches,
     databases,
