@@ -136,7 +136,7 @@ def shared(flags: tuple[str, ...]) -> Lab:
 class LabTest(unittest.TestCase):
     """One laboratory for all tests of its kind, emptied and with a site of its own before each."""
 
-    flags: tuple[str, ...] = ("--rules-only", "--empty", "--speed", "100")
+    flags: tuple[str, ...] = ("--rules-only", "--empty", "--speed", "50")
     with_site = True
     lab: Lab
 

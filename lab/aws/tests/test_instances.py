@@ -95,7 +95,7 @@ class Instances(LabTest):
 
 class Listed(LabTest):
     with_site = False
-    flags = ("--rules-only", "--empty", "--speed", "100", "--time", "listed=100")
+    flags = ("--rules-only", "--empty", "--speed", "50", "--time", "listed=50")
 
     def test_in_the_end_it_is_no_longer_listed(self) -> None:
         one = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]

@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     beanstalk_stacks,
     cache_stacks,
     caches,
+    commands,
     databases,
     groups,
     ids,
