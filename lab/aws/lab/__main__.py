@@ -43,6 +43,8 @@ def quiet() -> None:
         AWS_EC2_METADATA_DISABLED="true",
         MOTO_ALLOW_NONEXISTENT_REGION="false",
         MOTO_IAM_LOAD_MANAGED_POLICIES="false",
+        # Two images instead of thirteen hundred in each region: a start and a reset are as many times faster.
+        MOTO_AMIS_PATH=str(Path(__file__).with_name("images.json")),
     )
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "MOTO_ACCOUNT_ID"):
         os.environ.pop(name, None)

@@ -21,7 +21,8 @@ from ..overrule import overrule
 from ..world import world
 from . import members, refresh
 
-IMAGE = "ami-12c6146b"
+# One of images.json.
+IMAGE = "ami-0a1b2c3d4e5f60708"
 
 
 @dataclass
