@@ -10,6 +10,7 @@ from . import (  # noqa: F401
     caches,
     commands,
     databases,
+    engine,
     groups,
     ids,
     instances,
