@@ -16,7 +16,7 @@ STORES = TEMPLATE.with_name("stores.yaml")
 NAMES = TEMPLATE.with_name("names.yaml")
 BEANSTALK = TEMPLATE.with_name("beanstalk.yaml")
 STACK = "what-time"
-# One of images.json; on AWS the template asks for the newest one.
+# One of images.json, for instances beside the site.
 IMAGE = "ami-0a1b2c3d4e5f60709"
 
 
@@ -37,11 +37,10 @@ def client(service: str, endpoint: str, region: str) -> Any:
 def deploy(endpoint: str, region: str, template: Path = TEMPLATE, stack: str = STACK, **parameters: Any) -> dict[str, str]:
     """Creates the stack and waits until all instances serve. Returns the stack's outputs."""
     formation = client("cloudformation", endpoint, region)
-    given = {"Image": IMAGE, **parameters} if template == TEMPLATE else parameters
     formation.create_stack(
         StackName=stack,
         TemplateBody=template.read_text(),
-        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in given.items()],
+        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
     )
     found = formation.describe_stacks(StackName=stack)["Stacks"][0]
     if found["StackStatus"] != "CREATE_COMPLETE":
