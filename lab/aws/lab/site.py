@@ -13,9 +13,11 @@ from botocore.config import Config
 
 TEMPLATE = Path(__file__).parents[3] / "examples" / "what-time" / "aws" / "site.yaml"
 STORES = TEMPLATE.with_name("stores.yaml")
+NAMES = TEMPLATE.with_name("names.yaml")
+BEANSTALK = TEMPLATE.with_name("beanstalk.yaml")
 STACK = "what-time"
-# An image that moto has in every region; on AWS the template asks for the newest one.
-IMAGE = "ami-12c6146b"
+# One of images.json, for instances beside the site.
+IMAGE = "ami-0a1b2c3d4e5f60709"
 
 
 def client(service: str, endpoint: str, region: str) -> Any:
@@ -35,11 +37,10 @@ def client(service: str, endpoint: str, region: str) -> Any:
 def deploy(endpoint: str, region: str, template: Path = TEMPLATE, stack: str = STACK, **parameters: Any) -> dict[str, str]:
     """Creates the stack and waits until all instances serve. Returns the stack's outputs."""
     formation = client("cloudformation", endpoint, region)
-    given = {"Image": IMAGE, **parameters} if template == TEMPLATE else parameters
     formation.create_stack(
         StackName=stack,
         TemplateBody=template.read_text(),
-        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in given.items()],
+        Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in parameters.items()],
     )
     found = formation.describe_stacks(StackName=stack)["Stacks"][0]
     if found["StackStatus"] != "CREATE_COMPLETE":
@@ -53,6 +54,20 @@ def deploy_stores(endpoint: str, region: str, outputs: dict[str, str]) -> dict[s
     return deploy(endpoint, region, STORES, f"{STACK}-stores", **wanted)
 
 
+def deploy_names(endpoint: str, first: str, one: dict[str, str], two: dict[str, str]) -> dict[str, str]:
+    """One name for two regions, from their stacks' outputs; users go to the first while it is healthy."""
+    return deploy(
+        endpoint,
+        first,
+        NAMES,
+        f"{STACK}-names",
+        First=one["BalancerName"],
+        FirstZone=one["BalancerZone"],
+        Second=two["BalancerName"],
+        SecondZone=two["BalancerZone"],
+    )
+
+
 def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
     """RuntimeError when the groups are not as they should be by then."""
     try:
@@ -62,11 +77,16 @@ def wait_until_settled(endpoint: str, seconds: float = 60) -> None:
         raise RuntimeError(f"the site did not come up: {json.load(wrong)}") from None
 
 
-def all_up(endpoint: str, regions: list[str], stores: bool = False) -> dict[str, dict[str, str]]:
-    """The site in each region, serving; and its stores."""
-    outputs = {region: deploy(endpoint, region) for region in regions}
+def all_up(endpoint: str, regions: list[str], size: int, stores: bool, beanstalk: bool) -> dict[str, dict[str, str]]:
+    """The site in each region, serving, with its stores and environments of Elastic Beanstalk where wanted; with two regions or more, one name for the first two (`names`)."""
+    outputs = {region: deploy(endpoint, region, Size=size, Room=size + max(3, size // 2)) for region in regions}
+    if len(regions) >= 2:
+        outputs["names"] = deploy_names(endpoint, regions[0], outputs[regions[0]], outputs[regions[1]])
     if stores:
         for region in regions:
             outputs[region].update(deploy_stores(endpoint, region, outputs[region]))
-    wait_until_settled(endpoint)
+    if beanstalk:
+        for region in regions:
+            deploy(endpoint, region, BEANSTALK, f"{STACK}-beanstalk")
+    wait_until_settled(endpoint, 60 + size * len(regions) / 5)
     return outputs

@@ -97,7 +97,7 @@ class World:
         """The laboratory is not what it plays any more: a drill in it proves nothing."""
         with self.lock:
             if len(self.faults) < 100:
-                self.faults.append(text)
+                self.faults.append(text if len(text) <= 4000 else f"{text[:1000]} [...] {text[-3000:]}")
 
     # ── beginnings ──
 

@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -45,7 +47,7 @@ class Lab:
             stdout=subprocess.PIPE,
             stderr=self.log,
             preexec_fn=_die_with_us,
-            env={**os.environ, "FIREDRILL_AWS_LAB": str(self.folder)},
+            env={**os.environ, "FIREDRILL_AWS_LAB": str(self.folder), "PYTHONHASHSEED": "0"},
         )
         assert self.process.stdout
         line = self.process.stdout.readline()
@@ -134,7 +136,7 @@ def shared(flags: tuple[str, ...]) -> Lab:
 class LabTest(unittest.TestCase):
     """One laboratory for all tests of its kind, emptied and with a site of its own before each."""
 
-    flags: tuple[str, ...] = ("--rules-only", "--empty", "--speed", "100")
+    flags: tuple[str, ...] = ("--rules-only", "--empty", "--speed", "50")
     with_site = True
     lab: Lab
 
@@ -200,3 +202,22 @@ class LabTest(unittest.TestCase):
         if status is not None:
             self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], status)
         return answer["Error"]["Message"]
+
+
+def ask(resolver: str, name: str, kind: int = 1) -> tuple[int, list[str]]:
+    """One question to the laboratory's name server: the answer's code, and its addresses."""
+    host, port = resolver.split(":")
+    labels = b"".join(bytes([len(it)]) + it.encode() for it in name.split("."))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(5)
+        connection.sendto(struct.pack("!HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1), (host, int(port)))
+        answer = connection.recv(4096)
+    number, flags, _, count, _, _ = struct.unpack("!HHHHHH", answer[:12])
+    assert number == 7
+    place = 12 + sum(1 + len(it) for it in name.split(".")) + 1 + 4
+    found = []
+    for _ in range(count):
+        (length,) = struct.unpack("!H", answer[place + 10 : place + 12])
+        found.append(socket.inet_ntoa(answer[place + 12 : place + 12 + length]))
+        place += 12 + length
+    return flags & 15, found

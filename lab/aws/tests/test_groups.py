@@ -78,8 +78,8 @@ class Groups(LabTest):
         self.asg.resume_processes(AutoScalingGroupName=self.group_name, ScalingProcesses=list(processes))
 
     def looks(self) -> None:
-        """Time for the group to look at its members several times (it looks every 0.3 s)."""
-        time.sleep(1.2)
+        """Time for the group to look at its members twice (it looks every 0.6 s)."""
+        time.sleep(1.5)
 
     def test_without_health_check_nobody_is_marked(self) -> None:
         self.suspend("HealthCheck")

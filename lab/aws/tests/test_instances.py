@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lab import site
+
 from .rig import LabTest, wait
 
 
@@ -14,7 +16,7 @@ class Instances(LabTest):
 
     def run_some(self, count: int, subnet: int = 0, **more: object) -> list[str]:
         answer = self.ec2.run_instances(
-            ImageId="ami-12c6146b", MinCount=count, MaxCount=count, SubnetId=self.subnets[subnet], **more
+            ImageId=site.IMAGE, MinCount=count, MaxCount=count, SubnetId=self.subnets[subnet], **more
         )
         return [it["InstanceId"] for it in answer["Instances"]]
 
@@ -95,10 +97,10 @@ class Instances(LabTest):
 
 class Listed(LabTest):
     with_site = False
-    flags = ("--rules-only", "--empty", "--speed", "100", "--time", "listed=100")
+    flags = ("--rules-only", "--empty", "--speed", "50", "--time", "listed=50")
 
     def test_in_the_end_it_is_no_longer_listed(self) -> None:
-        one = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        one = self.ec2.run_instances(ImageId=site.IMAGE, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         self.ec2.terminate_instances(InstanceIds=[one])
         wait("it is gone", lambda: not self.ec2.describe_instances()["Reservations"])
         self.refused("InvalidInstanceID.NotFound", 400, lambda: self.ec2.describe_instances(InstanceIds=[one]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lab import site
+
 from .rig import LabTest, wait
 
 
@@ -15,7 +17,7 @@ class Targets(LabTest):
 
     def free_instance(self) -> str:
         subnet = self.group()["VPCZoneIdentifier"].split(",")[0]
-        one = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"][0]["InstanceId"]
+        one = self.ec2.run_instances(ImageId=site.IMAGE, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"][0]["InstanceId"]
         return one
 
     def test_initial_then_healthy(self) -> None:

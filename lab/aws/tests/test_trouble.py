@@ -6,6 +6,8 @@ import time
 
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, HTTPClientError
 
+from lab import site
+
 from .rig import LabTest, wait
 
 LOST = (ConnectionClosedError, EndpointConnectionError, HTTPClientError)
@@ -104,7 +106,7 @@ class Trouble(LabTest):
     def test_news_come_late(self) -> None:
         self.lab.trouble({"kind": "late-news", "milliseconds": 4000})
         subnet = self.group()["VPCZoneIdentifier"].split(",")[0]
-        new = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"][0]["InstanceId"]
+        new = self.ec2.run_instances(ImageId=site.IMAGE, MinCount=1, MaxCount=1, SubnetId=subnet)["Instances"][0]["InstanceId"]
         self.refused("InvalidInstanceID.NotFound", 400, lambda: self.ec2.describe_instances(InstanceIds=[new]))
         self.refused("InvalidInstanceID.NotFound", 400, lambda: self.ec2.create_tags(Resources=[new], Tags=[{"Key": "a", "Value": "b"}]))
         wait("it is visible", lambda: any(it["InstanceId"] == new for r in self.ec2.describe_instances()["Reservations"] for it in r["Instances"]))

@@ -1,4 +1,5 @@
-"""Where instances live: 127.L.B.N, each its own loopback address. L is this laboratory's number, B stands for the region and the zone."""
+"""Where instances live: 127.L.B.N, each its own loopback address. L is this laboratory's number, B stands for the region and the zone
+(0 for load balancers)."""
 
 from __future__ import annotations
 
@@ -31,6 +32,7 @@ class Addresses:
         self.blocks: dict[tuple[str, str], int] = {}
         self.regions: list[str] = []
         self.taken: dict[str, str] = {}
+        self.balancers: dict[str, str] = {}
         self.last: dict[int, int] = {}
 
     def block(self, region: str, zone: str) -> int:
@@ -52,6 +54,12 @@ class Addresses:
                 self.last[block], self.taken[address] = last, who
                 return address
         raise Full(f"zone {zone} has {INSTANCES} instances already")
+
+    def of_balancer(self, arn: str) -> str:
+        """A load balancer has one for as long as the laboratory runs."""
+        if arn not in self.balancers:
+            self.balancers[arn] = f"127.{self.number}.0.{len(self.balancers) % 200 + 10}"
+        return self.balancers[arn]
 
     def back(self, address: str) -> None:
         self.taken.pop(address, None)

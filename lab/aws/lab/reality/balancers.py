@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Balancers:
         self.folder = folder
         self.machines = machines
         self.all: dict[str, Balancer] = {}
+        self.numbers = itertools.count(1)
 
     def listeners(self) -> dict[str, tuple[str, Any, Any, Any]]:
         """(region, load balancer, listener, target group) of every listener, by its ARN."""
@@ -69,7 +71,8 @@ class Balancers:
         here = world.times.here
         haproxy = Haproxy(
             self.folder,
-            f"{region}-{len(self.all)}-{int(time.monotonic() * 1000) % 100000}",
+            f"{region}-{next(self.numbers)}",
+            own=(self.machines.addresses.of_balancer(load_balancer.arn), int(listener.port or 80)),
             connect=here(CONNECT),
             idle=here(IDLE),
             interval=here(float(group.health_check_interval_seconds)),
@@ -81,6 +84,13 @@ class Balancers:
         )
         return Balancer(region, load_balancer.name, int(listener.port or 80), haproxy)
 
+    def place(self, load_balancer: Any) -> tuple[str, int] | None:
+        """Where a load balancer listens, for who knows its name."""
+        for arn in load_balancer.listeners:
+            if arn in self.all:
+                return self.all[arn].haproxy.own
+        return None
+
     def tend(self) -> None:
         """Listeners, their targets, and their health, as they should be. Only the engine's thread may."""
         wanted = self.listeners()
@@ -89,7 +99,6 @@ class Balancers:
         for arn, (region, load_balancer, listener, group) in wanted.items():
             if arn not in self.all:
                 self.all[arn] = self.new(region, load_balancer, listener, group)
-                world.soon(lambda: None)
             balancer = self.all[arn]
             if balancer.haproxy.starting() and time.monotonic() - balancer.born < 10:
                 continue

@@ -36,34 +36,46 @@ defaults
     retries 0
     errorfile 503 {errors}
 frontend listener
-    bind fd@{listener}
+{listeners}
     http-request return status 503 content-type text/html string "<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>" if {{ nbsrv({all}) eq 0 }}
     use_backend {all} if {{ nbsrv({checked}) eq 0 }}
     default_backend {checked}
 backend {checked}
-    balance {balance}
+    balance roundrobin
     option httpchk GET {path}
     http-check expect status {codes}
 backend {all}
-    balance {balance}
+    balance roundrobin
 """
 
 
 class Haproxy:
     """Running from the start; all its answers are read within a second or it is broken."""
 
-    def __init__(self, folder: Path, name: str, connect: float, idle: float, interval: float, timeout: float, rise: int, fall: int, path: str, codes: str, balance: str = "roundrobin") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        own: tuple[str, int],
+        connect: float,
+        idle: float,
+        interval: float,
+        timeout: float,
+        rise: int,
+        fall: int,
+        path: str,
+        codes: str,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.interval, self.rise, self.fall = interval, rise, fall
         self.socket = folder / f"{name}.sock"
         if len(str(self.socket)) > 100:
             raise RuntimeError(f"{self.socket} is too long for the path of a socket")
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(1024)
-        self.port: int = self.listener.getsockname()[1]
+        # For who knows the port only, and for who knows the name: an address of its own, with the listener's port.
+        self.sockets = [listen("127.0.0.1", 0), listen(*own)]
+        self.port: int = self.sockets[0].getsockname()[1]
+        self.own = own
         errors = folder / "bad-gateway.http"
         errors.write_text(BAD_GATEWAY, newline="")
         configuration = folder / f"{name}.cfg"
@@ -74,10 +86,9 @@ class Haproxy:
                 idle=milliseconds(idle),
                 check=milliseconds(timeout),
                 errors=errors,
-                listener=self.listener.fileno(),
+                listeners="\n".join(f"    bind fd@{it.fileno()}" for it in self.sockets),
                 all=ALL,
                 checked=CHECKED,
-                balance=balance,
                 path=path,
                 codes=codes,
             )
@@ -88,7 +99,7 @@ class Haproxy:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                pass_fds=[self.listener.fileno()],
+                pass_fds=[it.fileno() for it in self.sockets],
             )
         # Id of each server that it has, and whether it only finishes what it has.
         self.servers: dict[str, bool] = {}
@@ -150,8 +161,17 @@ class Haproxy:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self.listener.close()
+        for it in self.sockets:
+            it.close()
         self.socket.unlink(missing_ok=True)
+
+
+def listen(address: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(1024)
+    return listener
 
 
 def milliseconds(seconds: float) -> int:

@@ -14,6 +14,7 @@ from ..server import control
 from ..world import world
 from .addresses import Addresses
 from .balancers import Balancers
+from .lookups import Lookups
 from .machines import Machines
 from .network import Network, is_private
 
@@ -33,6 +34,7 @@ class Reality:
         self.network = Network(self.addresses.number)
         self.machines = Machines(program, folder / "instances", self.addresses)
         self.balancers = Balancers(folder / "haproxy", self.machines)
+        self.lookups = Lookups(self.balancers.place)
         self.told_full = False
         targets.by_checks_of_others = True
         world.watchers.append(self.watch)
@@ -115,12 +117,13 @@ class Reality:
         for it in self.balancers.all.values():
             found.setdefault(it.region, {})[it.name] = {
                 "url": f"http://127.0.0.1:{it.haproxy.port}",
-                "port": it.port,
+                "address": f"{it.haproxy.own[0]}:{it.haproxy.own[1]}",
                 "instances": {key: f"{self.machines.all[key].address}:{self.machines.all[key].port}" for key in it.haproxy.servers if key in self.machines.all},
             }
         return found
 
     def end(self) -> None:
+        self.lookups.end()
         self.network.end()
         for balancer in self.balancers.all.values():
             balancer.haproxy.end()

@@ -56,3 +56,10 @@ def no_capacity(instance_type: str, zone: str, others: list[str]) -> str:
         f"Our system will be working on provisioning additional capacity. You can currently get {instance_type} capacity "
         f"by not specifying an Availability Zone in your request{where}. Launching EC2 instance failed."
     )
+
+
+def no_address(subnet: str) -> str:
+    return (
+        f"There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances. "
+        "Launching EC2 instance failed."
+    )

@@ -13,7 +13,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from ..overrule import overrule
 from ..world import stamp, world
-from . import activities, errors, instances, members
+from . import activities, engine, errors, instances, members
 
 PROCESSES = [
     "AddToLoadBalancer",
@@ -52,7 +52,7 @@ def said(group: FakeAutoScalingGroup, sentence: str) -> None:
 @overrule(FakeAutoScalingGroup, "set_desired_capacity")
 def _desire(_old: Any, self: FakeAutoScalingGroup, new_capacity: int | None) -> None:
     self.desired_capacity = self.min_size if new_capacity is None else new_capacity
-    world.soon(lambda: members.tend(self))
+    world.soon(lambda: engine.tend(self))
 
 
 @overrule(AutoScalingBackend, "create_auto_scaling_group")
@@ -91,7 +91,7 @@ def _update(old: Any, self: AutoScalingBackend, name: str, *args: Any, **kwargs:
             f"a user request update of AutoScalingGroup constraints to min: {low}, max: {high}, desired: {group.desired_capacity} "
             f"changing the desired capacity from {before} to {group.desired_capacity}.",
         )
-    world.soon(lambda: members.tend(group, look=True))
+    world.soon(lambda: engine.tend(group, look=True))
     return group
 
 
@@ -156,7 +156,7 @@ def _terminate(_old: Any, self: AutoScalingBackend, instance_id: str, should_dec
         group.desired_capacity = before - 1
     after = group.desired_capacity
     activity = members.take_out(group, member, activities.cause(activities.by_user(instance_id, before, after)))
-    world.soon(lambda: members.tend(group))
+    world.soon(lambda: engine.tend(group))
     # As it is now: the group goes on with its own.
     return dict(activity)
 
@@ -166,7 +166,7 @@ def _health(_old: Any, self: AutoScalingBackend, instance_id: str, health_status
     group, member = member_of(self, instance_id)
     member.health_status = health_status
     member.lab_why = activities.SAID
-    world.soon(lambda: members.tend(group))
+    world.soon(lambda: engine.tend(group))
 
 
 @overrule(AutoScalingBackend, "detach_instances")
@@ -258,7 +258,7 @@ def _resume(_old: Any, self: AutoScalingBackend, group_name: str, scaling_proces
     if "AddToLoadBalancer" in back:
         # AWS does not register those that were launched meanwhile: that is left to the one who suspended it.
         pass
-    world.soon(lambda: members.tend(group, look=True))
+    world.soon(lambda: engine.tend(group, look=True))
 
 
 def reasons(self: FakeAutoScalingGroup) -> list[dict[str, str]]:

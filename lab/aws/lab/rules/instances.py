@@ -78,8 +78,19 @@ def gone(instance: Instance) -> None:
     release(instance)
     instance._state = old
     instance._reason, instance.state_reason = reason
+    if instance._private_ips:
+        subnet = instance.ec2_backend.get_subnet(instance.subnet_id)
+        for address in instance._private_ips:
+            subnet.del_subnet_ip(address)
+        # Somebody else may have them from now on.
+        instance._private_ips.clear()
     enter(instance, "terminated")
     later(instance, world.times.listed, forget)
+
+
+def free_addresses(subnet: Any) -> int:
+    """How many more instances a subnet has room for."""
+    return int(subnet._available_ip_addresses) - len(subnet._subnet_ips)
 
 
 def forget(instance: Instance) -> None:

@@ -14,7 +14,7 @@ from moto.moto_api._internal import mock_random
 
 from ..overrule import overrule
 from ..world import world
-from . import activities, groups, members, targets
+from . import activities, engine, groups, members, targets
 
 RUNNING = ("Pending", "InProgress", "Cancelling")
 
@@ -56,7 +56,7 @@ def step(group: FakeAutoScalingGroup, refresh: dict[str, Any], old: list[str]) -
         for identity in left[: max(0, may_miss - missing)]:
             why = activities.cause("an instance was taken out of service in response to an instance refresh.")
             members.take_out(group, present[identity], why)
-        members.tend(group)
+        engine.tend(group)
     world.after(world.times.refresh, lambda: step(group, refresh, old))
 
 

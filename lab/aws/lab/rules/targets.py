@@ -53,13 +53,20 @@ by_checks_of_others = False
 target_watchers: list[Callable[[FakeTargetGroup, str, str], None]] = []
 
 
-def fails(group: FakeTargetGroup, instance: Any, target: Target) -> tuple[str, str] | None:
+# What is known of subnets within one round of checks.
+Known = dict[tuple[Any, int], bool]
+
+
+def fails(group: FakeTargetGroup, instance: Any, target: Target, known: Known) -> tuple[str, str] | None:
     """How an instance answers a check: None when it does, else the reason and description of its failure."""
     if instance is None or instance.state != "running":
         return FAILED
     if time.monotonic() - getattr(instance, "lab_changed", 0.0) < world.times.here(world.times.boot):
         return ("Target.FailedHealthChecks", "Health checks failed")
-    return None if acls.reachable(group.ec2_backend, instance.subnet_id, int(target.port)) else FAILED
+    key = (instance.subnet_id, int(target.port))
+    if key not in known:
+        known[key] = acls.reachable(group.ec2_backend, *key)
+    return None if known[key] else FAILED
 
 
 def table(group: FakeTargetGroup) -> dict[str, Target]:
@@ -164,9 +171,9 @@ def all_backends(backends: BackendDict) -> list[Any]:
     return [backend for account in list(backends.values()) for backend in list(account.values())]
 
 
-def check(group: FakeTargetGroup, target: Target, instance: Any) -> None:
+def check(group: FakeTargetGroup, target: Target, instance: Any, known: Known) -> None:
     """One health check of one target."""
-    failure = fails(group, instance, target)
+    failure = fails(group, instance, target, known)
     if failure is None:
         target.good, target.bad = target.good + 1, 0
     else:
@@ -199,8 +206,9 @@ def check_all() -> None:
                 continue
             group.lab_due = moment + world.times.here(float(group.health_check_interval_seconds))
             instances = {instance.id: instance for instance in group.ec2_backend.all_instances()} if table(group) else {}
+            known: Known = {}
             for target in list(table(group).values()):
-                check(group, target, instances.get(target.id))
+                check(group, target, instances.get(target.id), known)
 
 
 def shown(backend: ELBv2Backend, group: FakeTargetGroup, identity: str, port: Any = None) -> FakeHealthStatus:

@@ -40,16 +40,12 @@ SORTS = {
 }
 
 
-def denied(call: Call) -> tuple[str, int, str]:
+def denied(call: Call, arn: str = "") -> tuple[str, int, str]:
     user = "arn:aws:iam::123456789012:user/drill"
+    on = f" on resource: {arn}" if arn else ""
+    words = f"User: {user} is not authorized to perform: {call.name}{on} because no identity-based policy allows the {call.name} action"
     if call.protocol == "ec2":
-        return (
-            "UnauthorizedOperation",
-            403,
-            f"You are not authorized to perform this operation. User: {user} is not authorized to perform: {call.name} "
-            f"because no identity-based policy allows the {call.name} action.",
-        )
-    words = f"User: {user} is not authorized to perform: {call.name} because no identity-based policy allows the {call.name} action"
+        return ("UnauthorizedOperation", 403, f"You are not authorized to perform this operation. {words}")
     if call.protocol in ("json", "cbor"):
         return ("AccessDeniedException", 400, words)
     return ("AccessDenied", 403, words)

@@ -4,6 +4,7 @@
     GET    /lab/calls      what was called so far; DELETE forgets it
     GET    /lab/state      everything that a drill can change, in one order
     GET    /lab/trouble    the rules that hold, with how often each has struck; PUT sets the list, DELETE empties it
+    GET    /lab/policy     the policy of IAM that holds; PUT sets one, DELETE allows everything again
     GET    /lab/settled    waits until all groups are as they should be, at most ?within=SECONDS (30); 504 when they are not by then
     GET    /lab/site       where the sites listen
     POST   /lab/reset      empties moto and begins anew; ?seed=N makes ids repeat
@@ -23,6 +24,7 @@ from moto.core.model_instances import reset_model_data
 from moto.moto_api._internal import mock_random
 
 from .. import state
+from ..iam.policy import policy
 from ..rules import members, refresh, targets
 from ..trouble.plan import plan
 from ..world import world
@@ -106,6 +108,18 @@ def trouble(method: str, body: bytes) -> Answer:
         return reply(200, plan.show())
 
 
+def allowed(method: str, body: bytes) -> Answer:
+    with world.lock:
+        if method in ("PUT", "POST"):
+            try:
+                policy.set(json.loads(body or b"null"))
+            except ValueError as wrong:
+                return reply(400, {"error": str(wrong)})
+        elif method == "DELETE":
+            policy.set(None)
+        return reply(200, policy.text)
+
+
 def answer(environ: dict[str, Any]) -> Answer:
     path, method = environ["PATH_INFO"].rstrip("/"), environ["REQUEST_METHOD"]
     query = parse_qs(environ.get("QUERY_STRING", ""))
@@ -123,6 +137,8 @@ def answer(environ: dict[str, Any]) -> Answer:
                 return reply(200, state.everything())
         if path == "/lab/trouble":
             return trouble(method, body)
+        if path == "/lab/policy":
+            return allowed(method, body)
         if path == "/lab/settled":
             return settled(query)
         if path == "/lab/site":

@@ -16,11 +16,12 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from ..iam.policy import policy
 from ..rules import errors
 from ..trouble import plan
 from ..world import world
 from . import control, dryrun
-from .answers import Answer, error, sort
+from .answers import Answer, denied, error, sort
 from .calls import calls
 from ..call import Call, read
 
@@ -74,6 +75,11 @@ class Gate:
             calls.end(entry, trouble.instead, answer[0], answer[2])
             return answer
         with world.lock:
+            arn = policy.refused(call)
+            if arn is not None:
+                answer = error(call, *denied(call, arn))
+                calls.end(entry, "deny", answer[0], answer[2])
+                return answer
             for _ in range(trouble.times):
                 environ["wsgi.input"].seek(0)
                 answer = self.do(call, environ)

@@ -11,7 +11,7 @@ A rule is a table with `kind` and, of these, what the kind needs:
 
 Kinds: throttle, error (500), unavailable (503), deny, expired, unknown-key are answered instead of the call; cut-before loses the call,
 cut-after its answer; stall answers late; duplicate does it twice. no-capacity (`zones`, `groups`), late-news (`milliseconds`) and
-acl-quota (`number`) hold for the world: see capacity.py and visibility.py."""
+acl-quota (`number`) hold for the world; command (`code`, `output`) is what instances answer to commands of SSM."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..rules import acls, members
+from ..rules import acls, commands, members
 from ..call import Call
 from ..world import world
 
 INSTEAD = ("throttle", "error", "unavailable", "deny", "expired", "unknown-key", "cut-before")
 BESIDE = ("cut-after", "stall", "duplicate")
-WORLD = ("no-capacity", "late-news", "acl-quota")
+WORLD = ("no-capacity", "late-news", "acl-quota", "command")
 KEYS = {
     "kind": str,
     "share": (int, float),
@@ -39,6 +39,8 @@ KEYS = {
     "groups": list,
     "milliseconds": (int, float),
     "number": int,
+    "code": int,
+    "output": str,
 }
 
 
@@ -65,6 +67,8 @@ class Rule:
     groups: list[str] = field(default_factory=list)
     milliseconds: float = 0.0
     number: int = 0
+    code: int = 0
+    output: str = ""
     seen: int = 0
     struck: int = 0
 
@@ -156,9 +160,19 @@ def refuses(group: Any, zone: str) -> bool:
     return False
 
 
+def replies(_instance: str) -> tuple[int, str] | None:
+    """What an instance answers to the next command."""
+    for rule in plan.rules:
+        if rule.kind == "command" and (rule.times is None or rule.struck < rule.times):
+            rule.struck += 1
+            return rule.code, rule.output
+    return None
+
+
 def _forget() -> None:
     plan.set([])
 
 
 members.refusals.append(refuses)
+commands.replies.append(replies)
 world.beginnings.append(_forget)
