@@ -35,17 +35,30 @@ pub struct Lab {
     process: Child,
     folder: tempfile::TempDir,
     pub endpoint: String,
+    /// What it said when it was ready: its sites, its names.
+    pub ready: Value,
 }
 
 impl Lab {
-    /// Starts one with these flags.
+    /// Starts one with these flags, in which instances are only in the books.
     pub fn with(flags: &[&str]) -> Self {
+        Self::start(&[&["--rules-only"], flags].concat())
+    }
+
+    /// Starts one in which each instance is a process of the `what-time` site, behind a real `HAProxy`.
+    pub fn real(flags: &[&str]) -> Self {
+        let lab = Self::start(&[&["--firedrill", BINARY], flags].concat());
+        let network = &lab.ready["network"];
+        assert_eq!(network, "here", "the site must be in the network of this test, which must lead nowhere: `scripts/lab alone` makes one");
+        lab
+    }
+
+    fn start(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/aws-lab");
         let mut process = Command::new(&script)
             .arg("serve")
             .arg(folder.path().join("lab"))
-            .arg("--rules-only")
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -62,7 +75,7 @@ impl Lab {
         });
         let endpoint = ready["endpoint"].as_str().unwrap().to_owned();
         assert!(endpoint.starts_with("http://127."), "{endpoint} is not on this machine");
-        let lab = Self { process, folder, endpoint };
+        let lab = Self { process, folder, endpoint, ready };
         lab.environment("");
         lab
     }
@@ -105,9 +118,21 @@ impl Lab {
         command
     }
 
+    /// Where the site of a region listens.
+    pub fn url(&self, region: &str) -> String {
+        self.ready["sites"][region]["what-time"]["url"].as_str().unwrap_or_else(|| panic!("a site: {}", self.ready)).to_owned()
+    }
+
     /// Runs the binary to its end.
     pub fn firedrill(&self, args: &[&str]) -> Said {
         Said::of(self.command(args).output().unwrap())
+    }
+
+    /// `result.json` of the newest run in this folder.
+    pub fn result(&self) -> Value {
+        let mut runs: Vec<PathBuf> = fs::read_dir(self.path("firedrill-runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        runs.sort();
+        serde_json::from_slice(&fs::read(runs.pop().expect("a run").join("result.json")).unwrap()).unwrap()
     }
 
     /// Asks the laboratory itself.
