@@ -9,7 +9,7 @@ use crate::model::{
     aws::{AwsMembers, AwsSpec},
     experiment::{Experiment, Step},
     fault::{Fault, Mechanism, PartitionMode},
-    instance::PROTECTED_TAG,
+    instance::{PROTECTED, PROTECTED_TAG},
 };
 
 /// The policy as a document of IAM.
@@ -219,7 +219,8 @@ fn tagged(spec: &AwsSpec, key: &str) -> Map<String, Value> {
 
 /// A tag that is not there is not equal.
 fn not_protected(key: &str) -> Map<String, Value> {
-    Map::from_iter([("StringNotEquals".to_owned(), json!({ format!("{key}/{PROTECTED_TAG}"): "true" }))])
+    let never: BTreeMap<String, &str> = [PROTECTED, PROTECTED_TAG].iter().map(|tag| (format!("{key}/{tag}"), "true")).collect();
+    Map::from_iter([("StringNotEquals".to_owned(), json!(never))])
 }
 
 fn statement(sid: &str, actions: &BTreeSet<&'static str>, resource: &Value, condition: Map<String, Value>, spec: &AwsSpec) -> Value {
