@@ -21,7 +21,9 @@ pub fn policy(args: &AwsPolicy) -> u8 {
     };
     let PlatformSpec::Aws(spec) = &checked.environment.platform else {
         let (name, platform) = (&checked.environment.name, checked.environment.platform.name());
-        say::problem(format!("the environment `{name}` is on the platform `{platform}`, which knows no policies of AWS; choose another with --env"));
+        say::problem(format!(
+            "the environment `{name}` is on the platform `{platform}`, which knows no policies of AWS; choose another with --env"
+        ));
         return Verdict::Invalid.exit_code();
     };
     say::out(&format!("{:#}\n", policy::policy(&checked.experiment, spec)));

@@ -17,7 +17,11 @@ use crate::{
     clock::Clock,
     event::EventKind,
     measure::Live,
-    model::{observation::{Observation, Observed}, steady_state::Phase, time::Mono},
+    model::{
+        observation::{Observation, Observed},
+        steady_state::Phase,
+        time::Mono,
+    },
     probe::RunningProber,
 };
 

@@ -35,7 +35,11 @@ pub(super) static AWS: Table = Table::new(
             Kind::Text,
             "the tag that names an instance's service; when left out, its Elastic Beanstalk environment, else its Auto Scaling group",
         ),
-        key("abort-alarms", ONE_OR_MANY, "CloudWatch alarms: one that rings halts a run, which is then undone, and keeps another from beginning"),
+        key(
+            "abort-alarms",
+            ONE_OR_MANY,
+            "CloudWatch alarms: one that rings halts a run, which is then undone, and keeps another from beginning",
+        ),
         key(
             "opt-in",
             Kind::Either(&[Kind::Bool, Kind::Text]),

@@ -7,11 +7,7 @@ use super::{
     connection::{Connection, Place},
     trouble::{Trouble, short},
 };
-use crate::{
-    file::suggest::listed,
-    model::aws::AwsSpec,
-    platform::PlatformError,
-};
+use crate::{file::suggest::listed, model::aws::AwsSpec, platform::PlatformError};
 
 const DESCRIBE: Action = Action::read("cloudwatch:DescribeAlarms");
 
@@ -29,7 +25,8 @@ pub(super) async fn ringing(connection: &Connection, spec: &AwsSpec) -> Result<O
     if spec.abort_alarms.is_empty() {
         return Ok(None);
     }
-    let found: Vec<Alarm> = try_join_all(connection.places.iter().map(|place| alarms(place, &spec.abort_alarms))).await?.into_iter().flatten().collect();
+    let found: Vec<Alarm> =
+        try_join_all(connection.places.iter().map(|place| alarms(place, &spec.abort_alarms))).await?.into_iter().flatten().collect();
     if let Some(name) = spec.abort_alarms.iter().find(|name| found.iter().all(|alarm| alarm.name != **name)) {
         let regions = listed(connection.places.iter().map(|place| place.region.as_str()), "or");
         return Err(PlatformError::Unavailable(format!("there is no CloudWatch alarm `{name}` in {regions}")));

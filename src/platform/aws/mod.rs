@@ -14,8 +14,8 @@
 //! AWS is not trusted to answer, nor to be up to date: a lost answer is *unknown* and the state is read back; what was just made may not be
 //! visible yet, what is dead may still be listed.
 
-mod alarms;
 mod activity;
+mod alarms;
 mod batch;
 mod bucket;
 mod calls;

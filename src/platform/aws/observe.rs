@@ -10,8 +10,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    alarms,
-    activity,
+    activity, alarms,
     connection::Connection,
     inventory::{self, Listed},
     reach::Reach,

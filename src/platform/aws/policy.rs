@@ -153,7 +153,13 @@ fn cut(spec: &AwsSpec) -> Vec<Value> {
         statement("MakeTemporaryAclInVpc", &set(&["ec2:CreateNetworkAcl"]), &vpcs(spec), Map::new(), spec),
         statement("TagTemporaryAcl", &set(&["ec2:CreateTags"]), &acl, by_create, spec),
         statement("RenewTagsOfTemporaryAcl", &set(&["ec2:CreateTags"]), &acl, marked("aws:ResourceTag"), spec),
-        statement("SwapAcl", &set(&["ec2:ReplaceNetworkAclAssociation"]), &json!(["arn:*:ec2:*:*:network-acl/*", "arn:*:ec2:*:*:subnet/*"]), Map::new(), spec),
+        statement(
+            "SwapAcl",
+            &set(&["ec2:ReplaceNetworkAclAssociation"]),
+            &json!(["arn:*:ec2:*:*:network-acl/*", "arn:*:ec2:*:*:subnet/*"]),
+            Map::new(),
+            spec,
+        ),
         statement("DeleteTemporaryAcl", &set(&["ec2:DeleteNetworkAcl"]), &acl, marked("aws:ResourceTag"), spec),
     ]
 }

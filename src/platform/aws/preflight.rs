@@ -113,12 +113,7 @@ fn not_looked(trouble: Trouble, what: &str) -> Result<Option<String>, PlatformEr
 }
 
 /// What a group has left, and whether it can get back to what it wants.
-fn capacity(
-    group: &AutoGroup,
-    lost: &BTreeSet<&InstanceId>,
-    held: &[(Option<&str>, Option<&Region>)],
-    listed: &Listed,
-) -> Vec<String> {
+fn capacity(group: &AutoGroup, lost: &BTreeSet<&InstanceId>, held: &[(Option<&str>, Option<&Region>)], listed: &Listed) -> Vec<String> {
     let mut notes = Vec::new();
     let name = &group.name;
     let stay: Vec<&Instance> =
@@ -176,5 +171,7 @@ async fn pool(reach: &Reach, region: &Region, arn: &str) -> Result<Option<String
         Some("false") => "; its nodes send to targets of their own zone only: a zone without targets loses what comes in there",
         _ => "",
     };
-    Ok(Some(format!("the target group {name} fails open with {fewer} healthy targets in a zone: then it sends to all of them, ill or not{across}")))
+    Ok(Some(format!(
+        "the target group {name} fails open with {fewer} healthy targets in a zone: then it sends to all of them, ill or not{across}"
+    )))
 }

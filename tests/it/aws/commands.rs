@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::rig::Lab;
 
-const STOP_THE_SITE: &str =
-    "  - run: { service: what-time-web, take: 2, command: [systemctl, stop, \"what time\"], undo: [systemctl, start, \"what time\"] }\n    hold: 1s\n";
+const STOP_THE_SITE: &str = "  - run: { service: what-time-web, take: 2, command: [systemctl, stop, \"what time\"], undo: [systemctl, start, \"what time\"] }\n    hold: 1s\n";
 
 /// The lines that each order had run, with the instances that it was for.
 fn orders(lab: &Lab) -> Vec<(String, usize)> {
@@ -24,7 +23,11 @@ fn a_command_runs_on_those_that_were_chosen_and_is_undone() {
     lab.firedrill(&["plan", "experiment.yaml"]).code(0).says("run `systemctl start what time` on");
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("exit code");
     let orders = orders(&lab);
-    assert_eq!(orders.iter().filter(|(line, n)| line == "'systemctl' 'stop' 'what time'" && *n == 2).count(), 1, "one order for both: {orders:?}");
+    assert_eq!(
+        orders.iter().filter(|(line, n)| line == "'systemctl' 'stop' 'what time'" && *n == 2).count(),
+        1,
+        "one order for both: {orders:?}"
+    );
     assert_eq!(orders.iter().filter(|(line, _)| line == "'systemctl' 'start' 'what time'").count(), 2, "{orders:?}");
 }
 

@@ -37,11 +37,7 @@ async fn in_a_process_of_its_own() {
     let spec = AwsSpec { endpoint: Some(endpoint), regions: vec![REGION.into()], ..AwsSpec::default() };
     let platform = AwsPlatform::connect(spec).await.expect("an account");
     // Those whose undo brings the state before back at once; what a group replaces takes its time.
-    let faults = [
-        Fault::SuspendReplacement,
-        Fault::Deregister,
-        Fault::Restart { grace: Duration::from_secs(1) },
-    ];
+    let faults = [Fault::SuspendReplacement, Fault::Deregister, Fault::Restart { grace: Duration::from_secs(1) }];
     for (n, fault) in (0..).zip(faults) {
         conforms(&platform, 1 + 2 * n, &fault).await;
     }

@@ -39,7 +39,11 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
 fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&Lab)) {
     let lab = Lab::with(&["--speed", "120"]);
     let before = lab.shape();
-    lab.write("experiment.yaml", &format!("{}{BLACKHOLE}", EXPERIMENT.replace("rate: 10/s", "rate: 40/s").replace("baseline: 1s", "baseline: 500ms")).replace("hold: 2s", "hold: 500ms"));
+    lab.write(
+        "experiment.yaml",
+        &format!("{}{BLACKHOLE}", EXPERIMENT.replace("rate: 10/s", "rate: 40/s").replace("baseline: 1s", "baseline: 500ms"))
+            .replace("hold: 2s", "hold: 500ms"),
+    );
     let mut differ: Vec<String> = Vec::new();
     let mut n = 0;
     loop {
@@ -86,6 +90,11 @@ fn killed_before_every_record_it_is_recovered_from_its_journal() {
 #[test]
 fn killed_after_every_record_it_is_recovered_from_its_journal() {
     killed_everywhere("journal", "after", 6, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_record_it_is_recovered_from_the_tags() {
+    killed_everywhere("journal", "after", 6, by_the_tags);
 }
 
 #[test]

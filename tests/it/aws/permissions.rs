@@ -38,8 +38,16 @@ fn the_policy_of_an_experiment_is_enough_for_it() {
 fn a_failover_is_allowed_by_its_policy_on_its_stores_alone() {
     let lab = Lab::with(&["--stores"]);
     lab.environment("        services: { accounts: { database: what-time-accounts }, carts: { cache: what-time-carts } }\n");
-    lab.write("experiment.yaml", &EXPERIMENT.replace("service: 50%", "service: 100%").replace("method:\n", "method:\n  - failover: accounts\n  - failover: carts\n"));
-    let policy = lab.firedrill(&["aws", "policy", "experiment.yaml"]).code(0).says("db:what-time-accounts").says("replicationgroup:what-time-carts").out;
+    lab.write(
+        "experiment.yaml",
+        &EXPERIMENT.replace("service: 50%", "service: 100%").replace("method:\n", "method:\n  - failover: accounts\n  - failover: carts\n"),
+    );
+    let policy = lab
+        .firedrill(&["aws", "policy", "experiment.yaml"])
+        .code(0)
+        .says("db:what-time-accounts")
+        .says("replicationgroup:what-time-carts")
+        .out;
     lab.ask("PUT", "/lab/policy", &policy);
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
 }

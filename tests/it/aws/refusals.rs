@@ -80,7 +80,9 @@ fn a_group_that_refreshes_its_instances_is_left_alone() {
     let lab = Lab::with(&["--time", "refresh=600"]);
     lab.aws("autoscaling", "start_instance_refresh", &json!({ "AutoScalingGroupName": GROUP }));
     lab.experiment("  - kill: what-time-web\n");
-    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(3).says("an instance refresh of the Auto Scaling group what-time-web is under way");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"])
+        .code(3)
+        .says("an instance refresh of the Auto Scaling group what-time-web is under way");
     let ended = lab.done("ec2:TerminateInstances");
     assert!(ended.is_empty(), "{ended:?}");
 }

@@ -140,8 +140,10 @@ impl Lab {
         let host = self.endpoint.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-        let request =
-            format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n{body}", body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
@@ -233,8 +235,7 @@ fn python() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let cache = std::env::var_os("FIREDRILL_LAB_CACHE").map_or_else(|| target.join("lab"), PathBuf::from).join("aws");
     let found = fs::read_dir(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
-    let mut places: Vec<PathBuf> =
-        found.map(|entry| entry.unwrap().path()).filter(|path| path.join("complete").exists()).collect();
+    let mut places: Vec<PathBuf> = found.map(|entry| entry.unwrap().path()).filter(|path| path.join("complete").exists()).collect();
     places.sort_by_key(|path| fs::metadata(path).and_then(|m| m.modified()).ok());
     places.pop().expect("a Python of the laboratory").join("bin/python")
 }

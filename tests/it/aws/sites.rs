@@ -67,7 +67,10 @@ fn a_zone_ends_and_its_instances_come_up_in_the_others() {
     let zone = dead[0]["zone"].as_str().unwrap();
     let during = observed(&result, "launched");
     assert!(during.iter().take(2).all(|new| new["zone"] != zone), "nothing comes up in {zone} while it is lost: {during:?}");
-    assert!(observed(&result, "note").iter().any(|note| note["text"].as_str().unwrap().contains("Launching a new EC2 instance")), "{result}");
+    assert!(
+        observed(&result, "note").iter().any(|note| note["text"].as_str().unwrap().contains("Launching a new EC2 instance")),
+        "{result}"
+    );
 }
 
 #[test]

@@ -36,7 +36,9 @@ fn an_alarm_that_rings_ends_the_run_and_keeps_another_from_beginning() {
             "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",
         }),
     );
-    let ring = |state: &str| lab.aws("cloudwatch", "set_alarm_state", &json!({ "AlarmName": "errors", "StateValue": state, "StateReason": "seen" }));
+    let ring = |state: &str| {
+        lab.aws("cloudwatch", "set_alarm_state", &json!({ "AlarmName": "errors", "StateValue": state, "StateReason": "seen" }))
+    };
     lab.environment("        abort-alarms: errors\n");
     lab.experiment("  - stop: { service: what-time-web, take: 1 }\n    hold: 60s\n");
     ring("ALARM");

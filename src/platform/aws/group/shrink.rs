@@ -51,9 +51,7 @@ pub(in crate::platform::aws) async fn inject(reach: &Reach, acts: &[&Prepared]) 
     let run = reach.run();
     let ready = join_all(groups.values().map(|(held, desired, number)| {
         let run = run.as_str();
-        async move {
-            (key(held), make_ready(reach, held, *desired, *number, run).await)
-        }
+        async move { (key(held), make_ready(reach, held, *desired, *number, run).await) }
     }));
     let ready: BTreeMap<String, Result<(), Trouble>> = ready.await.into_iter().collect();
     join_all(acts.iter().map(|prepared| {
