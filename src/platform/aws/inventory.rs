@@ -85,7 +85,7 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
     let (machines, mut groups) = if group_names.is_empty() {
         (read::machines(place, filters).await?, BTreeMap::new())
     } else {
-        try_join(read::machines(place, filters), read::groups(place, &group_names)).await?
+        Box::pin(try_join(read::machines(place, filters), read::groups(place, &group_names))).await?
     };
     // The groups that the instances found are members of, and that nobody named.
     let further: BTreeSet<String> =

@@ -228,13 +228,12 @@ impl Platform for AwsPlatform {
         }
         let owed = Owed::read(&act.undo)?;
         self.reach.owns(&owed.account)?;
-        let reverted = match &owed.before {
-            Before::Launching { .. } => group::revert(&self.reach, act).await,
-            _ => {
-                let deed = deed_of(&act.act.fault)
-                    .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;
-                deed.revert(&self.reach, act, &owed).await
-            }
+        let reverted = if matches!(owed.before, Before::Launching { .. }) {
+            group::revert(&self.reach, act).await
+        } else {
+            let deed = deed_of(&act.act.fault)
+                .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;
+            deed.revert(&self.reach, act, &owed).await
         };
         if !matches!(reverted, Ok(Reverted::NothingToUndo { .. })) {
             self.reach.sight.forget();

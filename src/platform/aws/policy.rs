@@ -232,7 +232,7 @@ fn not_protected(key: &str) -> Map<String, Value> {
 fn statement(sid: &str, actions: &BTreeSet<&'static str>, resource: &Value, condition: Map<String, Value>, spec: &AwsSpec) -> Value {
     let mut condition = condition;
     if !spec.regions.is_empty() {
-        let regions: Vec<&str> = spec.regions.iter().map(|region| region.as_str()).collect();
+        let regions: Vec<&str> = spec.regions.iter().map(crate::model::ids::Region::as_str).collect();
         let equals = condition.entry("StringEquals").or_insert_with(|| json!({}));
         if let Some(equals) = equals.as_object_mut() {
             equals.insert("aws:RequestedRegion".to_owned(), json!(regions));

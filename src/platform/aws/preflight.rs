@@ -78,7 +78,9 @@ fn groups_of<'a>(listed: &'a Listed, victims: &[&'a Instance]) -> BTreeMap<(&'a 
 /// Where an act holds replacement back.
 fn held(act: &Act) -> Option<(Option<&str>, Option<&Region>)> {
     match (&act.fault, &act.target) {
-        (Fault::SuspendReplacement, Target::Group(group)) => Some((group.zone.as_ref().map(|zone| zone.as_str()), group.region.as_ref())),
+        (Fault::SuspendReplacement, Target::Group(group)) => {
+            Some((group.zone.as_ref().map(crate::model::ids::Zone::as_str), group.region.as_ref()))
+        }
         _ => None,
     }
 }

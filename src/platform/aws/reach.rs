@@ -23,6 +23,9 @@ use crate::{
     platform::{PlatformError, mark},
 };
 
+/// Whether an action is permitted in a region.
+type Permissions = BTreeMap<(&'static str, Region), Result<(), Trouble>>;
+
 /// An account at hand.
 #[derive(Debug)]
 pub(super) struct Reach {
@@ -38,7 +41,7 @@ pub(super) struct Reach {
     /// The mark of each step's acts, by the step.
     marks: Mutex<BTreeMap<u32, String>>,
     /// What AWS answered when it was asked whether an action is permitted, by action and region.
-    permitted: tokio::sync::Mutex<BTreeMap<(&'static str, Region), Result<(), Trouble>>>,
+    permitted: tokio::sync::Mutex<Permissions>,
 }
 
 impl Reach {
@@ -110,17 +113,16 @@ impl Reach {
     {
         let mut all = self.permitted.lock().await;
         let key = (action, place.region.clone());
-        let known = match all.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let answer = match dry().await {
-                    // Only a plain "no" is one; anything else is told by the act itself.
-                    Err(denied @ (Trouble::Denied { .. } | Trouble::Credentials(_))) => Err(denied),
-                    _ => Ok(()),
-                };
-                all.insert(key, answer.clone());
-                answer
-            }
+        let known = if let Some(known) = all.get(&key) {
+            known.clone()
+        } else {
+            let answer = match dry().await {
+                // Only a plain "no" is one; anything else is told by the act itself.
+                Err(denied @ (Trouble::Denied { .. } | Trouble::Credentials(_))) => Err(denied),
+                _ => Ok(()),
+            };
+            all.insert(key, answer.clone());
+            answer
         };
         Ok(known?)
     }

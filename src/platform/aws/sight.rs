@@ -30,7 +30,8 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(1);
 
 /// When it was asked for, after how many changes of ours, and what was seen.
-type Look<T> = Option<(Mono, u64, Arc<T>)>;
+type Seen<T> = (Mono, u64, Arc<T>);
+type Look<T> = Option<Seen<T>>;
 
 /// The latest looks.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Sight {
     /// Everything, as it was at most a second ago.
     pub(super) async fn all(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
         let mut latest = self.all.lock().await;
-        if let Some(seen) = self.fresh(&latest) {
+        if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
         let (asked, changes) = (clock::now(), self.changes());
@@ -58,7 +59,7 @@ impl Sight {
     pub(super) async fn machines(&self, place: &Place, spec: &AwsSpec) -> Result<Arc<BTreeMap<String, Machine>>, Trouble> {
         let mut all = self.machines.lock().await;
         let latest = all.entry(place.region.clone()).or_default();
-        if let Some(seen) = self.fresh(latest) {
+        if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
         let (asked, changes) = (clock::now(), self.changes());
@@ -74,7 +75,7 @@ impl Sight {
     {
         let mut all = self.acls.lock().await;
         let latest = all.entry(vpc.to_owned()).or_default();
-        if let Some(seen) = self.fresh(latest) {
+        if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
         let (asked, changes) = (clock::now(), self.changes());
@@ -92,8 +93,8 @@ impl Sight {
         self.changes.load(Ordering::Relaxed)
     }
 
-    fn fresh<T>(&self, look: &Look<T>) -> Option<Arc<T>> {
-        let (asked, changes, seen) = look.as_ref()?;
+    fn fresh<T>(&self, look: Option<&Seen<T>>) -> Option<Arc<T>> {
+        let (asked, changes, seen) = look?;
         (clock::now().since(*asked) <= FRESH && *changes == self.changes()).then(|| Arc::clone(seen))
     }
 }

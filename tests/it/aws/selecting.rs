@@ -57,7 +57,7 @@ fn bad_credentials_are_said_and_nothing_is_touched() {
     }
     Said::of(command.output().unwrap()).code(3).says("there are no AWS credentials");
     for (kind, says) in [("expired", "have expired"), ("unknown-key", "does not accept the credentials"), ("deny", "access denied to")] {
-        let rule = json!([{ "kind": kind, "nth": [3] }]);
+        let rule = json!([{ "kind": kind, "actions": ["ec2:DescribeInstances"] }]);
         lab.ask("PUT", "/lab/trouble", &rule.to_string());
         lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(3).says(says);
     }

@@ -12,11 +12,13 @@ fn example(lab: &Lab, name: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws");
     let mut text = fs::read_to_string(folder.join(name)).unwrap();
     for (there, here) in [
-        ("baseline: 10s", "baseline: 2s"),
+        ("rate: 100/s", "rate: 200/s"),
+        ("rate: 50/s", "rate: 200/s"),
+        ("baseline: 10s", "baseline: 3s"),
         ("recovered-within: 5m", "recovered-within: 60s"),
         ("recovered-within: 10m", "recovered-within: 60s"),
-        ("hold: 10s, limit: 10m", "hold: 1s, limit: 60s"),
-        ("hold: 10s, limit: 15m", "hold: 1s, limit: 60s"),
+        ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"),
+        ("hold: 10s, limit: 15m", "hold: 3s, limit: 60s"),
         ("hold: 60s", "hold: 4s"),
         ("hold: 2m", "hold: 6s"),
         ("hold: 5m", "hold: 8s"),
@@ -114,7 +116,7 @@ fn a_region_ends_and_its_users_find_the_other_one() {
     example(&lab, "kong.yaml");
     let text = fs::read_to_string(lab.path("kong.yaml")).unwrap();
     let resolver = lab.ready["resolver"].as_str().unwrap();
-    lab.write("kong.yaml", &text.replace("    rate: 100/s\n", &format!("    rate: 100/s\n    resolver: \"{resolver}\"\n")));
+    lab.write("kong.yaml", &text.replace("    rate: 200/s\n", &format!("    rate: 200/s\n    resolver: \"{resolver}\"\n")));
     let name = lab.ready["names"]["Url"].as_str().unwrap_or_else(|| panic!("a name: {}", lab.ready));
     drill(&lab, "kong.yaml", name).code(0);
     lab.settled();
@@ -127,7 +129,8 @@ fn a_region_ends_and_its_users_find_the_other_one() {
 fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     let lab = Lab::real(&["--beanstalk"]);
     let sites = lab.ask("GET", "/lab/site", "");
-    let url = sites["eu-west-1"]["what-time-balanced"]["url"].as_str().unwrap_or_else(|| panic!("its URL: {sites}")).to_owned();
+    let balanced = sites["eu-west-1"].as_object().unwrap().iter().find(|(name, _)| name.starts_with("awseb"));
+    let url = balanced.and_then(|(_, site)| site["url"].as_str()).unwrap_or_else(|| panic!("its URL: {sites}")).to_owned();
     let before = lab.shape();
     example(&lab, "beanstalk-monkey.yaml");
     drill(&lab, "beanstalk-monkey.yaml", &url).code(0);

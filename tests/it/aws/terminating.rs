@@ -20,7 +20,8 @@ fn a_zone_of_a_group_is_ended_by_one_call_and_the_zone_comes_back() {
     let lab = Lab::new();
     let before = lab.shape();
     lab.experiment("  - zone-outage: eu-west-1a\n    hold: 2s\n");
-    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("launches in eu-west-1b, eu-west-1c only");
+    lab.firedrill(&["plan", "experiment.yaml"]).code(0).says("launches in eu-west-1b, eu-west-1c only");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
     let ended = lab.done("ec2:TerminateInstances");
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!(lab.done("autoscaling:UpdateAutoScalingGroup").len(), 2);
@@ -31,11 +32,11 @@ fn a_zone_of_a_group_is_ended_by_one_call_and_the_zone_comes_back() {
 #[test]
 fn a_stopped_instance_is_started_again_while_its_group_is_held_back() {
     let lab = Lab::new();
-    let before = lab.ask("GET", "/lab/state", "");
+    let before = lab.state();
     lab.experiment("  - together:\n      - suspend-replacement: what-time-web\n        hold: 3s\n      - stop: { service: what-time-web, take: 1 }\n        hold: 3s\n");
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("again");
     lab.settled();
-    let after = lab.ask("GET", "/lab/state", "");
+    let after = lab.state();
     assert_eq!(after, before, "the very same instance is back");
 }
 

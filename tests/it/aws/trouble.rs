@@ -10,7 +10,7 @@ use super::rig::Lab;
 fn throttled_failing_and_cut_off_the_drill_does_the_same_acts() {
     let lab = Lab::new();
     let before = lab.shape();
-    lab.experiment("  - zone-outage: { zone: eu-west-1b, mechanism: blackhole }\n    hold: 1s\n  - kill: { service: what-time-web, zone: eu-west-1c, take: 1 }\n    hold: 1s\n");
+    lab.experiment("  - kill: { service: what-time-web, zone: eu-west-1c, take: 1 }\n    hold: 1s\n  - zone-outage: { zone: eu-west-1b, mechanism: blackhole }\n    hold: 1s\n");
     let rules = json!([
         { "kind": "throttle", "share": 0.3 },
         { "kind": "error", "share": 0.05 },
@@ -46,7 +46,8 @@ fn an_acl_quota_that_is_reached_leaves_nothing_behind() {
 fn an_access_denied_in_the_middle_is_undone() {
     let lab = Lab::new();
     let before = lab.shape();
-    lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "deny", "actions": ["ec2:ReplaceNetworkAclAssociation"], "nth": [1] }]).to_string());
+    // The first one only asks whether it is permitted.
+    lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "deny", "actions": ["ec2:ReplaceNetworkAclAssociation"], "nth": [2] }]).to_string());
     lab.experiment("  - zone-outage: { zone: eu-west-1a, mechanism: blackhole }\n    hold: 1s\n");
     let said = lab.firedrill(&["run", "experiment.yaml", "--yes"]);
     assert_ne!(said.code, Some(0));

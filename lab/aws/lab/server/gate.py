@@ -20,10 +20,10 @@ from ..iam.policy import policy
 from ..rules import errors
 from ..trouble import plan
 from ..world import world
-from . import control, dryrun
+from . import cbor, control, dryrun
 from .answers import Answer, denied, error, sort
 from .calls import calls
-from ..call import Call, read
+from ..call import Call, body_of, read
 
 EC2_CODE = re.compile(rb"<Code>([A-Za-z.]+)</Code>")
 
@@ -95,6 +95,9 @@ class Gate:
         try:
             if call.dry_run:
                 return dryrun.answer(call)
+            if call.protocol == "cbor":
+                status, _, body = self.ask(cbor.as_json(environ, environ["PATH_INFO"], body_of(environ)))
+                return cbor.as_cbor(status, body)
             return in_form(call, self.ask(environ))
         except NotImplementedError as missing:
             world.fault(f"moto cannot do {call.name}: {missing}")

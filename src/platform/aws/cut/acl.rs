@@ -1,20 +1,23 @@
 //! Network ACLs, as far as a cut needs them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_ec2::types::{ResourceType, RuleAction, Tag, TagSpecification};
 use sha2::{Digest, Sha256};
 
 use super::Cut;
-use crate::platform::{
-    PlatformError,
-    aws::{
-        calls::Action,
-        connection::Place,
-        mark::{self, MARK, RUN, UNTIL},
-        reach::Reach,
-        read::filter,
-        trouble::Trouble,
+use crate::{
+    clock,
+    platform::{
+        PlatformError,
+        aws::{
+            calls::Action,
+            connection::Place,
+            mark::{self, MARK, RUN, UNTIL},
+            reach::Reach,
+            read::filter,
+            trouble::Trouble,
+        },
     },
 };
 
@@ -30,6 +33,9 @@ const TAG: Action = Action::write("ec2:CreateTags");
 pub(super) const WAS: &str = "firedrill:was:";
 /// How many subnets one temporary ACL may tell of: a resource has 50 tags at most.
 pub(super) const MOST_SUBNETS: usize = 40;
+/// What was just made, or given to a subnet, may not be visible everywhere for so long.
+pub(super) const VISIBLE_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// The most pages that are read.
 const MOST_PAGES: usize = 20;
 
@@ -140,7 +146,8 @@ pub(super) async fn make(place: &Place, vpc: &str, mark: &str, run: &str, cuts: 
     let specification = specification(mark, run, cuts);
     // The same order of the same act has the same token.
     let parts: Vec<&str> = [mark, run, vpc].into_iter().chain(cuts.iter().map(|cut| cut.subnet.as_str())).collect();
-    let token: String = Sha256::digest(parts.join(" ")).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(parts.join(" "));
+    let token = digest.first_chunk::<16>().map_or_else(String::new, |bytes| format!("{:032x}", u128::from_be_bytes(*bytes)));
     let ask = place.ec2.create_network_acl().vpc_id(vpc).tag_specifications(specification).client_token(token);
     let made = place.calls.call(CREATE, || ask.clone().send()).await?;
     let made = made.network_acl.and_then(acl).ok_or_else(|| Trouble::Failed("CreateNetworkAcl told no id".to_owned()))?;
@@ -152,8 +159,8 @@ pub(super) async fn make(place: &Place, vpc: &str, mark: &str, run: &str, cuts: 
 
 /// Gives a subnet another ACL, from the one that it has. After a lost answer the subnet itself tells what became of it.
 pub(super) async fn associate(place: &Place, subnet: &str, from: &str, to: &str) -> Result<(), Trouble> {
-    let mut last = None;
-    for _ in 0..3 {
+    let give_up = clock::now().plus(VISIBLE_WITHIN);
+    loop {
         let acls = matching(place, "association.subnet-id", subnet).await?;
         let Some(now) = Subnet::of(&acls, subnet) else { return Err(Trouble::Gone(format!("the subnet {subnet} is gone"))) };
         if now.acl.id == to {
@@ -165,16 +172,12 @@ pub(super) async fn associate(place: &Place, subnet: &str, from: &str, to: &str)
         let ask = place.ec2.replace_network_acl_association().association_id(now.association).network_acl_id(to);
         match place.calls.call(REPLACE, || ask.clone().send()).await {
             Ok(_) => return Ok(()),
-            // Done by a call whose answer was lost, or the association is another one now: look again.
-            Err(trouble @ (Trouble::Gone(_) | Trouble::Lost(_) | Trouble::Failed(_))) => last = Some(trouble),
+            // Done by a call whose answer was lost, the association is another one now, or the new ACL is not visible yet: look again.
+            Err(Trouble::Gone(_) | Trouble::Lost(_) | Trouble::Failed(_)) if clock::now() < give_up => {}
             Err(trouble) => return Err(trouble),
         }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    let acls = matching(place, "association.subnet-id", subnet).await?;
-    if Subnet::of(&acls, subnet).is_some_and(|now| now.acl.id == to) {
-        return Ok(());
-    }
-    Err(last.unwrap_or_else(|| Trouble::Failed(format!("{subnet} does not take the network ACL {to}"))))
 }
 
 /// Deletes the temporary ACLs of a mark that no subnet has any more; whether there were any.
@@ -184,8 +187,8 @@ pub(super) async fn clean_up(place: &Place, acls: &[Acl], mark: &str) -> Result<
         let ask = place.ec2.delete_network_acl().network_acl_id(&acl.id);
         match place.calls.call(DELETE, || ask.clone().send()).await {
             Ok(_) => any = true,
-            // Gone already, or a subnet has it again.
-            Err(Trouble::Gone(_) | Trouble::Conflict(_)) => {}
+            Err(Trouble::Gone(_)) => {}
+            // A subnet has it still, whatever is shown: that one is cut off. `Conflict` is worth another try.
             Err(trouble @ (Trouble::Lost(_) | Trouble::Failed(_))) => {
                 if matching(place, "network-acl-id", &acl.id).await?.is_empty() {
                     any = true;

@@ -109,7 +109,11 @@ impl Deed for Blackhole {
             acts.iter().filter_map(|prepared| cut_of(prepared)).map(|(region, cut)| (region, cut.vpc)).collect();
         let found = join_all(wanted.into_iter().map(|(region, vpc)| async move {
             let acls = match reach.connection.place(&region) {
-                Ok(place) => acl::of_vpc(place, &vpc).await.map_err(|trouble| trouble.to_string()),
+                Ok(place) => {
+                    let cuts: Vec<Cut> = acts.iter().filter_map(|prepared| cut_of(prepared)).map(|(_, cut)| cut).collect();
+                    let cut = |acls: &[Acl]| cuts.iter().filter(|cut| cut.vpc == vpc).all(|cut| is_cut(acls, cut));
+                    until(place, &vpc, cut).await.map_err(|trouble| trouble.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             };
             ((region, vpc), acls)
@@ -123,7 +127,7 @@ impl Deed for Blackhole {
             match found.get(&(region, cut.vpc.clone())) {
                 Some(Ok(acls)) => match Subnet::of(acls, &cut.subnet) {
                     Some(now) if now.acl.is_of(&cut.mark) && now.acl.denies_all() => {
-                        seen(effect, format!("DescribeNetworkAcls: {} has {}", cut.subnet, now.acl.id))
+                        seen(effect, format!("DescribeNetworkAcls: {} has {}", cut.subnet, now.acl.id));
                     }
                     Some(now) => unseen(effect, &format!("{} has the network ACL {}", cut.subnet, now.acl.id)),
                     None => unseen(effect, &format!("no network ACL is shown for {}", cut.subnet)),
@@ -147,6 +151,23 @@ impl Deed for Blackhole {
         let reverted = reach_again(place, cut).await?;
         back.insert(cut.clone());
         Ok(reverted)
+    }
+}
+
+/// Whether a subnet has the temporary ACL, and nothing passes it.
+fn is_cut(acls: &[Acl], cut: &Cut) -> bool {
+    Subnet::of(acls, &cut.subnet).is_some_and(|now| now.acl.is_of(&cut.mark) && now.acl.denies_all())
+}
+
+/// The network ACLs of a VPC once they are as expected, or as they are when they have not become so in time.
+async fn until(place: &Place, vpc: &str, expected: impl Fn(&[Acl]) -> bool) -> Result<Vec<Acl>, Trouble> {
+    let give_up = clock::now().plus(acl::VISIBLE_WITHIN);
+    loop {
+        let acls = acl::of_vpc(place, vpc).await?;
+        if expected(&acls) || clock::now() >= give_up {
+            return Ok(acls);
+        }
+        tokio::time::sleep(acl::LOOK_EVERY).await;
     }
 }
 
@@ -226,7 +247,7 @@ async fn reach_again(place: &Place, cut: &Cut) -> Result<Reverted, PlatformError
         )));
     }
     acl::associate(place, &cut.subnet, &now.acl.id, &cut.acl).await?;
-    let acls = acl::of_vpc(place, &cut.vpc).await?;
+    let acls = until(place, &cut.vpc, |acls| Subnet::of(acls, &cut.subnet).is_some_and(|now| now.acl.id == cut.acl)).await?;
     match Subnet::of(&acls, &cut.subnet) {
         Some(now) if now.acl.id == cut.acl => {}
         Some(now) => return Err(PlatformError::Failed(format!("{} still has the network ACL {}", cut.subnet, now.acl.id))),

@@ -54,16 +54,14 @@ pub(super) async fn only_victims(place: &Place, subnets: &[&str], victims: &BTre
         .filter(|machine| matches!(machine.state, Phase::Running | Phase::Pending) && !victims.contains(machine.id.as_str()))
         .map(|machine| machine.id.as_str())
         .collect();
-    match others[..] {
-        [] => Ok(()),
-        [ref first @ ..] => {
-            let shown = first.iter().take(6).copied().collect::<Vec<_>>().join(", ");
-            let more = if first.len() > 6 { format!(" and {} more", first.len() - 6) } else { String::new() };
-            Err(Trouble::Refused(format!(
-                "{} would be cut off whole, and {shown}{more} in it {} no target of this step",
-                subnets.join(" and "),
-                if first.len() == 1 { "is" } else { "are" }
-            )))
-        }
+    if others.is_empty() {
+        return Ok(());
     }
+    let shown = others.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+    let more = if others.len() > 6 { format!(" and {} more", others.len() - 6) } else { String::new() };
+    Err(Trouble::Refused(format!(
+        "{} would be cut off whole, and {shown}{more} in it {} no target of this step",
+        subnets.join(" and "),
+        if others.len() == 1 { "is" } else { "are" }
+    )))
 }

@@ -59,7 +59,7 @@ pub(super) async fn inject(place: &Place, name: &str, subnets: bool, leave: &[St
     if rest.is_empty() {
         return Err(Trouble::Refused(format!("nothing would be left of the places of the Auto Scaling group {name}")));
     }
-    set(place, name, subnets, &rest).await
+    Box::pin(set(place, name, subnets, &rest)).await
 }
 
 /// Whether they are out.
@@ -94,7 +94,7 @@ pub(super) async fn back(
         )));
     }
     let whole: Vec<String> = order.iter().filter(|place| here.contains(place) || leave.contains(place)).cloned().collect();
-    set(place, &held.name, subnets, &whole).await?;
+    Box::pin(set(place, &held.name, subnets, &whole)).await?;
     match now(place, &held.name).await {
         Ok(now) if leave.iter().all(|place| places(&now, subnets).contains(place)) => Ok(true),
         Ok(now) => Err(PlatformError::Failed(format!(
@@ -110,5 +110,5 @@ pub(super) async fn back(
 async fn set(place: &Place, name: &str, subnets: bool, places: &[String]) -> Result<(), Trouble> {
     let ask = place.scaling.update_auto_scaling_group().auto_scaling_group_name(name);
     let ask = if subnets { ask.vpc_zone_identifier(places.join(",")) } else { ask.set_availability_zones(Some(places.to_vec())) };
-    place.calls.call(UPDATE, || ask.clone().send()).await.map(drop)
+    Box::pin(place.calls.call(UPDATE, || ask.clone().send())).await.map(drop)
 }

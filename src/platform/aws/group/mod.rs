@@ -169,7 +169,7 @@ pub(super) async fn inject(reach: &Reach, prepared: &Prepared) -> Effect {
             // The tags come first: from here on, whoever finds the group knows how it was.
             tags::put(place, held, run).await?;
             match &held.way {
-                Way::Left { subnets, leave, order, .. } => leave::inject(place, &held.name, *subnets, leave, order).await,
+                Way::Left { subnets, leave, order, .. } => Box::pin(leave::inject(place, &held.name, *subnets, leave, order)).await,
                 Way::Suspended { processes } => suspend::inject(place, &held.name, processes).await,
                 Way::Shrunk { .. } => Ok(()),
             }
@@ -249,7 +249,7 @@ async fn back(reach: &Reach, held: &Held) -> Result<bool, PlatformError> {
     };
     reach.keeper.let_go(&held.region, &held.name).await;
     let changed = match &held.way {
-        Way::Left { leave, order, subnets, .. } => leave::back(place, held, leave, order, *subnets, &now).await?,
+        Way::Left { leave, order, subnets, .. } => Box::pin(leave::back(place, held, leave, order, *subnets, &now)).await?,
         Way::Suspended { processes } => suspend::back(place, &held.name, processes, &now).await?,
         Way::Shrunk { desired } => shrink::back(place, held, *desired, &now).await?,
     };

@@ -9,8 +9,9 @@ use crate::platform::{
 const SUSPEND: Action = Action::write("autoscaling:SuspendProcesses");
 const RESUME: Action = Action::write("autoscaling:ResumeProcesses");
 
-/// What replaces the dead: `Launch` starts new ones, `ReplaceUnhealthy` ends members that are stopped or ill, which could come back.
-const PROCESSES: [&str; 2] = ["Launch", "ReplaceUnhealthy"];
+/// What replaces the dead: `Launch` starts new ones; `HealthCheck` marks members that are stopped or ill, for good, and `ReplaceUnhealthy` ends
+/// those that are marked, though they could come back.
+const PROCESSES: [&str; 3] = ["Launch", "HealthCheck", "ReplaceUnhealthy"];
 
 /// What is to be suspended of it: only what is not suspended already.
 pub(super) fn prepare(group: &AutoGroup) -> Option<Way> {

@@ -173,7 +173,7 @@ async fn unreachable(place: &Place, id: &str) -> Result<Option<&'static str>, Pl
     };
     let agents = answer.instance_information_list.unwrap_or_default();
     let agent = agents.iter().find(|agent| agent.instance_id.as_deref() == Some(id));
-    Ok(match agent.and_then(|agent| agent.ping_status.as_ref()).map(|status| status.as_str()) {
+    Ok(match agent.and_then(|agent| agent.ping_status.as_ref()).map(aws_sdk_ssm::types::PingStatus::as_str) {
         Some("Online") => None,
         Some(_) => Some("is not online for Systems Manager: its agent does not answer"),
         None => Some("is not managed by Systems Manager: no command reaches it"),

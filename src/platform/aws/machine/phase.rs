@@ -63,7 +63,7 @@ pub(super) async fn seen(reach: &Reach, acts: &[&Prepared], mut effects: Vec<Eff
                         }
                     }
                     Err(trouble) if asked >= give_up || !trouble.passes() => {
-                        unseen(&mut effects[at], &format!("it could not be looked at: {trouble}"))
+                        unseen(&mut effects[at], &format!("it could not be looked at: {trouble}"));
                     }
                     Err(_) => rest.push((at, prepared)),
                 }

@@ -123,8 +123,7 @@ async fn protected(place: &Place, id: &str) -> Result<bool, PlatformError> {
     let answer = match place.calls.call(ATTRIBUTE, || ask.clone().send()).await {
         Ok(answer) => answer,
         // Without the right to ask, AWS's own refusal has to do.
-        Err(Trouble::Denied { .. }) => return Ok(false),
-        Err(Trouble::Gone(_)) => return Ok(false),
+        Err(Trouble::Denied { .. } | Trouble::Gone(_)) => return Ok(false),
         Err(trouble) => return Err(trouble.into()),
     };
     let protected = answer.disable_api_termination.and_then(|value| value.value).unwrap_or_default();

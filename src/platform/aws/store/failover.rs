@@ -69,7 +69,7 @@ async fn one(reach: &Reach, prepared: &Prepared) -> Effect {
         Ok(place) => place,
         Err(error) => return refuse(error.to_string()),
     };
-    let now = match now(place, instance).await {
+    let now = match Box::pin(now(place, instance)).await {
         Ok(Some(now)) => now,
         Ok(None) => return effect(prepared, requested, EffectStatus::Vanished { found: format!("{} is gone", instance.name) }),
         Err(trouble) => return effect(prepared, requested, EffectStatus::Failed { why: trouble.to_string() }),
@@ -122,7 +122,7 @@ async fn now(place: &Place, instance: &Instance) -> Result<Option<Store>, Troubl
             Kind::Cache { group: group.to_owned(), shard: shard.to_owned() }
         }
     };
-    Ok(read::one(place, &kind).await?.into_iter().find(|store| store.kind.id() == id))
+    Ok(Box::pin(read::one(place, &kind)).await?.into_iter().find(|store| store.kind.id() == id))
 }
 
 /// Looks whether they fail over: another primary, or a state that is not `available`.
@@ -139,7 +139,7 @@ async fn look(reach: &Reach, prepared: &Prepared, mut effect: Effect) -> Effect 
     let give_up = clock::now().plus(SEEN_WITHIN);
     loop {
         let found = match reach.connection.place(&instance.region) {
-            Ok(place) => now(place, instance).await.map_err(|trouble| trouble.to_string()),
+            Ok(place) => Box::pin(now(place, instance)).await.map_err(|trouble| trouble.to_string()),
             Err(error) => Err(error.to_string()),
         };
         let why = match found {

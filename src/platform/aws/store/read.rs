@@ -36,7 +36,7 @@ pub(in crate::platform::aws) async fn stores(place: &Place, spec: &AwsSpec) -> R
 pub(super) async fn one(place: &Place, kind: &Kind) -> Result<Vec<Store>, Trouble> {
     let found = match kind {
         Kind::Database(name) => database(place, name).await,
-        Kind::Cluster(name) => cluster(place, name).await,
+        Kind::Cluster(name) => Box::pin(cluster(place, name)).await,
         Kind::Cache { group, .. } => cache(place, group).await,
     };
     match found {
