@@ -81,7 +81,7 @@ pub fn experiment(args: &Drill) -> Result<Experiment, Vec<String>> {
         objective: None,
         warm_up: Duration::from_secs(2),
         baseline: Duration::from_secs(10),
-        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
         watch: Duration::from_secs(30),
         bind: Bind::AtStart,
         method: vec![Step::Faults(vec![FaultStep { fault, target, hold: Some(hold) }])],

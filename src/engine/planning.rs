@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long the whole planning may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Why there is no plan. Nothing was touched.
 #[derive(Debug)]

@@ -93,7 +93,7 @@ pub enum Fault {
 }
 
 /// After so long a stress ends by itself, so that one that nobody undoes does not last; no longer hold is accepted.
-pub const LONGEST_STRESS: Duration = Duration::from_secs(3600);
+pub const LONGEST_STRESS: Duration = Duration::from_hours(1);
 
 /// How a partition cuts its target off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]

@@ -203,7 +203,7 @@ async fn an_outage_holds_replacement_back_until_it_is_undone() {
     assert_eq!(acts.len(), 3);
     let mut seen = platform.observe().await.expect("a stream");
     platform.inject(&acts).await;
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(serving("a").await, 0, "nothing is replaced while it lasts");
     for act in acts.iter().rev() {
         platform.revert(act).await.expect("undone");

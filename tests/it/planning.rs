@@ -283,7 +283,7 @@ fn what_users_feel_is_capped_though_nothing_is_down() {
     let kinds = |e: &Experiment| refusals(e, &inventory).into_iter().map(|r| r.kind).collect::<Vec<_>>();
     let lose = experiment(vec![step(Fault::Loss { share: Share(1.0) }, web(Take::All), Some(1))]);
     assert_eq!(kinds(&lose), [K::Cap], "losing every answer of a service takes it away, too");
-    let slow = Fault::Slow { latency: Duration::from_secs(60), jitter: Duration::ZERO };
+    let slow = Fault::Slow { latency: Duration::from_mins(1), jitter: Duration::ZERO };
     let mut slow = experiment(vec![step(slow, web(Take::All), Some(1))]);
     assert_eq!(kinds(&slow), [K::Cap]);
     slow.caps = Caps { service: Share(1.0), service_stated: true, ..Caps::default() };

@@ -7,6 +7,7 @@ use super::{
     cut::Blackhole,
     inventory::{self, Listed, identity, protected},
     machine::{Deregister, Reboot, Remove, Run, Stop, Terminate},
+    mark::MARK,
     reach::Reach,
     undo::{Before, Owed},
     world::{Machine, Phase, World},
@@ -94,7 +95,11 @@ pub(super) fn may_touch(reach: &Reach, listed: &Listed, deed: &dyn Deed, prepare
     if protected(&machine.tags) {
         return Err(EffectStatus::Refused { why: format!("{name} carries the tag {PROTECTED_TAG}=true") });
     }
-    if let Some(why) = inventory::kept_out(&reach.spec, machine, world.group_of(&machine.id)) {
+    let member = world.group_of(&machine.id);
+    // A group whose zone was lost by this very step ends what it has there: that is a part of the loss, and may be quicker than AWS lets us be.
+    let by_us = member.is_some_and(|(group, _)| reach.mark(prepared.act.id.step).is_ok_and(|mark| group.tags.get(MARK) == Some(&mark)));
+    let leaving = || if by_us { None } else { inventory::leaving(member) };
+    if let Some(why) = inventory::forbidden(&reach.spec, machine, member).or_else(leaving) {
         return Err(EffectStatus::Refused { why: format!("{name}: {why}") });
     }
     if let Ok(Owed { before: Before::Ran { launched, .. }, .. }) = Owed::read(&prepared.undo)

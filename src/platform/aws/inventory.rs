@@ -246,8 +246,19 @@ fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &super::world::Mem
     }
 }
 
-/// Why an instance may never be chosen.
+/// Why an instance may not be chosen.
 pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+    forbidden(spec, machine, member).or_else(|| leaving(member))
+}
+
+/// Why an instance is not chosen that its group is ending.
+pub(super) fn leaving(member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+    let (group, member) = member?;
+    member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
+}
+
+/// Why an instance may never be touched.
+pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
     if own::instance().is_some_and(|own| own == machine.id) {
         return Some("firedrill runs on it".to_owned());
     }
@@ -258,10 +269,7 @@ pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoG
     if protected(&group.tags) {
         return Some(format!("its Auto Scaling group {} carries the tag {PROTECTED_TAG}=true", group.name));
     }
-    if member.protected {
-        return Some(format!("protected from scale-in in its Auto Scaling group {}", group.name));
-    }
-    member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
+    member.protected.then(|| format!("protected from scale-in in its Auto Scaling group {}", group.name))
 }
 
 /// Why a managed store may never be chosen.

@@ -15,7 +15,7 @@ pub(super) const MARK: &str = "firedrill:mark";
 /// Until when the run lives in any case, in seconds since 1970; it is renewed while the run lasts.
 pub(super) const UNTIL: &str = "firedrill:until";
 /// For how long a run promises to live.
-pub(super) const LEASE: Duration = Duration::from_secs(300);
+pub(super) const LEASE: Duration = Duration::from_mins(5);
 
 /// The most letters of a tag's value.
 const LONGEST: usize = 250;

@@ -25,7 +25,7 @@ pub(super) struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { inject: Duration::from_secs(60), verify: Duration::from_secs(40) }
+        Self { inject: Duration::from_mins(1), verify: Duration::from_secs(40) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What `firedrill aws policy` prints is enough for its experiment, and not for another one: the laboratory is given that policy, and denies
 //! whatever it does not allow, on the resources and tags that each call touches.
 
-use super::rig::{EXPERIMENT, Lab};
+use serde_json::json;
+
+use super::rig::{EXPERIMENT, GROUP, Lab};
 
 /// Gives the laboratory the policy of the experiment, and runs it.
 fn runs_under_its_own_policy(lab: &Lab, method: &str) {
@@ -21,6 +23,7 @@ fn runs_under_its_own_policy(lab: &Lab, method: &str) {
 fn the_policy_of_an_experiment_is_enough_for_it() {
     let lab = Lab::with(&["--speed", "60"]);
     lab.environment("        services: { web: { group: what-time-web } }\n");
+    lab.aws("autoscaling", "update_auto_scaling_group", &json!({ "AutoScalingGroupName": GROUP, "MinSize": 3 }));
     for method in [
         "  - kill: { service: web, take: 1 }\n    hold: 1s\n",
         "  - zone-outage: { zone: eu-west-1a, mechanism: blackhole }\n    hold: 1s\n",

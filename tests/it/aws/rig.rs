@@ -139,7 +139,7 @@ impl Lab {
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let host = self.endpoint.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\nContent-Type: application/json\r\n\r\n{body}",
             body.len()

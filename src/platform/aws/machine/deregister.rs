@@ -36,7 +36,7 @@ use crate::{
 const DEREGISTER: Action = Action::write("elasticloadbalancing:DeregisterTargets");
 const REGISTER: Action = Action::write("elasticloadbalancing:RegisterTargets");
 /// How long a balancer may take to list a target again.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// `deregister`.

@@ -30,7 +30,9 @@ use crate::{
 const STOP: Action = Action::write("ec2:StopInstances");
 const START: Action = Action::write("ec2:StartInstances");
 /// How long an instance may take to be stopped, and to run again.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
+/// So long it may take to boot.
+const SERVES_WITHIN: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_millis(1100);
 
 /// `stop`.
@@ -98,7 +100,10 @@ async fn again(reach: &Reach, place: &Place, id: &str, name: &str, launched: &st
             Phase::ShuttingDown | Phase::Terminated => {
                 return nothing(format!("{name} is {}: its group replaced it", machine.state.word()));
             }
-            Phase::Running if started => return Ok(Reverted::Restored { says: format!("started {name} again") }),
+            Phase::Running if started => {
+                serves_again(reach, place, id).await?;
+                return Ok(Reverted::Restored { says: format!("started {name} again") });
+            }
             Phase::Running if machine.launched.to_string() == launched => return nothing(format!("{name} runs, and was never stopped")),
             Phase::Running => return nothing(format!("{name} runs: somebody started it again")),
             Phase::Stopped if !started => {
@@ -120,4 +125,19 @@ async fn again(reach: &Reach, place: &Place, id: &str, name: &str, launched: &st
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Waits until its group and its balancers hold it for healthy, or not for longer than an undo may take: what is undone next may be that its
+/// group replaces what is ill.
+async fn serves_again(reach: &Reach, place: &Place, id: &str) -> Result<(), PlatformError> {
+    let give_up = clock::now().plus(SERVES_WITHIN);
+    while clock::now() < give_up {
+        let listed = reach.all().await?;
+        let found = listed.instances.iter().find(|i| i.region == place.region && i.id.as_str() == id);
+        if found.is_none_or(|instance| instance.serving()) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
