@@ -22,6 +22,10 @@ fn the_platform_conforms() {
     let lab = Lab::with(&["--speed", "60"]);
     // A group whose zone leaves it moves its members at once: that is the group's doing, and not what is looked at here.
     lab.aws("autoscaling", "suspend_processes", &json!({ "AutoScalingGroupName": GROUP, "ScalingProcesses": ["AZRebalance"] }));
+    // Nor that a target which was taken out has no connections any more, after a while.
+    let pool = &lab.ready["regions"][REGION]["TargetGroup"];
+    let slowly = json!([{ "Key": "deregistration_delay.timeout_seconds", "Value": "3600" }]);
+    lab.aws("elbv2", "modify_target_group_attributes", &json!({ "TargetGroupArn": pool, "Attributes": slowly }));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "aws::conforming::in_a_process_of_its_own", "--ignored", "--nocapture"])
         .envs(credentials())
