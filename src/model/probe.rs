@@ -107,6 +107,9 @@ impl ProbeKind {
             Self::Journey(journey) => Some(&journey.tls),
             Self::WebSocket(socket) => Some(&socket.tls),
             Self::Prometheus(prometheus) => Some(&prometheus.tls),
+            Self::Redis(redis) => Some(&redis.tls),
+            Self::Postgres(postgres) => Some(&postgres.tls),
+            Self::Ledger(ledger) => Some(ledger.store.tls()),
             _ => None,
         }
     }

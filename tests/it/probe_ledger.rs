@@ -15,7 +15,9 @@ use firedrill::{
         probe::{Connections, HttpExpect, ProbeKind, Text, TlsSettings},
         sample::{Sample, SampleOutcome},
         state::{StateFindings, Writes},
-        store::{HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
+        store::{
+            HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresLedger, PostgresProbe, RedisLedger, RedisProbe,
+        },
         time::Mono,
     },
 };
@@ -202,7 +204,13 @@ fn what_redis_forgets_is_what_is_lost() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut server = redis(folder.path(), port, &[]);
     let url = format!("redis://127.0.0.1:{port}");
-    let store = LedgerStore::Redis { url: Text::Plain(url.clone()), read_from: None, key: "books".to_owned() };
+    let store = LedgerStore::Redis(RedisLedger {
+        url: Text::Plain(url.clone()),
+        read_from: None,
+        key: "books".to_owned(),
+        own: None,
+        tls: TlsSettings::default(),
+    });
     let (writes, samples) = kept(ledger(store), 100.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
@@ -224,7 +232,13 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut server = postgres(folder.path(), port, &["--first"]);
     let url = Text::Plain(format!("postgres://shop@127.0.0.1:{port}/postgres"));
-    let store = LedgerStore::Postgres { url: url.clone(), read_from: None, table: LEDGER.to_owned() };
+    let store = LedgerStore::Postgres(PostgresLedger {
+        url: url.clone(),
+        read_from: None,
+        table: LEDGER.to_owned(),
+        own: None,
+        tls: TlsSettings::default(),
+    });
     let (writes, samples) = kept(ledger(store), 50.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
@@ -237,8 +251,13 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     assert!(samples.iter().any(|sample| !sample.outcome.is_ok()), "it was down for a while");
     // The probe of the same server.
     let ask = |query: &str, expect: Option<&str>| {
-        let spec =
-            PostgresProbe { url: url.clone(), query: query.to_owned(), expect: expect.map(str::to_owned), connections: Connections::Both };
+        let spec = PostgresProbe {
+            url: url.clone(),
+            query: query.to_owned(),
+            expect: expect.map(str::to_owned),
+            connections: Connections::Both,
+            tls: TlsSettings::default(),
+        };
         let run = launch(vec![probe(ProbeKind::Postgres(spec), 40.0, 2000)]);
         sleep(Duration::from_millis(700));
         run.end().0.remove(0)
@@ -261,7 +280,13 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
 
 /// A server that ends a connection says so in its last message, and its client reads no further.
 fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
-    let spec = PostgresProbe { url: url.clone(), query: "SELECT 1".to_owned(), expect: None, connections: Connections::KeepAlive };
+    let spec = PostgresProbe {
+        url: url.clone(),
+        query: "SELECT 1".to_owned(),
+        expect: None,
+        connections: Connections::KeepAlive,
+        tls: TlsSettings::default(),
+    };
     let run = launch(vec![probe(ProbeKind::Postgres(spec), 40.0, 2000)]);
     sleep(Duration::from_millis(600));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -292,6 +317,7 @@ fn a_redis_probe_sends_its_command_and_holds_the_reply_against_what_is_expected(
             command: command.iter().map(ToString::to_string).collect(),
             expect: expect.map(str::to_owned),
             connections: Connections::Both,
+            tls: TlsSettings::default(),
         };
         let run = launch(vec![probe(ProbeKind::Redis(spec), 40.0, 1000)]);
         sleep(Duration::from_millis(500));

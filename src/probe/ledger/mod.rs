@@ -6,9 +6,12 @@
 
 mod book;
 mod http;
+mod postgres;
+mod redis;
 mod stores;
+mod table;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 pub use stores::PreparedStore;
 
@@ -118,13 +121,17 @@ impl LedgerKind {
         trace.route = LIST;
         let begun = nanos(clock::now().since(shared.origin));
         let mut reading = Reading { ledger: self, shared, due: trace.due, done: false };
+        let mut counted = BTreeMap::<u32, u64>::new();
         let mut note = |value: &str, times: u64| {
             if let Some(number) = value.strip_prefix(&self.prefix).and_then(|rest| rest.parse().ok()) {
-                self.book.borrow_mut().found(number, begun, times);
+                *counted.entry(number).or_default() += times;
             }
         };
         if let Err(failed) = self.store.list(shared, trace, &self.prefix, &mut note).await {
             return failed;
+        }
+        for (number, times) in counted {
+            self.book.borrow_mut().found(number, begun, times);
         }
         let missing = self.book.borrow_mut().listed();
         self.lists.set(self.lists.get() + 1);
