@@ -116,6 +116,9 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
 /// A count of what the probe found out about state. What is not known may be as bad as it can be, or nothing.
 fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<Counted>) -> Finding {
     let Some(Counted { known, unknown }) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
+    if probe.state.as_ref().is_some_and(StateFindings::is_blank) {
+        return Finding::untold(words::NOTHING_HELD);
+    }
     let decision = match (comparison.holds(known as f64), comparison.holds((known + unknown) as f64)) {
         (true, true) => Decision::exact(true),
         (false, false) => Decision::exact(false),

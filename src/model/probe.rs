@@ -94,7 +94,7 @@ impl ProbeKind {
     /// What each route of `Sample::route` is called, from 1 on.
     pub fn routes(&self) -> Vec<String> {
         match self {
-            Self::Ledger(_) => ["write", "read", "list"].map(str::to_owned).to_vec(),
+            Self::Ledger(_) => ["write", "read", "list", "remove"].map(str::to_owned).to_vec(),
             Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
             _ => Vec::new(),
         }

@@ -45,6 +45,9 @@ pub struct PostgresProbe {
 pub struct LedgerProbe {
     /// Where values are written, and read back.
     pub store: LedgerStore,
+    /// Whether the values stay in the store when the run is over.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// Where a ledger's values go.

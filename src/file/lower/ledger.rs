@@ -42,6 +42,11 @@ static STORE: Table = Table::new(
         key("tls", Kind::Table(&TLS), "TLS settings, for `rediss://` and `sslmode=require`"),
         key("key", Kind::Text, "the hash in Redis; `firedrill_ledger` when left out"),
         key("table", Kind::Text, "the table in Postgres; `firedrill_ledger` when left out"),
+        key(
+            "keep",
+            Kind::Bool,
+            "`true`: the values stay in the hash or the table; else those of the run are removed when everything was read",
+        ),
     ],
 )
 .one_of(&["http", "redis", "postgres"]);
@@ -102,7 +107,7 @@ pub fn ledger(fields: Fields<'_>, sink: &mut Sink) -> Option<LedgerProbe> {
             sink.error(fields.key_span(key), format!("`{key}` has no meaning here")).expected(format!("`{key}` beside {of}"));
         }
     };
-    for key in ["read-from", "write", "read", "list", "tls"] {
+    for key in ["read-from", "write", "read", "list", "tls", "keep"] {
         alone(key, &["redis", "postgres"], sink);
     }
     alone("key", &["redis"], sink);
@@ -114,7 +119,7 @@ pub fn ledger(fields: Fields<'_>, sink: &mut Sink) -> Option<LedgerProbe> {
     } else {
         LedgerStore::Postgres(over_postgres(&fields, sink)?)
     };
-    Some(LedgerProbe { store })
+    Some(LedgerProbe { store, keep: fields.flag("keep", sink) })
 }
 
 fn over_redis(fields: &Fields<'_>, sink: &mut Sink) -> Option<RedisLedger> {

@@ -38,6 +38,7 @@ pub fn ledger(ledger: &LedgerProbe) -> String {
             out.extend(own(redis.own.as_ref(), |words| list(words)));
             out.extend((redis.key != LEDGER).then(|| pair("key", quoted(&redis.key))));
             out.extend(tls_pair(&redis.tls));
+            out.extend(ledger.keep.then(|| pair("keep", "true")));
             flow(out)
         }
         LedgerStore::Postgres(postgres) => {
@@ -46,6 +47,7 @@ pub fn ledger(ledger: &LedgerProbe) -> String {
             out.extend(own(postgres.own.as_ref(), |text| quoted(text)));
             out.extend((postgres.table != LEDGER).then(|| pair("table", quoted(&postgres.table))));
             out.extend(tls_pair(&postgres.tls));
+            out.extend(ledger.keep.then(|| pair("keep", "true")));
             flow(out)
         }
     }

@@ -1,6 +1,6 @@
 //! A ledger in Postgres: values are rows of a table, or go where statements of the user's own say.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{cell::Cell, pin::pin, rc::Rc, time::Duration};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{
@@ -25,11 +25,15 @@ use crate::{
     },
 };
 
+/// So many rows are deleted at once.
+const PART: u32 = 10_000;
+
 /// The store, ready to move to the pacing thread.
 pub struct PreparedPostgresStore {
     to: Servers,
     from: Option<Servers>,
     words: Own<String>,
+    remove: Option<String>,
 }
 
 impl PreparedPostgresStore {
@@ -48,12 +52,19 @@ impl PreparedPostgresStore {
                 list: Some(format!("SELECT value FROM {table} WHERE starts_with(value, $1)")),
             }
         };
-        Ok(Self { to, from, words })
+        // In parts, so that no transaction is long. The inner condition finds rows fast, the outer one says which may go: a row's place alone
+        // is not unique in a table of several partitions.
+        let remove = spec.own.is_none().then(|| {
+            let some = format!("SELECT ctid FROM {table} WHERE starts_with(value, $1) LIMIT {PART}");
+            format!("DELETE FROM {table} WHERE starts_with(value, $1) AND ctid = ANY (ARRAY({some}))")
+        });
+        Ok(Self { to, from, words, remove })
     }
 
     /// On the pacing thread.
     pub fn into_store(self, rate: f64) -> PostgresStore {
-        PostgresStore { to: Postgres::new(self.to, rate), from: self.from.map(|from| Postgres::new(from, rate)), words: self.words }
+        let from = self.from.map(|from| Postgres::new(from, rate));
+        PostgresStore { to: Postgres::new(self.to, rate), from, words: self.words, remove: self.remove }
     }
 }
 
@@ -64,9 +75,21 @@ pub struct PostgresStore {
     /// Where they are read, when that is another server.
     from: Option<Postgres>,
     words: Own<String>,
+    /// Removes some rows whose value begins with `$1`; only in our own table.
+    remove: Option<String>,
 }
 
 impl PostgresStore {
+    /// See `Store`.
+    pub fn reads_elsewhere(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// See `Store`.
+    pub fn removes(&self) -> bool {
+        self.remove.is_some()
+    }
+
     /// How many connections it keeps.
     pub fn kept(&self) -> u64 {
         self.to.size() + self.from.as_ref().map_or(0, Postgres::size)
@@ -88,13 +111,10 @@ impl PostgresStore {
     }
 
     /// Whether a value is there.
-    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<bool, SampleOutcome> {
+    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str, last: bool) -> Result<bool, SampleOutcome> {
         trace.policy = policy(Connections::KeepAlive, shared, trace);
-        self.readers().on(shared, trace, LARGEST, async |client| is_there(client, &self.words.read, value).await).await
-    }
-
-    fn readers(&self) -> &Postgres {
-        self.from.as_ref().unwrap_or(&self.to)
+        let postgres = self.from.as_ref().filter(|_| !last).unwrap_or(&self.to);
+        postgres.on(shared, trace, LARGEST, async |client| is_there(client, &self.words.read, value).await).await
     }
 
     /// Gives every value that begins with this, once for each row.
@@ -107,7 +127,7 @@ impl PostgresStore {
     ) -> Result<(), SampleOutcome> {
         let Some(list) = &self.words.list else { return Err(SampleOutcome::NotSent) };
         trace.policy = policy(Connections::KeepAlive, shared, trace);
-        self.readers()
+        self.to
             .on(shared, trace, LARGEST_LIST, async |client| {
                 let mut rows = pin!(client.query_typed_raw(list, [(prefix, Type::TEXT)]).await?);
                 while let Some(row) = rows.try_next().await? {
@@ -116,6 +136,22 @@ impl PostgresStore {
                 Ok(())
             })
             .await
+    }
+}
+
+impl PostgresStore {
+    /// Deletes the rows of this run.
+    pub async fn remove(&self, shared: &Rc<Shared>, trace: &mut Trace, prefix: &str, removed: &Cell<u64>) -> Result<(), SampleOutcome> {
+        let Some(remove) = &self.remove else { return Err(SampleOutcome::NotSent) };
+        trace.policy = policy(Connections::KeepAlive, shared, trace);
+        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&prefix, Type::TEXT)];
+        loop {
+            let gone = self.to.on(shared, trace, LARGEST, async |client| client.execute_typed(remove, &parameters).await).await?;
+            removed.set(removed.get() + gone);
+            if gone == 0 {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A ledger in Redis: values are fields of a hash, each counted up by its write, so that one that was done twice shows; or what commands of
 //! the user's own make of them.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Value, aio::MultiplexedConnection, cmd};
 
+use super::values::Values;
 use crate::{
     model::{
         probe::Connections,
@@ -65,6 +66,13 @@ fn with(words: &[String], value: &str) -> Cmd {
     command
 }
 
+/// Where the scan goes on, and the fields and values of this page; nothing when the answer is another one.
+fn page_of(answer: &Value) -> Option<(String, &[Value])> {
+    let Value::Array(parts) = answer else { return None };
+    let [next, Value::Array(pairs)] = parts.as_slice() else { return None };
+    Some((text(next), pairs))
+}
+
 /// Whether an answer says that something is there.
 fn is_there(answer: &Value) -> bool {
     match answer {
@@ -86,6 +94,16 @@ impl RedisStore {
         self.own.as_ref().is_none_or(|own| own.list.is_some())
     }
 
+    /// See `Store`.
+    pub fn reads_elsewhere(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// See `Store`.
+    pub fn removes(&self) -> bool {
+        self.own.is_none()
+    }
+
     /// Writes a value: any answer that is no error acknowledges it.
     pub async fn write(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<(), SampleOutcome> {
         let command = match &self.own {
@@ -96,16 +114,13 @@ impl RedisStore {
     }
 
     /// Whether a value is there.
-    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<bool, SampleOutcome> {
+    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str, last: bool) -> Result<bool, SampleOutcome> {
         let command = match &self.own {
             Some(own) => with(&own.read, value),
             None => cmd("HGET").arg(&self.key).arg(value).to_owned(),
         };
-        ask(self.readers(), shared, trace, LARGEST, &command).await.map(|answer| is_there(&answer))
-    }
-
-    fn readers(&self) -> &Redis {
-        self.from.as_ref().unwrap_or(&self.to)
+        let redis = self.from.as_ref().filter(|_| !last).unwrap_or(&self.to);
+        ask(redis, shared, trace, LARGEST, &command).await.map(|answer| is_there(&answer))
     }
 
     /// Gives every value that begins with this, and how many of it there are.
@@ -116,7 +131,7 @@ impl RedisStore {
         prefix: &str,
         note: &mut dyn FnMut(&str, u64),
     ) -> Result<(), SampleOutcome> {
-        let redis = self.readers();
+        let redis = &self.to;
         if let Some(own) = &self.own {
             let Some(list) = &own.list else { return Err(SampleOutcome::NotSent) };
             let answer = ask(redis, shared, trace, LARGEST_LIST, &with(list, prefix)).await?;
@@ -126,23 +141,55 @@ impl RedisStore {
             }
             return Ok(());
         }
-        // A scan may give a field more than once.
+        // A scan may give a field more than once. All of it goes over one connection: a place in the hash of one server means nothing at
+        // another, and what is passed over is not lost.
         let mut found = BTreeMap::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let page = cmd("HSCAN").arg(&self.key).arg(&cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(PAGE).to_owned();
-            let Value::Array(parts) = ask(redis, shared, trace, LARGEST, &page).await? else { return Err(SampleOutcome::Expectation) };
-            let [next, Value::Array(pairs)] = parts.as_slice() else { return Err(SampleOutcome::Expectation) };
-            for pair in pairs.chunks_exact(2) {
-                found.insert(text(&pair[0]), text(&pair[1]).parse().unwrap_or(1));
+        let scan = async |mut client: MultiplexedConnection| {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut page = cmd("HSCAN");
+                page.arg(&self.key).arg(&cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(PAGE);
+                let answer = client.send_packed_command(&page).await?;
+                let Some((next, pairs)) = page_of(&answer) else { return Ok(answer) };
+                for pair in pairs.chunks_exact(2) {
+                    found.insert(text(&pair[0]), text(&pair[1]).parse().unwrap_or(1));
+                }
+                if next == "0" {
+                    return Ok(Value::Okay);
+                }
+                cursor = next;
             }
-            cursor = text(next);
-            if cursor == "0" {
-                break;
-            }
+        };
+        trace.policy = policy(Connections::KeepAlive, shared, trace);
+        let scanned = self.to.on(shared, trace, LARGEST_LIST, scan).await?;
+        if scanned != Value::Okay {
+            return Err(SampleOutcome::Expectation);
         }
         for (value, times) in &found {
             note(value, *times);
+        }
+        Ok(())
+    }
+}
+
+impl RedisStore {
+    /// Takes the fields of these writes out of the hash, by their names; an empty hash goes by itself.
+    pub async fn remove(
+        &self,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        values: &Values,
+        sent: &[u32],
+        removed: &Cell<u64>,
+    ) -> Result<(), SampleOutcome> {
+        for page in sent.chunks(PAGE) {
+            let mut command = cmd("HDEL");
+            command.arg(&self.key);
+            for number in page {
+                command.arg(values.value(*number));
+            }
+            let Value::Int(gone) = ask(&self.to, shared, trace, LARGEST, &command).await? else { return Err(SampleOutcome::Expectation) };
+            removed.set(removed.get() + u64::try_from(gone).unwrap_or(0));
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Where a ledger's values are written and read back.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use super::{
     http::{HttpStore, PreparedHttpStore},
     postgres::{PostgresStore, PreparedPostgresStore},
     redis::{PreparedRedisStore, RedisStore},
+    values::Values,
 };
 use crate::{
     model::{
@@ -77,6 +78,24 @@ impl Store {
         }
     }
 
+    /// Whether readers look at another server than the one that is written to.
+    pub fn reads_elsewhere(&self) -> bool {
+        match self {
+            Self::Http(_) => false,
+            Self::Redis(redis) => redis.reads_elsewhere(),
+            Self::Postgres(postgres) => postgres.reads_elsewhere(),
+        }
+    }
+
+    /// Whether what was written is ours to remove: not what an application made of it, nor a store in words of the user's own.
+    pub fn removes(&self) -> bool {
+        match self {
+            Self::Http(_) => false,
+            Self::Redis(redis) => redis.removes(),
+            Self::Postgres(postgres) => postgres.removes(),
+        }
+    }
+
     /// Writes a value: a good outcome is the acknowledgement.
     pub async fn write(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> SampleOutcome {
         let done = match self {
@@ -87,16 +106,16 @@ impl Store {
         done.map_or_else(|failed| failed, |()| SampleOutcome::Ok)
     }
 
-    /// Whether a value is there.
-    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<bool, SampleOutcome> {
+    /// Whether a value is there; in the last round, where it was written.
+    pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str, last: bool) -> Result<bool, SampleOutcome> {
         match self {
             Self::Http(http) => http.read(shared, trace, value).await,
-            Self::Redis(redis) => redis.read(shared, trace, value).await,
-            Self::Postgres(postgres) => postgres.read(shared, trace, value).await,
+            Self::Redis(redis) => redis.read(shared, trace, value, last).await,
+            Self::Postgres(postgres) => postgres.read(shared, trace, value, last).await,
         }
     }
 
-    /// Gives every value that begins with this, and how many of it there are.
+    /// Gives every value that begins with this, and how many of it there are, where they were written.
     pub async fn list(
         &self,
         shared: &Rc<Shared>,
@@ -108,6 +127,22 @@ impl Store {
             Self::Http(http) => http.list(shared, trace, note).await,
             Self::Redis(redis) => redis.list(shared, trace, prefix, note).await,
             Self::Postgres(postgres) => postgres.list(shared, trace, prefix, note).await,
+        }
+    }
+
+    /// Removes the values of this run, of which these were sent, and nothing else; counts them as they go.
+    pub async fn remove(
+        &self,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        values: &Values,
+        sent: &[u32],
+        removed: &Cell<u64>,
+    ) -> Result<(), SampleOutcome> {
+        match self {
+            Self::Http(_) => Err(SampleOutcome::NotSent),
+            Self::Redis(redis) => redis.remove(shared, trace, values, sent, removed).await,
+            Self::Postgres(postgres) => postgres.remove(shared, trace, values.prefix(), removed).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisConnectionInfo, RedisError, Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Cmd, RedisConnectionInfo, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -97,15 +97,26 @@ impl Redis {
 
     /// One command, on a connection as `trace.policy` says; the answer has at most so many bytes.
     pub async fn ask(&self, shared: &Rc<Shared>, trace: &mut Trace, most: u64, command: &Cmd) -> Result<Value, SampleOutcome> {
+        self.on(shared, trace, most, async |mut client| client.send_packed_command(command).await).await
+    }
+
+    /// Whatever is asked on one connection; the answers have at most so many bytes together.
+    pub async fn on(
+        &self,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        most: u64,
+        ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<Value>,
+    ) -> Result<Value, SampleOutcome> {
         let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         let (address, connection) = (bits(Purpose::Address), bits(Purpose::Connection));
         if trace.policy != Policy::KeepAlive {
             let live = self.open(shared, address, trace).await?;
-            return send(&live, false, trace, most, command).await;
+            return send(&live, false, trace, most, ask).await;
         }
         let (taken, reused) = self.keep.get(connection, async || self.open(shared, address, trace).await).await?;
         trace.address = taken.live().address;
-        let answer = send(taken.live(), reused, trace, most, command).await;
+        let answer = send(taken.live(), reused, trace, most, ask).await;
         taken.finish();
         answer
     }
@@ -132,13 +143,12 @@ async fn send(
     reused: bool,
     trace: &mut Trace,
     most: u64,
-    command: &Cmd,
+    ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<Value>,
 ) -> Result<Value, SampleOutcome> {
     trace.stage = Stage::Waiting;
     trace.reused = reused;
-    let mut client = live.client.clone();
     live.notes.allow(most);
-    let answer = client.send_packed_command(command).await;
+    let answer = ask(live.client.clone()).await;
     live.notes.allow(LARGEST);
     trace.first_byte(crate::clock::now());
     match answer {

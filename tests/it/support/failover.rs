@@ -102,13 +102,14 @@ impl Failover {
         }
     }
 
+    /// What it wrote stays, to be compared.
     fn probe(self, old: u16, new: u16) -> ProbeSpec {
         let url = format!("postgres://shop@127.0.0.1:{old},127.0.0.1:{new}/postgres?target_session_attrs=read-write");
         let store =
             PostgresLedger { url: Text::Plain(url), read_from: None, table: LEDGER.to_owned(), own: None, tls: TlsSettings::default() };
         ProbeSpec {
             name: ProbeName::from("orders"),
-            kind: ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Postgres(store) })),
+            kind: ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Postgres(store), keep: true })),
             rate: Rate(self.rate),
             timeout: Duration::from_secs(2),
             slow: None,
