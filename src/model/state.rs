@@ -49,6 +49,15 @@ impl StateFindings {
         }
     }
 
+    /// When the probe's own last readings began; those that are due from then on are in no phase.
+    pub fn last_round_s(&self) -> Option<f64> {
+        match self {
+            Self::Sessions(found) => found.last_round_s,
+            Self::Writes(found) => found.last_round_s,
+            Self::Sockets(_) => None,
+        }
+    }
+
     /// Values that were found more than once.
     pub fn duplicated(&self) -> Option<Counted> {
         match self {
@@ -90,6 +99,12 @@ pub struct Sessions {
     pub forced_log_ins: u64,
     /// When losses were found.
     pub lost_within: Option<Span>,
+    /// Of the lost ones, those that were found in the last looks.
+    #[serde(default)]
+    pub lost_at_the_end: u64,
+    /// When the last looks began, after the run's end. They are the probe's own, and in no phase.
+    #[serde(default)]
+    pub last_round_s: Option<f64>,
 }
 
 /// Writes with unique values, after Jepsen's set-full: each acknowledged one is read back, again and again, until the end.

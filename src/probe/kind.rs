@@ -3,7 +3,6 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
-    clock,
     model::{
         probe::{ProbeKind, ProbeSpec},
         sample::{NEVER, Sample, SampleOutcome},

@@ -358,7 +358,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
                 RoundStage::Closing => return false,
             };
             self.stage = next;
-            self.schedule.last_round();
+            self.schedule.next_round(now_ns);
             for (kind, probe) in self.kinds.iter().zip(0_u16..) {
                 let turns = if next == RoundStage::Last { kind.last_turns(now_ns) } else { kind.closing_turns(now_ns) };
                 for (at_ns, what) in turns {

@@ -302,9 +302,8 @@ fn what_was_written_is_removed_and_nothing_else() {
     let _postgres = postgres(folder.path(), database, &["--first"]);
     let mut client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap().get_connection().unwrap();
     let mut count = |what: &[&str]| -> u64 {
-        let mut command = redis::Cmd::new();
-        what.iter().for_each(|word| drop(command.arg(word)));
-        command.query(&mut client).unwrap()
+        let mut command = redis::cmd(what[0]);
+        command.arg(&what[1..]).query(&mut client).unwrap()
     };
     let others = ["fd-0000000000000000-1", "mine"];
     assert_eq!(count(&["HSET", "books", others[0], "1", others[1], "1"]), 2);

@@ -31,7 +31,8 @@ const PART: u32 = 10_000;
 /// The store, ready to move to the pacing thread.
 pub struct PreparedPostgresStore {
     to: Servers,
-    from: Option<Servers>,
+    from: Servers,
+    elsewhere: bool,
     words: Own<String>,
     remove: Option<String>,
 }
@@ -39,7 +40,7 @@ pub struct PreparedPostgresStore {
 impl PreparedPostgresStore {
     /// Words for the user when it cannot be used. A table that is not there is made, in so much time.
     pub fn new(spec: &PostgresLedger, within: Duration) -> Result<Self, String> {
-        let from = spec.read_from.as_ref().map(|url| Servers::new(url, &spec.tls)).transpose()?;
+        let from = Servers::new(spec.read_from.as_ref().unwrap_or(&spec.url), &spec.tls)?;
         let mut to = Servers::new(&spec.url, &spec.tls)?;
         let table = &spec.table;
         let words = if let Some(own) = &spec.own {
@@ -58,13 +59,13 @@ impl PreparedPostgresStore {
             let some = format!("SELECT ctid FROM {table} WHERE starts_with(value, $1) LIMIT {PART}");
             format!("DELETE FROM {table} WHERE starts_with(value, $1) AND ctid = ANY (ARRAY({some}))")
         });
-        Ok(Self { to, from, words, remove })
+        Ok(Self { to, from, elsewhere: spec.read_from.is_some(), words, remove })
     }
 
     /// On the pacing thread.
     pub fn into_store(self, rate: f64) -> PostgresStore {
-        let from = self.from.map(|from| Postgres::new(from, rate));
-        PostgresStore { to: Postgres::new(self.to, rate), from, words: self.words, remove: self.remove }
+        let (to, from) = (Postgres::new(self.to, rate), Postgres::new(self.from, rate));
+        PostgresStore { to, from, elsewhere: self.elsewhere, words: self.words, remove: self.remove }
     }
 }
 
@@ -72,8 +73,10 @@ impl PreparedPostgresStore {
 pub struct PostgresStore {
     /// Where values are written.
     to: Postgres,
-    /// Where they are read, when that is another server.
-    from: Option<Postgres>,
+    /// Where they are read. Connections of its own in any case: a write that waits, as for a standby that is gone, holds no reading up.
+    from: Postgres,
+    /// Whether that is another server.
+    elsewhere: bool,
     words: Own<String>,
     /// Removes some rows whose value begins with `$1`; only in our own table.
     remove: Option<String>,
@@ -82,7 +85,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// See `Store`.
     pub fn reads_elsewhere(&self) -> bool {
-        self.from.is_some()
+        self.elsewhere
     }
 
     /// See `Store`.
@@ -92,12 +95,17 @@ impl PostgresStore {
 
     /// How many connections it keeps.
     pub fn kept(&self) -> u64 {
-        self.to.size() + self.from.as_ref().map_or(0, Postgres::size)
+        self.to.size() + self.from.size()
     }
 
     /// Whether it can give everything.
     pub fn lists(&self) -> bool {
         self.words.list.is_some()
+    }
+
+    /// Who reads: in the last round, who writes.
+    fn reader(&self, last: bool) -> &Postgres {
+        if last && self.elsewhere { &self.to } else { &self.from }
     }
 
     /// Writes a value: an answer that tells of a row acknowledges it.
@@ -113,7 +121,7 @@ impl PostgresStore {
     /// Whether a value is there.
     pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str, last: bool) -> Result<bool, SampleOutcome> {
         trace.policy = policy(Connections::KeepAlive, shared, trace);
-        let postgres = self.from.as_ref().filter(|_| !last).unwrap_or(&self.to);
+        let postgres = self.reader(last);
         postgres.on(shared, trace, LARGEST, async |client| is_there(client, &self.words.read, value).await).await
     }
 
@@ -127,7 +135,7 @@ impl PostgresStore {
     ) -> Result<(), SampleOutcome> {
         let Some(list) = &self.words.list else { return Err(SampleOutcome::NotSent) };
         trace.policy = policy(Connections::KeepAlive, shared, trace);
-        self.to
+        self.reader(true)
             .on(shared, trace, LARGEST_LIST, async |client| {
                 let mut rows = pin!(client.query_typed_raw(list, [(prefix, Type::TEXT)]).await?);
                 while let Some(row) = rows.try_next().await? {

@@ -29,7 +29,8 @@ const PAGE: usize = 1000;
 /// The store, ready to move to the pacing thread.
 pub struct PreparedRedisStore {
     to: Server,
-    from: Option<Server>,
+    from: Server,
+    elsewhere: bool,
     key: String,
     own: Option<Own<Vec<String>>>,
 }
@@ -37,13 +38,15 @@ pub struct PreparedRedisStore {
 impl PreparedRedisStore {
     /// Words for the user when it cannot be used.
     pub fn new(spec: &RedisLedger) -> Result<Self, String> {
-        let from = spec.read_from.as_ref().map(|url| Server::new(url, &spec.tls)).transpose()?;
-        Ok(Self { to: Server::new(&spec.url, &spec.tls)?, from, key: spec.key.clone(), own: spec.own.clone() })
+        let from = Server::new(spec.read_from.as_ref().unwrap_or(&spec.url), &spec.tls)?;
+        let elsewhere = spec.read_from.is_some();
+        Ok(Self { to: Server::new(&spec.url, &spec.tls)?, from, elsewhere, key: spec.key.clone(), own: spec.own.clone() })
     }
 
     /// On the pacing thread.
     pub fn into_store(self, rate: f64) -> RedisStore {
-        RedisStore { to: Redis::new(self.to, rate), from: self.from.map(|from| Redis::new(from, rate)), key: self.key, own: self.own }
+        let (to, from) = (Redis::new(self.to, rate), Redis::new(self.from, rate));
+        RedisStore { to, from, elsewhere: self.elsewhere, key: self.key, own: self.own }
     }
 }
 
@@ -51,8 +54,10 @@ impl PreparedRedisStore {
 pub struct RedisStore {
     /// Where values are written.
     to: Redis,
-    /// Where they are read, when that is another server.
-    from: Option<Redis>,
+    /// Where they are read. Connections of its own in any case: a write that waits holds no reading up.
+    from: Redis,
+    /// Whether that is another server.
+    elsewhere: bool,
     key: String,
     own: Option<Own<Vec<String>>>,
 }
@@ -86,7 +91,7 @@ fn is_there(answer: &Value) -> bool {
 impl RedisStore {
     /// How many connections it keeps.
     pub fn kept(&self) -> u64 {
-        self.to.size() + self.from.as_ref().map_or(0, Redis::size)
+        self.to.size() + self.from.size()
     }
 
     /// Whether it can give everything.
@@ -96,7 +101,7 @@ impl RedisStore {
 
     /// See `Store`.
     pub fn reads_elsewhere(&self) -> bool {
-        self.from.is_some()
+        self.elsewhere
     }
 
     /// See `Store`.
@@ -104,13 +109,22 @@ impl RedisStore {
         self.own.is_none()
     }
 
-    /// Writes a value: any answer that is no error acknowledges it.
+    /// Who reads: in the last round, who writes.
+    fn reader(&self, last: bool) -> &Redis {
+        if last && self.elsewhere { &self.to } else { &self.from }
+    }
+
+    /// Writes a value: any answer that is something acknowledges it.
     pub async fn write(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<(), SampleOutcome> {
         let command = match &self.own {
             Some(own) => with(&own.write, value),
             None => cmd("HINCRBY").arg(&self.key).arg(value).arg(1).to_owned(),
         };
-        ask(&self.to, shared, trace, LARGEST, &command).await.map(drop)
+        match ask(&self.to, shared, trace, LARGEST, &command).await? {
+            // As of a `SET` that was to make something new, and did not.
+            Value::Nil | Value::Boolean(false) => Err(SampleOutcome::Expectation),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a value is there.
@@ -119,7 +133,7 @@ impl RedisStore {
             Some(own) => with(&own.read, value),
             None => cmd("HGET").arg(&self.key).arg(value).to_owned(),
         };
-        let redis = self.from.as_ref().filter(|_| !last).unwrap_or(&self.to);
+        let redis = self.reader(last);
         ask(redis, shared, trace, LARGEST, &command).await.map(|answer| is_there(&answer))
     }
 
@@ -131,7 +145,7 @@ impl RedisStore {
         prefix: &str,
         note: &mut dyn FnMut(&str, u64),
     ) -> Result<(), SampleOutcome> {
-        let redis = &self.to;
+        let redis = self.reader(true);
         if let Some(own) = &self.own {
             let Some(list) = &own.list else { return Err(SampleOutcome::NotSent) };
             let answer = ask(redis, shared, trace, LARGEST_LIST, &with(list, prefix)).await?;
@@ -161,7 +175,7 @@ impl RedisStore {
             }
         };
         trace.policy = policy(Connections::KeepAlive, shared, trace);
-        let scanned = self.to.on(shared, trace, LARGEST_LIST, scan).await?;
+        let scanned = redis.on(shared, trace, LARGEST_LIST, scan).await?;
         if scanned != Value::Okay {
             return Err(SampleOutcome::Expectation);
         }

@@ -191,6 +191,68 @@ pub fn most_followed(rate: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::{
+            probe::{Text, TlsSettings},
+            store::{LedgerProbe, LedgerStore, RedisLedger},
+        },
+        probe::ledger::PreparedLedger,
+    };
+
+    /// A ledger that speaks to nobody.
+    fn ledger(rate: f64) -> LedgerKind {
+        let (url, key) = (Text::Plain("redis://127.0.0.1:9".to_owned()), "books".to_owned());
+        let redis = RedisLedger { url, read_from: None, key, own: None, tls: TlsSettings::default() };
+        let spec = LedgerProbe { store: LedgerStore::Redis(redis), keep: false };
+        PreparedLedger::new(&spec, rate, Duration::from_secs(1)).unwrap().into_kind(rate)
+    }
+
+    fn due(what: u32) -> Due {
+        Due { at_ns: 0, probe: 0, number: 0, turn: Turn::Again(what) }
+    }
+
+    #[test]
+    fn while_nothing_can_be_read_there_is_about_a_reading_for_each_write() {
+        let (shared, ledger) = (Shared::still(), ledger(100.0));
+        for number in 0..1000 {
+            ledger.book.borrow_mut().sent(number);
+            ledger.book.borrow_mut().acknowledged(number, 1);
+            ledger.follow(&shared, 0, number, clock::now());
+        }
+        assert_eq!(shared.asked().len(), 264, "two seconds of writes are waited for");
+        // Each comes back later and later, and is given up for the last round; others have their place then.
+        for _ in 1..MOST_TRIES {
+            drop(ledger.reading(&shared, due(0)));
+        }
+        assert_eq!(shared.asked().len(), usize::from(MOST_TRIES) - 1);
+        drop(ledger.reading(&shared, due(0)));
+        assert_eq!((shared.asked().len(), ledger.followed.get()), (0, 263));
+        // What we did not send ourselves is no try.
+        for _ in 0..100 {
+            ledger.skipped(&shared, due(1));
+        }
+        assert_eq!((shared.asked().len(), ledger.book.borrow().tries(1)), (100, 0));
+    }
+
+    #[test]
+    fn what_lists_lack_is_read_by_itself_as_far_as_that_goes() {
+        let (shared, ledger) = (Shared::still(), ledger(100.0));
+        for number in 0..5000 {
+            ledger.book.borrow_mut().sent(number);
+            ledger.book.borrow_mut().acknowledged(number, 1);
+        }
+        assert_eq!(ledger.last_turns(7), [(7, EVERYTHING)]);
+        let missing: Vec<u32> = (0..5000).collect();
+        for _ in 1..LAST_TRIES {
+            assert!(ledger.lists_lack(&shared, 0, &missing), "it is listed again");
+        }
+        assert!(!ledger.lists_lack(&shared, 0, &missing));
+        let asked: Vec<u32> = shared.asked().into_iter().map(|(number, _)| number).collect();
+        assert_eq!((asked.len(), asked[1]), (1667, 3), "every third");
+        let writes = ledger.book.borrow().writes();
+        assert_eq!((writes.lost, writes.never_read), (3333, 1667));
+        assert_eq!(ledger.closing_turns(9), [(9, PUT_AWAY)]);
+    }
 
     #[test]
     fn many_readings_of_the_last_round_are_spread_and_bounded() {
