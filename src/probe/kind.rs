@@ -43,9 +43,9 @@ enum PreparedKind {
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(Box<PreparedWebSocket>),
-    Redis(PreparedRedis),
-    Postgres(PreparedPostgres),
-    Ledger(PreparedLedger),
+    Redis(Box<PreparedRedis>),
+    Postgres(Box<PreparedPostgres>),
+    Ledger(Box<PreparedLedger>),
 }
 
 impl Prepared {
@@ -63,9 +63,9 @@ impl Prepared {
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
             ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
             ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
-            ProbeKind::Redis(redis) => PreparedKind::Redis(PreparedRedis::new(redis)?),
-            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(PreparedPostgres::new(postgres)?),
-            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(PreparedLedger::new(ledger, spec.rate.0, spec.timeout)?),
+            ProbeKind::Redis(redis) => PreparedKind::Redis(Box::new(PreparedRedis::new(redis)?)),
+            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(Box::new(PreparedPostgres::new(postgres)?)),
+            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(Box::new(PreparedLedger::new(ledger, spec.rate.0, spec.timeout)?)),
             ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
@@ -151,7 +151,7 @@ impl Kind {
     pub fn skipped(&self, shared: &Shared, due: Due) {
         match &self.doing {
             Doing::Journey(journey) => journey.skipped(shared, due),
-            Doing::Ledger(ledger) => ledger.skipped(shared, due),
+            Doing::Ledger(_) => ledger::skipped(shared, due),
             _ => {}
         }
     }

@@ -36,7 +36,7 @@ use stores::{PreparedStore, Store};
 use turns::{EVERYTHING, PUT_AWAY};
 use values::Values;
 
-pub use turns::limit;
+pub use turns::{limit, skipped};
 
 /// Routes, in the order of `ProbeKind::routes`.
 const WRITE: u16 = 1;

@@ -130,12 +130,6 @@ impl LedgerKind {
         first * 2_u32.pow(u32::from(tries.min(LAST_TRIES)))
     }
 
-    /// A reading that was due was not sent: it is due again, and counts as no try.
-    pub fn skipped(&self, shared: &Shared, due: Due) {
-        let Turn::Again(what) = due.turn else { return };
-        shared.again(due.probe, clock::now().plus(AFTER_FAILURE), what);
-    }
-
     /// Everything is read once more: in one list where the store has one, else value by value.
     pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
         let mut book = self.book.borrow_mut();
@@ -170,6 +164,12 @@ impl LedgerKind {
         let any = !self.book.borrow().all_sent().is_empty();
         if any && self.removes() { vec![(now_ns, PUT_AWAY)] } else { Vec::new() }
     }
+}
+
+/// A reading that was due was not sent: it is due again, and counts as no try.
+pub fn skipped(shared: &Shared, due: Due) {
+    let Turn::Again(what) = due.turn else { return };
+    shared.again(due.probe, clock::now().plus(AFTER_FAILURE), what);
 }
 
 /// From one of so many readings of the last round to the next.
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!((shared.asked().len(), ledger.followed.get()), (0, 263));
         // What we did not send ourselves is no try.
         for _ in 0..100 {
-            ledger.skipped(&shared, due(1));
+            skipped(&shared, due(1));
         }
         assert_eq!((shared.asked().len(), ledger.book.borrow().tries(1)), (100, 0));
     }
