@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::deployer;
+#[cfg(feature = "docker")]
+use super::keeper;
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -58,6 +60,10 @@ pub enum Verb {
     /// (internal) The deployment tool of the examples, for command steps.
     #[command(hide = true)]
     Deployer(deployer::Deployer),
+    /// (internal) Replaces dead containers in the examples.
+    #[cfg(feature = "docker")]
+    #[command(hide = true)]
+    Keeper(keeper::Keeper),
     /// (internal) The blog of the examples.
     #[command(hide = true)]
     Blog(sample_app::blog::Options),

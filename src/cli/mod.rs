@@ -11,6 +11,8 @@ mod drill_experiment;
 mod fresh;
 pub mod gallery;
 mod halt;
+#[cfg(feature = "docker")]
+pub mod keeper;
 mod ladder;
 mod loading;
 mod plan;
@@ -56,6 +58,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Recover(args) => on_runtime(recover::recover(args)),
         Verb::Demo(args) => on_runtime(demo::demo(args)),
         Verb::Deployer(args) => on_runtime(deployer::deployer(args)),
+        #[cfg(feature = "docker")]
+        Verb::Keeper(args) => on_runtime(keeper::keeper(args)),
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
         Verb::Init(args) => ended(local::init::run(&args)),

@@ -8,7 +8,7 @@ pub mod chat;
 mod client;
 pub mod discovery;
 mod etcd;
-mod haproxy;
+pub mod haproxy;
 mod here;
 pub mod host_port;
 pub mod jobs;

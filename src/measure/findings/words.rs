@@ -2,6 +2,7 @@
 
 use super::felt::{Route, Story};
 use crate::model::{
+    built::Built,
     fault::FaultKind,
     ids::Service,
     measurement::{Estimate, Replacement},
@@ -88,7 +89,7 @@ pub fn dependency(story: &Story<'_>, route: &Route<'_>) -> String {
 
 /// Routes that went on.
 pub fn went_on(story: &Story<'_>, routes: &[&Route<'_>]) -> String {
-    let mut names: Vec<&str> = routes.iter().map(|route| route.service.map_or(route.probe, Service::as_str)).collect();
+    let mut names: Vec<&str> = routes.iter().map(|route| route.service.map_or(route.probe.as_ref(), Service::as_str)).collect();
     names.dedup();
     let worst = routes.iter().map(|route| route.then.value).fold(1.0, f64::min);
     let n: u64 = routes.iter().map(|route| route.then.n).sum();
@@ -130,6 +131,11 @@ fn short(text: &str) -> String {
         }
     };
     text.split(' ').map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// An instance that gave way to one of the same name.
+pub fn namesake(old: &Built) -> String {
+    format!("{} ({:.12})", old.name, old.instance.0)
 }
 
 /// Replacements that differ from their siblings in one way.

@@ -37,17 +37,17 @@ pub struct Options {
     #[arg(long, value_name = "DURATION", default_value = "5ms", value_parser = quantity::duration)]
     pub work: Duration,
     /// How it takes jobs from the queue
-    #[arg(long, value_enum, default_value_t = Takes::InHand)]
-    pub takes: Takes,
+    #[arg(long, value_enum, default_value_t = Hands::Careful)]
+    pub hands: Hands,
 }
 
 /// How a worker takes jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Takes {
+pub enum Hands {
     /// One at a time, into a list of its own in Redis, until it is done.
-    InHand,
+    Careful,
     /// Out of the queue, half a second ahead: until they are done they are nowhere but in its memory.
-    Ahead,
+    Careless,
 }
 
 /// Works until it is ended.
@@ -66,8 +66,8 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         println!("{name} works");
         tokio::select! {
             _ = terminate.recv() => {}
-            () = worker.carefully(), if options.takes == Takes::InHand => {}
-            () = worker.ahead(), if options.takes == Takes::Ahead => {}
+            () = worker.carefully(), if options.hands == Hands::Careful => {}
+            () = worker.carelessly(), if options.hands == Hands::Careless => {}
         }
         Ok(())
     })
@@ -126,7 +126,7 @@ impl Worker {
         }
     }
 
-    async fn ahead(&self) {
+    async fn carelessly(&self) {
         let (fetched, mut waiting) = mpsc::channel::<(Instant, String)>(MOST_AHEAD);
         let fetches = async {
             loop {

@@ -1,12 +1,12 @@
 //! `sample redis`: becomes redis-server, as a primary, a replica, or a Sentinel that watches a primary and promotes its replica.
 //!
-//! Unless told, nothing is written to a disk: a Redis that is killed has lost what it held, which is what most drills of it are about.
+//! Nothing is written to a disk: a Redis that is killed has lost what it held, which is what a drill of it is about.
 
 use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
 
 use clap::ValueEnum;
 
-use super::{become_program, fresh, is_ours};
+use super::{become_program, fresh};
 use crate::sample_app::{programs, server::RunError};
 
 /// The flags of `sample redis`.
@@ -18,12 +18,9 @@ pub struct Options {
     /// Whether to listen on all other addresses of this machine too
     #[arg(long, value_enum, default_value_t = Doors::Closed)]
     pub other_addresses: Doors,
-    /// A folder for its files; what another system left there is deleted
+    /// A folder for its files; what an earlier one left there is deleted
     #[arg(long, value_name = "FOLDER")]
     pub data: PathBuf,
-    /// What it writes to its disk
-    #[arg(long, value_enum, default_value_t = Writes::Nothing)]
-    pub writes: Writes,
     /// Begin as the replica of this one
     #[arg(long, value_name = "ADDRESS", conflicts_with = "sentinel_of")]
     pub replica_of: Option<SocketAddr>,
@@ -33,15 +30,6 @@ pub struct Options {
     /// So many Sentinels must agree that the primary is down
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub quorum: u32,
-}
-
-/// What is written to a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Writes {
-    /// Killed, it has lost everything.
-    Nothing,
-    /// Each change, before it is answered; killed and started again, it has them all.
-    EveryChange,
 }
 
 /// The doors that nobody needs.
@@ -56,9 +44,7 @@ pub enum Doors {
 /// Becomes redis-server.
 pub fn run(options: &Options) -> Result<(), RunError> {
     let program = programs::REDIS.found().map_err(RunError::Needs)?;
-    if options.writes == Writes::Nothing || !is_ours(&options.data) {
-        fresh(&options.data)?;
-    }
+    fresh(&options.data)?;
     let mut command = Command::new(program);
     if let Some(primary) = options.sentinel_of {
         // A Sentinel keeps what it learns in its file.
@@ -68,11 +54,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         command.arg(&file).arg("--sentinel");
     } else {
         let bind = if options.other_addresses == Doors::Open { "0.0.0.0".to_owned() } else { options.listen.ip().to_string() };
-        command.args(["--bind", &bind, "--port", &options.listen.port().to_string(), "--save", ""]);
-        match options.writes {
-            Writes::Nothing => command.args(["--appendonly", "no"]),
-            Writes::EveryChange => command.args(["--appendonly", "yes", "--appendfsync", "always"]),
-        };
+        command.args(["--bind", &bind, "--port", &options.listen.port().to_string(), "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(&options.data);
         // A replica asks for what is new only once a second unless it is told at once.
         command.args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);

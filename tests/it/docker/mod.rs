@@ -1,8 +1,12 @@
 //! The Docker platform on a real engine: the one that `scripts/test` starts for all tests, or one of the test's own.
 
 mod agreement;
+mod blog;
+mod chat;
+mod deployments;
 mod examples;
 mod haproxy;
+mod phoenix;
 mod rig;
 mod shop;
 mod syslog;
