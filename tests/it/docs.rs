@@ -20,13 +20,14 @@ fn every_experiment_and_every_probe_of_the_pages_is_one() {
                 continue;
             }
             // An environment is a file beside the experiment, and pages have none.
-            let mut text: String = block.lines().filter(|line| !line.starts_with("environment:")).map(|line| format!("{line}\n")).collect();
+            let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with("environment:")).collect();
+            let mut text = lines.join("\n") + "\n";
             if !block.contains("title:") {
                 text.insert_str(0, "title: A page of the documentation\n");
             }
             if !block.contains("steady-state:") {
                 let probe = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_suffix(':')).unwrap().to_owned();
-                text.push_str(&format!("steady-state:\n  - {{ probe: {probe}, availability: \">= 99%\" }}\n"));
+                text = format!("{text}steady-state:\n  - {{ probe: {probe}, availability: \">= 99%\" }}\n");
             }
             if !block.contains("method:") {
                 text.push_str("method:\n  - kill: { service: web }\n");

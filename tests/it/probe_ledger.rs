@@ -268,7 +268,7 @@ fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
     let ended: i64 = runtime.block_on(async {
         let (client, connection) =
             tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=shop dbname=postgres"), tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(async move { drop(connection.await) });
+        tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
         let of_others = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
         let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {of_others}");
         client.query_one(&end, &[]).await.unwrap().get(0)

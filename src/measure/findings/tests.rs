@@ -207,6 +207,14 @@ fn never(_: f64) -> bool {
 }
 
 #[test]
+fn of_a_service_with_a_route_that_fails_only_the_other_route_went_on() {
+    let run = Run::default().probe("jobs", Some("api"), between(12.0, 15.0)).probe("health", Some("api"), never);
+    let says = run.has("database", 1).has("api", 2).kill(1, "database", 12.0, 15.0).says();
+    assert!(says.iter().any(|says| says.contains("`api` fails: probe `jobs`")), "{says:#?}");
+    assert!(says.iter().any(|says| says.starts_with("independent") && says.contains("`health` went on")), "{says:#?}");
+}
+
+#[test]
 fn a_journey_whose_steps_say_their_services_is_told_step_by_step() {
     let run = |journey: &[(&'static str, Option<&'static str>)]| {
         let run = Run { journey: journey.to_vec(), ..Run::default() };

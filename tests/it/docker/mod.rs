@@ -3,6 +3,7 @@
 mod agreement;
 mod blog;
 mod chat;
+mod containers;
 mod deployments;
 mod examples;
 mod haproxy;

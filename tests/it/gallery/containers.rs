@@ -15,7 +15,7 @@ fn finds(result: &Json, kind: &str, part: &str) -> bool {
 
 /// The report names it.
 pub fn the_router_is_a_single_point(result: &Json) {
-    assert!(finds(result, "single-point-of-failure", "`router` is a single point of failure for `files` and `api`"), "{result:#}");
+    assert!(finds(result, "single-point-of-failure", "`router` is a single point of failure"), "{result:#}");
     assert_eq!(jobs(result)["lost"], 0);
 }
 
