@@ -8,7 +8,11 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
 
-use crate::{clock, model::time::Mono, sample_app::host_port::HostPort};
+use crate::{
+    clock,
+    model::time::Mono,
+    sample_app::{host_port::HostPort, stores::postgres::in_words},
+};
 
 /// The most connections of one process and kind.
 const MOST: usize = 24;
@@ -99,12 +103,4 @@ async fn connect(members: &[HostPort], wanted: TargetSessionAttrs) -> Result<Cli
         }
     }
     Err(why)
-}
-
-/// An error with its cause, which is what it is about.
-pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }
