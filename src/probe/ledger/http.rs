@@ -1,6 +1,6 @@
 //! A ledger over an application's own HTTP requests. `${value}` in them stands for the value.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::CONTENT_TYPE};
@@ -109,12 +109,14 @@ impl HttpStore {
         }
     }
 
-    /// Whether a value is there. A server that has failed says nothing about it.
+    /// Whether a value is there. That it is not is said by 204, 404, 410, and an answer with a status as expected whose rest is not; any
+    /// other answer says nothing about it: who is turned away (401, 429) or sent elsewhere (302) does not know.
     pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<bool, SampleOutcome> {
         let mut given = given(&self.spec.read, value).ok_or(SampleOutcome::NotSent)?;
         match self.read.ask(shared, trace, Some(&mut given)).await {
             SampleOutcome::Ok | SampleOutcome::OkSlow => Ok(true),
-            SampleOutcome::Status | SampleOutcome::Expectation if (200..500).contains(&trace.status) => Ok(false),
+            SampleOutcome::Status if matches!(trace.status, 204 | 404 | 410) => Ok(false),
+            SampleOutcome::Expectation => Ok(false),
             failed => Err(failed),
         }
     }
@@ -129,25 +131,31 @@ impl HttpStore {
             SampleOutcome::Ok | SampleOutcome::OkSlow => {}
             failed => return Err(failed),
         }
-        let body = given.answer;
-        // Each place of a value in the list is one time that it is there; a list is as long as the writes, so this is quick.
-        let values = match &list.json {
-            None => String::from_utf8_lossy(&body).lines().map(str::to_owned).collect::<Vec<_>>(),
-            Some(pointer) => {
-                let found: serde_json::Value = serde_json::from_slice(&body).map_err(|_| SampleOutcome::Expectation)?;
-                let items = found.pointer(pointer).and_then(serde_json::Value::as_array).ok_or(SampleOutcome::Expectation)?;
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-            }
-        };
-        let mut counted = std::collections::HashMap::<&str, u64>::new();
-        for value in &values {
-            *counted.entry(value).or_default() += 1;
-        }
-        for (value, times) in counted {
-            note(value, times);
+        let (body, pointer) = (given.answer, list.json.clone());
+        // Of a long list that is work for another thread.
+        let counted = tokio::task::spawn_blocking(move || counted(&body, pointer.as_deref())).await.ok().flatten();
+        for (value, times) in counted.ok_or(SampleOutcome::Expectation)? {
+            note(&value, times);
         }
         Ok(())
     }
+}
+
+/// How often each value is in a list: a JSON array, or lines. Nothing when it is no list.
+fn counted(body: &[u8], pointer: Option<&str>) -> Option<HashMap<String, u64>> {
+    let mut counted = HashMap::<String, u64>::new();
+    let mut count = |value: &str| match counted.get_mut(value) {
+        Some(times) => *times += 1,
+        None => drop(counted.insert(value.to_owned(), 1)),
+    };
+    match pointer {
+        None => String::from_utf8_lossy(body).lines().for_each(|line| count(line.trim())),
+        Some(pointer) => {
+            let found: serde_json::Value = serde_json::from_slice(body).ok()?;
+            found.pointer(pointer)?.as_array()?.iter().filter_map(serde_json::Value::as_str).for_each(count);
+        }
+    }
+    Some(counted)
 }
 
 /// The request for one value.

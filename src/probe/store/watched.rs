@@ -1,11 +1,12 @@
-//! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how.
+//! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how. It also ends by
+//! itself where a server sends without end, which such a client would gather.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -22,6 +23,12 @@ const OPEN: u8 = 0;
 const EOF: u8 = 1;
 const RESET: u8 = 2;
 const BROKEN: u8 = 3;
+const TOO_LARGE: u8 = 4;
+
+/// The most that a server may send from one answer to the next: many small ones, after it was held up, or one large one.
+pub const LARGEST: u64 = 16 << 20;
+/// The most of an answer that holds everything.
+pub const LARGEST_LIST: u64 = 256 << 20;
 
 /// What happened on a stream.
 #[derive(Debug, Default)]
@@ -29,6 +36,10 @@ pub struct Notes {
     ended: AtomicU8,
     /// Something was written that was not: the request did not leave.
     unsent: AtomicBool,
+    /// The TLS handshake is done.
+    secured: AtomicBool,
+    /// How much more may come.
+    room: AtomicU64,
 }
 
 impl Notes {
@@ -44,9 +55,32 @@ impl Notes {
             EOF if reused => Some(SampleOutcome::EofReused),
             EOF => Some(SampleOutcome::EofNew),
             BROKEN => Some(SampleOutcome::Unreachable),
+            TOO_LARGE => Some(SampleOutcome::TooLarge),
             _ if self.unsent.load(Ordering::Relaxed) => Some(SampleOutcome::SendFailed),
             _ => None,
         }
+    }
+
+    /// A request begins or is answered: so much may come until the next is. Several may be under way, and answers come in turn.
+    pub fn allow(&self, most: u64) {
+        self.room.fetch_max(most, Ordering::Relaxed);
+    }
+
+    /// So much came; whether that is too much.
+    fn came(&self, bytes: u64) -> bool {
+        let room = self.room.load(Ordering::Relaxed);
+        self.room.store(room.saturating_sub(bytes), Ordering::Relaxed);
+        bytes > room
+    }
+
+    /// The TLS handshake is done.
+    pub fn secured(&self) {
+        self.secured.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_secured(&self) -> bool {
+        self.secured.load(Ordering::Relaxed)
     }
 
     fn end(&self, how: u8) {
@@ -73,6 +107,7 @@ impl Watched {
     /// Watches a stream.
     pub fn new(stream: TcpStream) -> (Self, Arc<Notes>) {
         let notes = Arc::new(Notes::default());
+        notes.allow(LARGEST);
         (Self { stream, notes: notes.clone() }, notes)
     }
 }
@@ -92,6 +127,10 @@ impl AsyncRead for Watched {
         match &read {
             Poll::Ready(Ok(())) if room && buf.filled().len() == before => self.notes.end(EOF),
             Poll::Ready(Err(error)) => self.notes.failed(error),
+            Poll::Ready(Ok(())) if self.notes.came((buf.filled().len() - before) as u64) => {
+                self.notes.end(TOO_LARGE);
+                return Poll::Ready(Err(io::Error::other("it sends too much")));
+            }
             _ => {}
         }
         read
@@ -129,5 +168,14 @@ mod tests {
         drop(stream);
         assert!(!notes.is_open());
         assert_eq!(notes.outcome(true), Some(SampleOutcome::EofReused));
+    }
+
+    #[test]
+    fn what_comes_between_two_answers_has_a_bound() {
+        let notes = Notes::default();
+        notes.allow(100);
+        assert!(!notes.came(60) && !notes.came(40));
+        notes.allow(100);
+        assert!(!notes.came(60) && notes.came(41));
     }
 }
