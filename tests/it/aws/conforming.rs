@@ -24,7 +24,7 @@ fn the_platform_conforms() {
     lab.aws("autoscaling", "suspend_processes", &json!({ "AutoScalingGroupName": GROUP, "ScalingProcesses": ["AZRebalance"] }));
     // Nor that a target which was taken out has no connections any more, after a while.
     let pool = &lab.ready["regions"][REGION]["TargetGroup"];
-    let slowly = json!([{ "Key": "deregistration_delay.timeout_seconds", "Value": "3600" }]);
+    let slowly = json!([{ "Key": "deregistration_delay.timeout_seconds", "Value": "3000" }]);
     lab.aws("elbv2", "modify_target_group_attributes", &json!({ "TargetGroupArn": pool, "Attributes": slowly }));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "aws::conforming::in_a_process_of_its_own", "--ignored", "--nocapture"])
