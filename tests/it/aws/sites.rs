@@ -58,7 +58,8 @@ fn one_ends_users_notice_and_another_takes_its_place() {
 
 #[test]
 fn a_zone_ends_and_its_instances_come_up_in_the_others() {
-    let lab = Lab::real(&[]);
+    // Long enough for a look at the group while it has too few.
+    let lab = Lab::real(&["--time", "launch=150"]);
     let before = lab.shape();
     example(&lab, "gorilla.yaml");
     let said = drill(&lab, "gorilla.yaml", &lab.url("eu-west-1")).code(0);
