@@ -23,6 +23,8 @@ use crate::{
 };
 
 const ENDING: &str = "lock";
+/// The purpose of who holds a lock to undo what a dead run left.
+pub const RECOVERY: &str = "recover";
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,13 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// Whether who holds it only undoes what a dead run left, and so will soon be done.
+    pub fn by_recovery(&self) -> bool {
+        matches!(self, Self::Held { holder: Some(holder), .. } if holder.purpose == RECOVERY)
+    }
 }
 
 fn held(scope: &Scope, holder: Option<&Holder>) -> String {

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    deadman::{Keeping, Trouble},
     emit::Emitter,
     halt::{Halt, Urgency},
     state::RunState,
@@ -78,6 +79,7 @@ impl Dispatcher {
         mut facts: mpsc::UnboundedReceiver<Fact>,
         mut observations: mpsc::Receiver<Observation>,
         halt: &Halt,
+        keeping: &Keeping<'_>,
     ) -> T {
         let mut script = pin!(script);
         let mut tick = tokio::time::interval(FOLD_EVERY);
@@ -103,7 +105,10 @@ impl Dispatcher {
                     seen = halt.urgency();
                     self.note(self.clock.now(), EventKind::Halting { by: halting(seen, halt) });
                 }
-                _ = tick.tick() => self.fold(halt),
+                _ = tick.tick() => {
+                    self.fold(halt);
+                    self.watched(keeping, halt);
+                }
                 out = &mut script => {
                     while let Ok((at, kind)) = facts.try_recv() {
                         self.note(at, kind);
@@ -121,6 +126,23 @@ impl Dispatcher {
         }
         self.state.apply(at, &kind);
         self.emitter.emit(at, kind);
+    }
+
+    /// Sees that somebody watches this run. Without that, it does not go on.
+    fn watched(&mut self, keeping: &Keeping<'_>, halt: &Halt) {
+        match keeping.beat() {
+            None => {}
+            Some(Trouble::Replaced(why)) => {
+                let text = format!("the dead-man's switch had to be started again: {why}");
+                self.note(self.clock.now(), EventKind::Warning { text });
+            }
+            // The first halt undoes; one that was called by somebody else already is not made stronger.
+            Some(Trouble::Alone(why)) if halt.urgency() == Urgency::None => halt.call(format!("nobody would undo without firedrill: {why}")),
+            Some(Trouble::Alone(why)) => {
+                let text = format!("nobody would undo without firedrill: {why}");
+                self.note(self.clock.now(), EventKind::Warning { text });
+            }
+        }
     }
 
     /// Folds what the prober has; looks at the guardrails; tells the script; ticks the reporters.

@@ -10,6 +10,7 @@
 //! | `phoenix` | one instance after another, each once the one before is replaced |
 //! | `built`, `version` | what instances are built from, and which version they say they are |
 //! | `ledger` | the run's side of the journal |
+//! | `deadman` | who undoes when this process is gone or hangs |
 //! | `undo` | reverse order, retries, a deadline of its own |
 //! | `conclude` | record → numbers → judgement → outcome |
 //! | `recover` | the same undo, from a journal |
@@ -18,6 +19,7 @@ mod built;
 mod capacity;
 mod command;
 mod conclude;
+pub mod deadman;
 mod dispatcher;
 pub mod emit;
 pub mod halt;

@@ -1,7 +1,7 @@
 //! Recovery: the same undo, from the middle. Replays a journal, reverts whatever may still be in effect, never injects. Run twice,
 //! nothing more happens.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     capacity,
@@ -11,12 +11,31 @@ use super::{
 use crate::{
     clock::Clock,
     journal::{ActRecord, Journal, JournalError, Store, replay, sealed},
+    lock::{self, Holder, Lock, LockError},
     model::{act::Prepared, ids::RunId, outcome::Residue, undo::Undo},
     platform::{Platform, PlatformError},
 };
 
 /// How long what was brought back gets to be in service.
 const IN_SERVICE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long somebody else's recovery of the same place is waited for.
+const OTHERS_RECOVERY: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Takes the lock of a place. A recovery that is going on there is waited for: it is what would have to come first anyway. A run is not.
+///
+/// # Errors
+/// When it is held, or cannot be used.
+pub async fn locked(folder: &Path, holder: &Holder, clock: Clock) -> Result<Lock, LockError> {
+    let give_up = clock.now().plus(OTHERS_RECOVERY);
+    loop {
+        match lock::take_in(folder, holder) {
+            Err(error) if error.by_recovery() && clock.now() < give_up => clock.sleep(LOOK_EVERY).await,
+            other => return other,
+        }
+    }
+}
 
 /// What a recovery came to.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +66,7 @@ impl Recovered {
 /// When the journal cannot be read or written: nothing is undone that could not be recorded.
 pub async fn recover(
     store: &Store,
-    path: &std::path::Path,
+    path: &Path,
     platform: &dyn Platform,
     clock: Clock,
 ) -> Result<(RunId, Recovered), JournalError> {
@@ -84,7 +103,7 @@ pub async fn recover(
 }
 
 /// Puts the secret part back into an undo that has one.
-fn unseal(journal: &std::path::Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
+fn unseal(journal: &Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
     if let (true, Undo::Restore { secret, .. }) = (sealed, &mut prepared.undo) {
         let kept = sealed::open(journal, prepared.act.id);
         *secret = Some(kept.map_err(|error| format!("the secret part of its undo, kept beside the journal, cannot be read: {error}"))?);

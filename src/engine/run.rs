@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     conclude::{Finished, blind, conclude},
+    deadman::{Deadman, Keeping, Lease},
     dispatcher::{Dispatcher, Status},
     emit::Emitter,
     halt::Halt,
@@ -56,6 +57,8 @@ pub struct Request {
     pub store: Store,
     /// The folder of locks.
     pub locks: PathBuf,
+    /// Who undoes when this process cannot; nobody where everything ends with it.
+    pub deadman: Option<Box<dyn Deadman>>,
 }
 
 /// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.
@@ -97,6 +100,7 @@ struct Ready {
     store: Store,
     /// Held until the end of the run: dropping it frees the scope.
     lock: Lock,
+    lease: Lease,
     state: RunState,
 }
 
@@ -105,7 +109,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
     let store = request.store.clone();
     let claims = platform.claims().await.map_err(|error| error.to_string())?;
-    let lock = take_lock(request, &scope, &claims)?;
+    let lock = take_lock(request, &scope, &claims, clock).await?;
     nothing_beside(&store, &scope, &claims)?;
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
@@ -120,11 +124,19 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
         still_there(&plan, platform).await?;
     }
     let ledger = begin_journal(request, &store, (&scope, claims), &plan).map_err(|error| format!("nothing is done: {error}"))?;
+    // Before anything can be in effect, and before anything is measured.
+    let lease = match Lease::begin(request.deadman.as_deref(), ledger.path(), clock) {
+        Ok(lease) => lease,
+        Err(why) => {
+            close(ledger, &store, emitter, clock);
+            return Err(format!("nothing is done: the dead-man's switch cannot be started: {why}"));
+        }
+    };
     let mut state = RunState::default();
     let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
     state.apply(clock.now(), &planned);
     emitter.emit(clock.now(), planned);
-    Ok(Ready { plan, ledger, store, lock, state })
+    Ok(Ready { plan, ledger, store, lock, lease, state })
 }
 
 /// The victims of a plan that was made earlier are looked for at once: it would be a pity to find out after the baseline. The check at
@@ -145,7 +157,7 @@ async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String>
     ))
 }
 
-fn take_lock(request: &Request, scope: &Scope, claims: &[Claim]) -> Result<Lock, String> {
+async fn take_lock(request: &Request, scope: &Scope, claims: &[Claim], clock: Clock) -> Result<Lock, String> {
     let pid = std::process::id();
     let holder = Holder {
         scope: scope.clone(),
@@ -156,7 +168,7 @@ fn take_lock(request: &Request, scope: &Scope, claims: &[Claim]) -> Result<Lock,
         purpose: request.file.as_ref().map_or_else(|| "drill".to_owned(), |file| format!("run {file}")),
         since: clock::wall(),
     };
-    lock::take_in(&request.locks, &holder).map_err(|error| error.to_string())
+    recover::locked(&request.locks, &holder, clock).await.map_err(|error| error.to_string())
 }
 
 fn begin_journal(request: &Request, store: &Store, (scope, claims): (&Scope, Vec<Claim>), plan: &Plan) -> Result<Ledger, JournalError> {
@@ -230,7 +242,7 @@ async fn drive(
     clock: Clock,
     mut emitter: Emitter,
 ) -> Finished {
-    let Ready { plan, ledger, store, lock, state } = ready;
+    let Ready { plan, ledger, store, lock, lease, state } = ready;
     let experiment = &request.experiment;
     let launch = Launch { probes: experiment.probes.clone(), seed: plan.seed, folder: request.folder.join("samples") };
     let started = match platform.observe().await {
@@ -242,12 +254,14 @@ async fn drive(
         Err(why) => {
             let finished = Finished::not_started(why);
             close(ledger, &store, &mut emitter, clock);
+            lease.ended();
             emitter.emit(clock.now(), finished.event());
             return finished;
         }
     };
     let origin = running.origin();
     let live = Live::new(experiment, origin);
+    let keeping = Keeping { lease: lease.clone(), deadman: request.deadman.as_deref(), journal: ledger.path().to_owned() };
     let mut dispatcher = Dispatcher::new(clock, emitter, state, live, running);
     let (facts, heard) = mpsc::unbounded_channel();
     let status: watch::Receiver<Status> = dispatcher.status.subscribe();
@@ -259,19 +273,21 @@ async fn drive(
         platform,
         halt,
         journal: ledger,
+        lease,
         facts,
         status,
         pending: Vec::new(),
         watch_until: None,
         recover_with: format!("firedrill recover {}", request.run),
     };
-    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt).await;
+    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt, &keeping).await;
     let ledger = script.journal;
     let span = (origin, clock.now());
     // Everything is undone, or named as residue, which keeps the journal open: from here on nothing can hurt the system.
     if dispatcher.state.residue.is_empty() {
         close(ledger, &store, &mut dispatcher.emitter, clock);
     }
+    keeping.lease.ended();
     drop(lock);
     finish(&request, &plan, dispatcher, ended, span).await
 }

@@ -15,6 +15,9 @@ use super::{
 /// The version of the plan file that this build writes and reads.
 pub const PLAN_VERSION: u32 = 1;
 
+/// So long after the moment at which firedrill should have been heard of, the dead-man's switch takes it for hung.
+pub const HANGS_AFTER: Duration = Duration::from_secs(5);
+
 /// What a run will do, and to whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {

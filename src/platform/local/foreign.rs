@@ -16,8 +16,11 @@ use crate::{
     platform::PlatformError,
 };
 
+/// How the helper is called that undoes a run: whatever is called so is left alone.
+const UNDOER: [&str; 2] = ["deadman", "--journal"];
+
 /// Why a process is never a target, if it is one of those: 1 and below, threads of the kernel, this process and what started it,
-/// and `also` (the supervisor).
+/// the helpers that undo runs, and `also` (the supervisor).
 pub fn untouchable(listing: &[Stat], pid: i32, also: &[i32]) -> Option<&'static str> {
     if pid <= 1 {
         return Some("it is the machine's first process, or no process at all");
@@ -38,6 +41,9 @@ pub fn untouchable(listing: &[Stat], pid: i32, also: &[i32]) -> Option<&'static 
         if pid == ancestor {
             return Some("it started firedrill");
         }
+    }
+    if process::arguments(pid).get(1..3).is_some_and(|words| words == UNDOER) {
+        return Some("it undoes a drill should firedrill be gone");
     }
     also.contains(&pid).then_some("it supervises the system")
 }
