@@ -38,7 +38,8 @@ pub enum Purpose {
 /// Every error of the file at once.
 pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Diagnostics> {
     let mut loaded = file::load(path, &options(place))?;
-    let Some(environment) = loaded.environment.take() else {
+    // Left in its place: what is checked depends on it.
+    let Some(environment) = loaded.environment.clone() else {
         let mut error = Diagnostic::error(format!("nothing says where {} is to run", path.display()));
         error.expected("a firedrill.yaml beside it or above, with `environments:`");
         return Err(vec![error].into());

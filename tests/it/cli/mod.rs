@@ -1,8 +1,10 @@
 //! The verbs as a user meets them: through the real binary, on real processes.
 
+mod deadman;
 mod drill;
 mod files;
 mod findings;
+pub mod foreign;
 mod journeys;
 mod orphans;
 mod planning;

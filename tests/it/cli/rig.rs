@@ -16,6 +16,8 @@ use std::{
 use firedrill::clock;
 use rustix::process::{Pid, Signal};
 
+use crate::support::alone;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_firedrill");
 /// Longer than any call here takes, even on a machine that is busy with something else.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -301,7 +303,18 @@ impl Started {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Kills it and the helper that would undo for it.
+    pub fn kill_with_its_helper(self) {
+        alone::kill_both(self.pid());
+        let _ = self.end();
     }
 
     /// Waits for its end.

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::alone;
+
 const ATTEMPTS: usize = 6;
 
 /// The binary, with nothing in its environment that says where an engine is.
@@ -149,10 +151,9 @@ impl Begun {
         panic!("it did not end within two minutes");
     }
 
-    /// Ends it as the kernel would.
+    /// Ends it as the kernel would, and its helper with it.
     pub fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        alone::end(&mut self.0);
     }
 }
 
