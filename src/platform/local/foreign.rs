@@ -13,6 +13,7 @@ use crate::{
         instance::{Instance, InstanceState},
         selector::ProcessMatch,
     },
+    plan::select::PROCESS,
     platform::PlatformError,
 };
 
@@ -54,11 +55,15 @@ pub fn find(matches: &[ProcessMatch], also: &[i32]) -> Result<Vec<Instance>, Pla
     let mut found: Vec<Instance> = Vec::new();
     for wanted in matches {
         for stat in listing.iter().filter(|s| s.alive()) {
-            if found.iter().any(|i| i.identity == stat.identity()) || !fits(wanted, stat)? {
+            if !fits(wanted, stat)? || untouchable(&listing, stat.pid, also).is_some() {
                 continue;
             }
-            if untouchable(&listing, stat.pid, also).is_none() {
-                found.push(instance(wanted, stat));
+            let line = wanted.to_string();
+            let known = found.iter_mut().find(|i| i.identity == stat.identity()).and_then(|i| i.labels.get_mut(PROCESS));
+            match known {
+                Some(lines) if lines.lines().all(|other| other != line) => *lines = format!("{lines}\n{line}"),
+                Some(_) => {}
+                None => found.push(instance(wanted, stat)),
             }
         }
     }
@@ -107,7 +112,7 @@ fn instance(wanted: &ProcessMatch, stat: &Stat) -> Instance {
         region: Region::from("local"),
         state: if stat.stopped() { InstanceState::Paused } else { InstanceState::Running },
         healthy: None,
-        labels: std::collections::BTreeMap::new(),
+        labels: [(PROCESS.to_owned(), wanted.to_string())].into(),
         address: None,
         identity: stat.identity(),
         fingerprint: super::fingerprint::found(stat.pid, &process::arguments(stat.pid)),

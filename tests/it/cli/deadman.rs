@@ -166,13 +166,13 @@ fn the_helper_outlives_the_group_of_firedrill_and_what_ends_the_living() {
 fn the_helper_is_never_a_target_and_ends_with_the_run() {
     let _quiet = quiet();
     let drill = paused_for("1s");
-    // Everything that is called like this very binary: the tool, which is left alone, and its helper.
-    let all = "{ process: { executable: '**/firedrill', arguments: deadman }, take: all, all: true }";
+    // The folder is in the arguments of the helper, and of no other process.
+    let all = format!("{{ process: {{ executable: '**/firedrill', arguments: '{}' }}, take: all }}", drill.rig.path("state").display());
     let file = std::fs::read_to_string(drill.rig.path("experiment.yaml")).unwrap();
-    drill.rig.write("both.yaml", &file.replace("method:\n", &format!("bind: at-step\nmethod:\n  - wait: 100ms\n  - kill: {all}\n    hold: 1s\n")));
-    drill.rig.write("experiment.yaml", &file);
-    let said = drill.rig.firedrill(["run", "both.yaml"]);
-    assert!(said.out.contains("nobody") || said.out.contains("no instance") || said.status.code() == Some(3), "{}{}", said.out, said.err);
+    let (head, _) = file.split_once("method:").unwrap();
+    drill.rig.write("both.yaml", &format!("{head}bind: at-step\nmethod:\n  - wait: 100ms\n  - kill: {all}\n    hold: 1s\n"));
+    drill.rig.firedrill(["run", "both.yaml"]).code(5).says("step 2: nothing matches the target");
+    std::fs::remove_dir_all(drill.rig.path("firedrill-runs")).unwrap();
     let run = drill.rig.acting(&["run", "experiment.yaml"]);
     let helper = helper_of(&run);
     let _ = run.end();
