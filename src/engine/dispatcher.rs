@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     deadman::{Keeping, Trouble},
     emit::Emitter,
+    guards::Guards,
     halt::{Halt, Urgency},
     state::RunState,
 };
@@ -49,6 +50,7 @@ pub(crate) struct Dispatcher {
     pub(crate) emitter: Emitter,
     pub(crate) state: RunState,
     pub(crate) live: Live,
+    guards: Guards,
     pub(crate) prober: Box<dyn RunningProber>,
     pub(crate) status: watch::Sender<Status>,
     /// The phase and its beginning.
@@ -58,12 +60,13 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(clock: Clock, emitter: Emitter, state: RunState, live: Live, prober: Box<dyn RunningProber>) -> Self {
+    pub(crate) fn new(clock: Clock, emitter: Emitter, state: RunState, live: Live, guards: Guards, prober: Box<dyn RunningProber>) -> Self {
         Self {
             clock,
             emitter,
             state,
             live,
+            guards,
             prober,
             status: watch::Sender::new(Status::default()),
             phase: (Phase::WarmUp, Mono::default()),
@@ -151,8 +154,9 @@ impl Dispatcher {
         for sample in self.prober.take() {
             self.live.push(&sample);
         }
+        let asked = self.guards.abort();
         if halt.urgency() == Urgency::None
-            && let Some(why) = self.live.abort(now)
+            && let Some(why) = self.live.abort(now).or(asked)
         {
             halt.call(why);
         }

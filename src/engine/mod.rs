@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `run` | sets a run up: lock, recovery of a dead predecessor, plan, journal, probes; then drives it |
 //! | `planning` | inventory → victims → undo of each: what `plan` prints and `run` executes |
+//! | `guards` | what is asked whether the run must end |
 //! | `dispatcher` | the one select loop, sole owner of the run's `state` |
 //! | `script` | the phases and the method, with every wait that a halt may end |
 //! | `inject` | check again → prepare → *Armed* + fsync → act → verify |
@@ -22,6 +23,7 @@ mod conclude;
 pub mod deadman;
 mod dispatcher;
 pub mod emit;
+mod guards;
 pub mod halt;
 mod inject;
 mod ledger;

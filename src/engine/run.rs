@@ -11,6 +11,7 @@ use super::{
     deadman::{Deadman, Keeping, Lease},
     dispatcher::{Dispatcher, Status},
     emit::Emitter,
+    guards::Guards,
     halt::Halt,
     ledger::Ledger,
     planning, recover,
@@ -245,11 +246,15 @@ async fn drive(
     let Ready { plan, ledger, store, lock, lease, state } = ready;
     let experiment = &request.experiment;
     let launch = Launch { probes: experiment.probes.clone(), seed: plan.seed, folder: request.folder.join("samples") };
-    let started = match platform.observe().await {
-        Ok(observations) => prober.launch(launch).map(|running| (observations, running)).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let guards = Guards::begin(experiment, prober, plan.seed, &request.folder.join("guards"));
+    let started = match (platform.observe().await, guards) {
+        (Ok(observations), Ok(guards)) => {
+            prober.launch(launch).map(|running| (observations, guards, running)).map_err(|error| error.to_string())
+        }
+        (Err(error), _) => Err(error.to_string()),
+        (_, Err(why)) => Err(why),
     };
-    let (observations, running) = match started {
+    let (observations, guards, running) = match started {
         Ok(started) => started,
         Err(why) => {
             let finished = Finished::not_started(why);
@@ -262,7 +267,7 @@ async fn drive(
     let origin = running.origin();
     let live = Live::new(experiment, origin);
     let keeping = Keeping { lease: lease.clone(), deadman: request.deadman.as_deref(), journal: ledger.path().to_owned() };
-    let mut dispatcher = Dispatcher::new(clock, emitter, state, live, running);
+    let mut dispatcher = Dispatcher::new(clock, emitter, state, live, guards, running);
     let (facts, heard) = mpsc::unbounded_channel();
     let status: watch::Receiver<Status> = dispatcher.status.subscribe();
     let mut script = Script {

@@ -37,6 +37,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// What the caps allow, and how much of it this plan uses.
     pub caps: Vec<CapUse>,
+    /// What ends the run early, each as a person reads it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<String>,
     /// Things worth knowing: a share rounded up to one, instances left out because they are protected.
     pub notes: Vec<String>,
 }

@@ -65,6 +65,12 @@ pub fn show(plan: &Plan, colour: bool) -> String {
     let hangs = quantity::show_duration(HANGS_AFTER);
     rows.push(["hangs".to_owned(), format!("the helper ends it and undoes everything, {hangs} after it should have gone on{}", limits(&plan.steps))]);
     table(&mut out, "  ", &rows);
+    if !plan.guards.is_empty() {
+        let _ = writeln!(out, "\n{}", bold("halted and undone when"));
+        for guard in &plan.guards {
+            let _ = writeln!(out, "  {}", clean(guard));
+        }
+    }
     if !plan.notes.is_empty() {
         let _ = writeln!(out, "\n{}", bold("notes"));
         for note in &plan.notes {

@@ -1,8 +1,12 @@
 //! Processes that firedrill did not start, and drills that stop some of them. The world is the state of each process, as the kernel tells it.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +18,35 @@ use super::rig::Rig;
 pub struct Foreign {
     pub rig: Rig,
     sleepers: Vec<Child>,
+    door: Door,
+}
+
+/// A port that is open until it is closed.
+struct Door {
+    at: SocketAddr,
+    closed: Arc<AtomicBool>,
+}
+
+impl Door {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let door = Self { at: listener.local_addr().unwrap(), closed: Arc::default() };
+        let closed = door.closed.clone();
+        std::thread::spawn(move || {
+            for _ in listener.incoming() {
+                if closed.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+        door
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // One more, so that it is noticed.
+        drop(std::net::TcpStream::connect(self.at));
+    }
 }
 
 impl Foreign {
@@ -25,9 +58,8 @@ impl Foreign {
             rig.write(&format!("sleeper-{n}.pid"), &child.id().to_string());
         }
         rig.write("firedrill.yaml", "environments:\n  here:\n    platform: { local: {} }\n    foreign: allowed\n");
-        let door = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = door.local_addr().unwrap();
-        std::thread::spawn(move || door.incoming().for_each(drop));
+        let door = Door::open();
+        let at = door.at;
         rig.write(
             "experiment.yaml",
             &format!(
@@ -35,7 +67,7 @@ impl Foreign {
                  steady-state: [{{ probe: door, availability: '>= 10%' }}]\n{head}\nmethod:\n{method}"
             ),
         );
-        Self { rig, sleepers }
+        Self { rig, sleepers, door }
     }
 
     /// The target of one sleeper, as it is written in a method.
@@ -53,6 +85,11 @@ impl Foreign {
         self.sleepers.iter().map(state).collect()
     }
 
+    /// From here on the probe finds its port closed.
+    pub fn close_door(&self) {
+        self.door.close();
+    }
+
     /// How many are stopped.
     pub fn stopped(&self) -> usize {
         self.world().iter().filter(|(.., state)| *state == 'T').count()
@@ -61,6 +98,7 @@ impl Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
+        self.door.close();
         for child in &mut self.sleepers {
             let _ = child.kill();
             let _ = child.wait();

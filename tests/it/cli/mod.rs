@@ -5,6 +5,7 @@ mod drill;
 mod files;
 mod findings;
 pub mod foreign;
+mod guards;
 mod journeys;
 mod orphans;
 mod planning;
