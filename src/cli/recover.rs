@@ -185,9 +185,13 @@ pub(super) fn tell(run: &str, recovered: &Recovered) -> u8 {
     for residue in &recovered.stuck {
         say::problem(format!("{run}: left behind: {}: {}", residue.what, residue.why));
     }
-    if recovered.stuck.is_empty() {
-        say::out(&format!("{run}: recovered\n"));
-        return 0;
+    if !recovered.stuck.is_empty() {
+        return Verdict::Residue.exit_code();
     }
-    Verdict::Residue.exit_code()
+    if let Some(why) = &recovered.unwritten {
+        say::problem(format!("{run}: nothing is left behind, but that cannot be written down, so its journal stays: {why}"));
+        return Verdict::Error.exit_code();
+    }
+    say::out(&format!("{run}: recovered\n"));
+    0
 }

@@ -10,9 +10,14 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    journal::{ActRecord, Journal, JournalError, Store, replay, sealed},
+    journal::{self, ActRecord, Journal, JournalError, Store, replay, sealed},
     lock::{self, Holder, Lock, LockError},
-    model::{act::Prepared, ids::RunId, outcome::Residue, undo::Undo},
+    model::{
+        act::Prepared,
+        ids::{ActId, RunId},
+        outcome::Residue,
+        undo::Undo,
+    },
     platform::{Platform, PlatformError},
 };
 
@@ -48,6 +53,8 @@ pub struct Recovered {
     pub stuck: Vec<Residue>,
     /// What the journal itself had lost.
     pub damage: Option<String>,
+    /// Why the journal could not be written: what was undone is not in it, and it stays. To recover it again does no harm.
+    pub unwritten: Option<String>,
 }
 
 impl Recovered {
@@ -60,33 +67,42 @@ impl Recovered {
 }
 
 /// Undoes what a journal says may still be in effect, the last armed first; puts it away when nothing is left. The caller holds
-/// the lock of the journal's scope, so its run is dead.
+/// the lock of the journal's scope, so its run is dead. A journal that cannot be written (the disk is full, or read-only) does not stop the
+/// undo, as it does not stop that of a run.
 ///
 /// # Errors
-/// When the journal cannot be read or written: nothing is undone that could not be recorded.
+/// When the journal cannot be read: nothing was undone.
 pub async fn recover(
     store: &Store,
     path: &Path,
     platform: &dyn Platform,
     clock: Clock,
 ) -> Result<(RunId, Recovered), JournalError> {
-    let (journal, read) = Journal::reopen(path)?;
+    let mut unwritten = None;
+    let (mut ledger, read) = match Journal::reopen(path) {
+        Ok((journal, read)) => (Some(Ledger::new(journal)), read),
+        Err(error @ JournalError::Io { .. }) => {
+            let read = journal::read(path)?;
+            unwritten = Some(error);
+            (None, read)
+        }
+        Err(error) => return Err(error),
+    };
     let Some(replayed) = replay(&read.records) else {
         return Err(JournalError::NotAJournal { path: path.to_owned(), why: "it does not begin with a header".to_owned() });
     };
     let run = replayed.header.run;
-    let mut ledger = Ledger::new(journal);
     let mut recovered = Recovered { damage: read.damage, ..Recovered::default() };
     for owed in replayed.owed {
         let mut prepared = owed.prepared;
         let act = prepared.act.id;
         let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
-        ledger.write_all(vec![(act, ActRecord::Reverting)])?;
+        note(ledger.as_mut(), act, ActRecord::Reverting, &mut unwritten);
         let undone = match unseal(path, &mut prepared, owed.sealed) {
             Ok(()) => revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await,
             Err(why) => Undone::Stuck(why),
         };
-        ledger.write_all(vec![(act, undone.record())])?;
+        note(ledger.as_mut(), act, undone.record(), &mut unwritten);
         match undone {
             Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
             Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),
@@ -96,10 +112,18 @@ pub async fn recover(
         }
     }
     recovered.settled(platform, clock).await;
-    if recovered.stuck.is_empty() {
-        ledger.close(store)?;
+    if let (true, None, Some(ledger)) = (recovered.stuck.is_empty(), &unwritten, ledger) {
+        unwritten = ledger.close(store).err();
     }
+    recovered.unwritten = unwritten.map(|error| error.to_string());
     Ok((run, recovered))
+}
+
+/// Writes a record if that is possible; keeps the first reason why it is not.
+fn note(ledger: Option<&mut Ledger>, act: ActId, what: ActRecord, unwritten: &mut Option<JournalError>) {
+    if let Some(Err(error)) = ledger.map(|ledger| ledger.write_all(vec![(act, what)])) {
+        unwritten.get_or_insert(error);
+    }
 }
 
 /// Puts the secret part back into an undo that has one.

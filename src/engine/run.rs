@@ -216,6 +216,9 @@ async fn recover_predecessors(
         if let Some(first) = recovered.stuck.first() {
             return Err(format!("run {run} left something behind that cannot be undone: {} ({})", first.what, first.why));
         }
+        if let Some(why) = recovered.unwritten {
+            return Err(format!("run {run} had been interrupted and is undone, but that cannot be written down: {why}"));
+        }
         let undone = match recovered.restored.len() {
             1 => "1 act".to_owned(),
             n => format!("{n} acts"),

@@ -1,6 +1,10 @@
 //! The dead-man's switch: whatever becomes of firedrill in the middle of a fault, the fault ends.
 
-use std::{os::unix::process::CommandExt, time::Duration};
+use std::{
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use firedrill::{clock, platform::process};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -166,12 +170,22 @@ fn the_helper_outlives_the_group_of_firedrill_and_what_ends_the_living() {
 fn the_helper_is_never_a_target_and_ends_with_the_run() {
     let _quiet = quiet();
     let drill = paused_for("1s");
-    // The folder is in the arguments of the helper, and of no other process.
-    let all = format!("{{ process: {{ executable: '**/firedrill', arguments: '{}' }}, take: all }}", drill.rig.path("state").display());
+    // The folder is in the arguments of the helper, of this one, and of no other process.
+    drill.rig.write("state-of-it", "");
+    let mut decoy = Command::new("tail").arg("-f").arg(drill.rig.path("state-of-it")).stdout(Stdio::null()).spawn().unwrap();
+    let arguments = drill.rig.path("state").display().to_string();
+    let all = format!("{{ process: {{ executable: '**/{{firedrill,tail}}', arguments: '{arguments}' }}, take: all }}");
     let file = std::fs::read_to_string(drill.rig.path("experiment.yaml")).unwrap();
     let (head, _) = file.split_once("method:").unwrap();
-    drill.rig.write("both.yaml", &format!("{head}bind: at-step\nmethod:\n  - wait: 100ms\n  - kill: {all}\n    hold: 1s\n"));
-    drill.rig.firedrill(["run", "both.yaml"]).code(5).says("step 2: nothing matches the target");
+    drill.rig.write("both.yaml", &format!("{head}bind: at-step\nmethod:\n  - wait: 100ms\n  - pause: {all}\n    hold: 1s\n"));
+    let run = drill.rig.acting(&["run", "both.yaml"]);
+    let helper = helper_of(&run);
+    let state = |pid: Pid| process::stat(pid.as_raw_nonzero().get()).expect("it is there");
+    assert!(state(Pid::from_child(&decoy)).stopped() && !state(helper).stopped(), "{}", run.said_so_far());
+    let said = run.end();
+    assert!(!said.out.contains("had to be started again"), "{}", said.out);
+    decoy.kill().unwrap();
+    decoy.wait().unwrap();
     std::fs::remove_dir_all(drill.rig.path("firedrill-runs")).unwrap();
     let run = drill.rig.acting(&["run", "experiment.yaml"]);
     let helper = helper_of(&run);

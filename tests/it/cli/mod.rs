@@ -7,6 +7,7 @@ mod findings;
 pub mod foreign;
 mod guards;
 mod journeys;
+mod locks;
 mod orphans;
 mod planning;
 pub mod rig;

@@ -1,0 +1,65 @@
+//! Drills that would meet: on one place, and on places of which one is a part of the other.
+
+use rustix::process::Signal;
+
+use super::{
+    foreign::Foreign,
+    rig::{Rig, Started},
+};
+use crate::support::quiet::quiet;
+
+const HEAD: &str = "warm-up: 0s\nbaseline: 300ms\nrecovery: { hold: 100ms, limit: 5s }\nguardrails: { max-affected: { service: 100% } }";
+
+fn paused(hold: &str) -> Foreign {
+    Foreign::new(1, HEAD, &format!("  - pause: {}\n    hold: {hold}\n", Foreign::target(0)))
+}
+
+#[test]
+fn of_two_that_begin_at_the_same_moment_one_acts() {
+    let _quiet = quiet();
+    let drill = paused("300ms");
+    let before = drill.world();
+    for round in 0..5 {
+        let both: Vec<Started> = (0..2).map(|_| drill.rig.start(["run", "experiment.yaml"])).collect();
+        let said: Vec<_> = both.into_iter().map(Started::end).collect();
+        let acted = said.iter().filter(|said| said.out.contains("happened")).count();
+        let refused = said.iter().filter(|said| said.out.contains("another drill is at work there")).count();
+        // Neither acts where the machine was too busy for a baseline; never both.
+        assert!(acted <= 1 && refused == 1, "round {round}: {}\n{}", said[0].out, said[1].out);
+        assert_eq!(drill.world(), before, "round {round}");
+    }
+}
+
+#[test]
+fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
+    let _quiet = quiet();
+    let foreign = paused("60s");
+    let system = Rig::new();
+    // One state directory, as two checkouts of one user have.
+    let state = foreign.rig.path("state");
+    let of_system = |args: &[&str]| Started::new(system.command(args).env("FIREDRILL_STATE_DIR", &state).spawn().unwrap());
+
+    let run = foreign.rig.acting(&["run", "experiment.yaml"]);
+    of_system(&["run", "experiment.yaml"]).end().code(3).says("another drill is at work there");
+    // It dies, and its helper with it. What it left has to be undone first, where it was done.
+    run.kill_with_its_helper();
+    of_system(&["run", "experiment.yaml"]).end().code(3).says("was interrupted: undo it first (`firedrill recover");
+    assert_eq!(foreign.stopped(), 1, "the lock of the dead is not taken over before its undo");
+    foreign.rig.firedrill(["recover"]).code(0).says("recovered");
+    assert_eq!(foreign.stopped(), 0);
+
+    // And the other way round.
+    let long = std::fs::read_to_string(system.path("experiment.yaml")).unwrap().replace("    hold: 1s", "    hold: 60s");
+    system.write("experiment.yaml", &long);
+    let run = (0..8)
+        .find_map(|_| {
+            let run = of_system(&["run", "experiment.yaml"]);
+            super::rig::eventually("it acts, or ends", || ["happened", "report:"].iter().any(|word| run.said_so_far().contains(word)));
+            if run.said_so_far().contains("happened") { Some(run) } else { None }
+        })
+        .expect("this machine is not too busy for a drill");
+    foreign.rig.firedrill(["run", "experiment.yaml"]).code(3).says("another drill is at work there");
+    assert_eq!(foreign.stopped(), 0);
+    run.signal(Signal::INT);
+    run.end().code(4);
+}
