@@ -11,6 +11,7 @@ use std::{
 };
 
 use firedrill::platform::process;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::rig::Rig;
 
@@ -88,6 +89,15 @@ impl Foreign {
     /// From here on the probe finds its port closed.
     pub fn close_door(&self) {
         self.door.close();
+    }
+
+    /// Stops one, and waits until it is.
+    pub fn stop(&self, n: usize) {
+        let pid = Pid::from_child(&self.sleepers[n]);
+        kill_process(pid, Signal::STOP).unwrap();
+        while self.world()[n].2 != 'T' {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// How many are stopped.

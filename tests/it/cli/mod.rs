@@ -1,11 +1,13 @@
 //! The verbs as a user meets them: through the real binary, on real processes.
 
+mod crash_points;
 mod deadman;
 mod drill;
 mod files;
 mod findings;
 pub mod foreign;
 mod guards;
+mod halting;
 mod journeys;
 mod locks;
 mod orphans;
@@ -13,5 +15,6 @@ mod planning;
 pub mod rig;
 mod running;
 mod stopping;
+mod terminal;
 mod trouble;
 mod websockets;

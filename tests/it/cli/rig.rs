@@ -347,6 +347,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// Of a call that was waited for with its streams.
+    pub fn of(output: std::process::Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { out: text(output.stdout), err: text(output.stderr), status: output.status }
+    }
+
     /// Requires an exit code.
     pub fn code(self, code: i32) -> Self {
         let how = self.status.signal().map(|signal| format!(" (signal {signal})")).unwrap_or_default();
