@@ -37,6 +37,11 @@ struct Case<'a> {
     file: &'a str,
 }
 
+/// Whether a drill says of itself that this machine was too busy for it.
+pub fn disturbed(said: &str) -> bool {
+    ["more than 10 ms late", "the baseline is not steady"].iter().any(|words| said.contains(words))
+}
+
 /// What a sweep over all records came to.
 #[derive(Debug, Default)]
 struct Sweep {
@@ -87,11 +92,10 @@ impl Case<'_> {
                 assert!(said.err.contains(&format!("fail point {point} is met")), "{point}: {}{}", said.out, said.err);
                 return Some(said);
             }
-            let disturbed = ["more than 10 ms late", "the baseline is not steady"].iter().any(|words| said.out.contains(words));
-            if said.out.contains("── recovery") && !disturbed {
+            if said.out.contains("── recovery") && !disturbed(&said.out) {
                 return None;
             }
-            assert!(disturbed, "{point}: {}{}", said.out, said.err);
+            assert!(disturbed(&said.out), "{point}: {}{}", said.out, said.err);
         }
         panic!("{point}: this machine is too busy for a drill: {ATTEMPTS} in a row were disturbed");
     }
