@@ -144,7 +144,7 @@ fn holder(scope: Scope, claims: Vec<Claim>, run: RunId) -> Holder {
 }
 
 /// Whether this is the id of a run that owes nothing any more.
-fn finished(run: &Path) -> bool {
+pub(super) fn finished(run: &Path) -> bool {
     let plain = run.file_name() == Some(run.as_os_str());
     plain && state_dir::path().join("journals/done").join(run).with_extension("journal").exists()
 }

@@ -1,7 +1,12 @@
 //! The hidden verb `firedrill deadman`: watches one firedrill, and undoes its run when it is gone or hangs. One thread, and nothing but
 //! waiting until then.
 
-use std::{fs::File, path::PathBuf, sync::mpsc, time::Duration};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use tokio::{
@@ -136,8 +141,13 @@ async fn undo(args: &DeadmanArgs, why: Why) -> u8 {
     let path = args.journal.display().to_string();
     loop {
         if !args.journal.exists() {
-            // It is put away: nothing is owed.
-            return 0;
+            if recover::finished(Path::new(args.journal.file_stem().unwrap_or_default())) {
+                return 0;
+            }
+            return words(move || {
+                say::problem(format!("{path}: it is gone, and with it what the dead-man's switch would have undone: `firedrill recover` looks for that"));
+                Verdict::Residue.exit_code()
+            });
         }
         let tried = match Store::open() {
             Ok(store) => recover::one(&store, store.find(&path)).await,
