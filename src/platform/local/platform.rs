@@ -306,7 +306,11 @@ impl Platform for LocalPlatform {
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
         let Some(client) = &self.client else {
-            return Ok(mpsc::channel(1).1);
+            // Nobody watches these processes for us. That is silence, and not the end of what is seen.
+            let (sender, receiver) = mpsc::channel(1);
+            let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+            watches.spawn(async move { sender.closed().await });
+            return Ok(receiver);
         };
         let (receiver, task) = client.watch().await?;
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -166,13 +166,24 @@ fn the_helper_outlives_the_group_of_firedrill_and_what_ends_the_living() {
     assert_eq!(drill.world(), before);
 }
 
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn the_helper_is_never_a_target_and_ends_with_the_run() {
     let _quiet = quiet();
     let drill = paused_for("1s");
     // The folder is in the arguments of the helper, of this one, and of no other process.
     drill.rig.write("state-of-it", "");
-    let mut decoy = Command::new("tail").arg("-f").arg(drill.rig.path("state-of-it")).stdout(Stdio::null()).spawn().unwrap();
+    let mut tail = Command::new("tail");
+    let decoy = Ended(tail.arg("-f").arg(drill.rig.path("state-of-it")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let arguments = drill.rig.path("state").display().to_string();
     let all = format!("{{ process: {{ executable: '**/{{firedrill,tail}}', arguments: '{arguments}' }}, take: all }}");
     let file = std::fs::read_to_string(drill.rig.path("experiment.yaml")).unwrap();
@@ -181,11 +192,10 @@ fn the_helper_is_never_a_target_and_ends_with_the_run() {
     let run = drill.rig.acting(&["run", "both.yaml"]);
     let helper = helper_of(&run);
     let state = |pid: Pid| process::stat(pid.as_raw_nonzero().get()).expect("it is there");
-    assert!(state(Pid::from_child(&decoy)).stopped() && !state(helper).stopped(), "{}", run.said_so_far());
+    assert!(state(Pid::from_child(&decoy.0)).stopped() && !state(helper).stopped(), "{}", run.said_so_far());
     let said = run.end();
     assert!(!said.out.contains("had to be started again"), "{}", said.out);
-    decoy.kill().unwrap();
-    decoy.wait().unwrap();
+    drop(decoy);
     std::fs::remove_dir_all(drill.rig.path("firedrill-runs")).unwrap();
     let run = drill.rig.acting(&["run", "experiment.yaml"]);
     let helper = helper_of(&run);

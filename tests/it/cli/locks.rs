@@ -23,7 +23,9 @@ fn of_two_that_begin_at_the_same_moment_one_acts() {
         let both: Vec<Started> = (0..2).map(|_| drill.rig.start(["run", "experiment.yaml"])).collect();
         let said: Vec<_> = both.into_iter().map(Started::end).collect();
         let acted = said.iter().filter(|said| said.out.contains("happened")).count();
-        let refused = said.iter().filter(|said| said.out.contains("another drill is at work there")).count();
+        // One that has the lock and has not yet written who it is has it all the same.
+        let held = ["another drill is at work there", "is in use by another process"];
+        let refused = said.iter().filter(|said| held.iter().any(|words| said.out.replace("\n             ", " ").contains(words))).count();
         // Neither acts where the machine was too busy for a baseline; never both.
         assert!(acted <= 1 && refused == 1, "round {round}: {}\n{}", said[0].out, said[1].out);
         assert_eq!(drill.world(), before, "round {round}");
@@ -43,7 +45,7 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
     of_system(&["run", "experiment.yaml"]).end().code(3).says("another drill is at work there");
     // It dies, and its helper with it. What it left has to be undone first, where it was done.
     run.kill_with_its_helper();
-    of_system(&["run", "experiment.yaml"]).end().code(3).says("was interrupted: undo it first (`firedrill recover");
+    of_system(&["run", "experiment.yaml"]).end().code(3).says("was interrupted: undo");
     assert_eq!(foreign.stopped(), 1, "the lock of the dead is not taken over before its undo");
     foreign.rig.firedrill(["recover"]).code(0).says("recovered");
     assert_eq!(foreign.stopped(), 0);
