@@ -124,7 +124,14 @@ fn main() {
         let met = all[all.len() - 1] <= reason.bar.as_millis();
         missed += usize::from(!met);
         let word = if met { "met" } else { "MISSED" };
-        println!("  {:<50} {:>6} {:>6} {:>6}   {} {word}", reason.name, all[0], all[all.len() / 2], all[all.len() - 1], reason.bar.as_millis());
+        println!(
+            "  {:<50} {:>6} {:>6} {:>6}   {} {word}",
+            reason.name,
+            all[0],
+            all[all.len() / 2],
+            all[all.len() - 1],
+            reason.bar.as_millis()
+        );
     }
     assert_eq!(missed, 0, "a bar was missed");
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    deadman::{Keeping, Trouble},
+    deadman::{Lease, Trouble},
     emit::Emitter,
     guards::Guards,
     halt::{Halt, Urgency},
@@ -82,7 +82,7 @@ impl Dispatcher {
         mut facts: mpsc::UnboundedReceiver<Fact>,
         mut observations: mpsc::Receiver<Observation>,
         halt: &Halt,
-        keeping: &Keeping<'_>,
+        lease: &Lease,
     ) -> T {
         let mut script = pin!(script);
         let mut tick = tokio::time::interval(FOLD_EVERY);
@@ -110,7 +110,7 @@ impl Dispatcher {
                 }
                 _ = tick.tick() => {
                     self.fold(halt);
-                    self.watched(keeping, halt);
+                    self.watched(lease, halt);
                 }
                 out = &mut script => {
                     while let Ok((at, kind)) = facts.try_recv() {
@@ -132,15 +132,17 @@ impl Dispatcher {
     }
 
     /// Sees that somebody watches this run. Without that, it does not go on.
-    fn watched(&mut self, keeping: &Keeping<'_>, halt: &Halt) {
-        match keeping.beat() {
+    fn watched(&mut self, lease: &Lease, halt: &Halt) {
+        match lease.beat() {
             None => {}
             Some(Trouble::Replaced(why)) => {
                 let text = format!("the dead-man's switch had to be started again: {why}");
                 self.note(self.clock.now(), EventKind::Warning { text });
             }
             // The first halt undoes; one that was called by somebody else already is not made stronger.
-            Some(Trouble::Alone(why)) if halt.urgency() == Urgency::None => halt.call(format!("nobody would undo without firedrill: {why}")),
+            Some(Trouble::Alone(why)) if halt.urgency() == Urgency::None => {
+                halt.call(format!("nobody would undo without firedrill: {why}"))
+            }
             Some(Trouble::Alone(why)) => {
                 let text = format!("nobody would undo without firedrill: {why}");
                 self.note(self.clock.now(), EventKind::Warning { text });

@@ -72,12 +72,7 @@ impl Recovered {
 ///
 /// # Errors
 /// When the journal cannot be read: nothing was undone.
-pub async fn recover(
-    store: &Store,
-    path: &Path,
-    platform: &dyn Platform,
-    clock: Clock,
-) -> Result<(RunId, Recovered), JournalError> {
+pub async fn recover(store: &Store, path: &Path, platform: &dyn Platform, clock: Clock) -> Result<(RunId, Recovered), JournalError> {
     let mut unwritten = None;
     let (mut ledger, read) = match Journal::reopen(path) {
         Ok((journal, read)) => (Some(Ledger::new(journal)), read),

@@ -1,6 +1,6 @@
 //! Sets a run up and drives it: lock → recovery of a dead predecessor → plan → journal → probes → script → conclusion.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf};
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use futures_util::FutureExt;
 
@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     conclude::{Finished, blind, conclude},
-    deadman::{Deadman, Keeping, Lease},
+    deadman::{Deadman, Lease},
     dispatcher::{Dispatcher, Status},
     emit::Emitter,
     guards::Guards,
@@ -59,7 +59,7 @@ pub struct Request {
     /// The folder of locks.
     pub locks: PathBuf,
     /// Who undoes when this process cannot; nobody where everything ends with it.
-    pub deadman: Option<Box<dyn Deadman>>,
+    pub deadman: Option<Arc<dyn Deadman>>,
 }
 
 /// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.
@@ -126,7 +126,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     }
     let ledger = begin_journal(request, &store, (&scope, claims), &plan).map_err(|error| format!("nothing is done: {error}"))?;
     // Before anything can be in effect, and before anything is measured.
-    let lease = match Lease::begin(request.deadman.as_deref(), ledger.path(), clock) {
+    let lease = match Lease::begin(request.deadman.clone(), ledger.path(), clock).await {
         Ok(lease) => lease,
         Err(why) => {
             close(ledger, &store, emitter, clock);
@@ -269,7 +269,7 @@ async fn drive(
     };
     let origin = running.origin();
     let live = Live::new(experiment, origin);
-    let keeping = Keeping { lease: lease.clone(), deadman: request.deadman.as_deref(), journal: ledger.path().to_owned() };
+    let watched = lease.clone();
     let mut dispatcher = Dispatcher::new(clock, emitter, state, live, guards, running);
     let (facts, heard) = mpsc::unbounded_channel();
     let status: watch::Receiver<Status> = dispatcher.status.subscribe();
@@ -288,14 +288,14 @@ async fn drive(
         watch_until: None,
         recover_with: format!("firedrill recover {}", request.run),
     };
-    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt, &keeping).await;
+    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt, &watched).await;
     let ledger = script.journal;
     let span = (origin, clock.now());
     // Everything is undone, or named as residue, which keeps the journal open: from here on nothing can hurt the system.
     if dispatcher.state.residue.is_empty() {
         close(ledger, &store, &mut dispatcher.emitter, clock);
     }
-    keeping.lease.ended();
+    watched.ended();
     drop(lock);
     finish(&request, &plan, dispatcher, ended, span).await
 }

@@ -7,12 +7,7 @@ use super::{
     live::{ProbeView, Value, value},
     sliding::BUCKET_NS,
 };
-use crate::model::{
-    experiment::Objective,
-    guardrail::AbortWhen,
-    steady_state::Metric,
-    time::nanos,
-};
+use crate::model::{experiment::Objective, guardrail::AbortWhen, steady_state::Metric, time::nanos};
 
 /// Windows of a second, or of as many requests as say anything.
 const WINDOW_NS: u64 = 1_000_000_000;

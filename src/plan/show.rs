@@ -63,7 +63,10 @@ pub fn show(plan: &Plan, colour: bool) -> String {
     let _ = writeln!(out, "\n{}", bold("dead-man's switch, should firedrill not go on"));
     let mut rows = vec![["gone".to_owned(), "a helper process undoes everything at once".to_owned()]];
     let hangs = quantity::show_duration(HANGS_AFTER);
-    rows.push(["hangs".to_owned(), format!("the helper ends it and undoes everything, {hangs} after it should have gone on{}", limits(&plan.steps))]);
+    rows.push([
+        "hangs".to_owned(),
+        format!("the helper ends it and undoes everything, {hangs} after it should have gone on{}", limits(&plan.steps)),
+    ]);
     table(&mut out, "  ", &rows);
     if !plan.guards.is_empty() {
         let _ = writeln!(out, "\n{}", bold("halted and undone when"));

@@ -145,7 +145,9 @@ async fn undo(args: &DeadmanArgs, why: Why) -> u8 {
                 return 0;
             }
             return words(move || {
-                say::problem(format!("{path}: it is gone, and with it what the dead-man's switch would have undone: `firedrill recover` looks for that"));
+                say::problem(format!(
+                    "{path}: it is gone, and with it what the dead-man's switch would have undone: `firedrill recover` looks for that"
+                ));
                 Verdict::Residue.exit_code()
             });
         }

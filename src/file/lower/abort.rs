@@ -48,8 +48,16 @@ static BURN_RATE: Table = Table::new(
 static COMMAND: Table = Table::new(
     "`abort-when` with a `command`",
     &[
-        must("command", Kind::List(&Kind::Text), "a program that looks whether all is well, with its arguments, without a shell; bad when it fails"),
-        key("status", Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]), "exit statuses that say that all is well; 0 when left out"),
+        must(
+            "command",
+            Kind::List(&Kind::Text),
+            "a program that looks whether all is well, with its arguments, without a shell; bad when it fails",
+        ),
+        key(
+            "status",
+            Kind::Either(&[Kind::Integer, Kind::List(&Kind::Integer)]),
+            "exit statuses that say that all is well; 0 when left out",
+        ),
     ],
 )
 .also(&ASKED);
@@ -148,7 +156,8 @@ fn bound(node: &Node, example: &str, sink: &mut Sink) -> Option<(Op, f64)> {
     match (op, bound) {
         (Op::Above | Op::AtLeast, Some(bound)) => Some((op, bound)),
         (_, None) => {
-            sink.error(node.span, format!("{} is not a number above 0", quote(rest))).expected(format!("a sign and a number, like {example}"));
+            sink.error(node.span, format!("{} is not a number above 0", quote(rest)))
+                .expected(format!("a sign and a number, like {example}"));
             None
         }
         (_, Some(_)) => {

@@ -9,11 +9,9 @@ pub fn abort_when(when: &AbortWhen) -> Pairs {
         AbortWhen::Metric { probe, metric, comparison: compared, held_for } => {
             vec![pair("probe", quoted(probe.as_str())), pair(metric.name(), comparison(*compared)), pair("for", time(*held_for))]
         }
-        AbortWhen::BurnRate { probe, op, bound, over } => vec![
-            pair("probe", quoted(probe.as_str())),
-            pair("burn-rate", format!("\"{} {bound}\"", op.sign())),
-            pair("over", time(*over)),
-        ],
+        AbortWhen::BurnRate { probe, op, bound, over } => {
+            vec![pair("probe", quoted(probe.as_str())), pair("burn-rate", format!("\"{} {bound}\"", op.sign())), pair("over", time(*over))]
+        }
         AbortWhen::Asked(guard) => asked(guard),
     }
 }

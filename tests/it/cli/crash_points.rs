@@ -15,7 +15,8 @@ use super::{
 };
 
 /// Phases as short as they can be: what is measured does not matter here.
-const HEAD: &str = "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 1s\nguardrails: { max-affected: { service: 100% } }\n";
+const HEAD: &str =
+    "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 1s\nguardrails: { max-affected: { service: 100% } }\n";
 /// Drills that may be disturbed by what else this machine does.
 const ATTEMPTS: usize = 12;
 
@@ -138,7 +139,9 @@ fn killed_at_every_record_processes_that_it_did_not_start_are_as_before() {
     let case = Case { rig: &drill.rig, world: &world, file: "experiment.yaml" };
     let sweep = case.sweep(&[("before", Who::Recover), ("after", Who::Recover), ("after", Who::Helper)]);
     let Sweep { killed, touched, helped, records } = sweep;
-    println!("foreign processes: {records} records; {killed} of {killed} kills without residue, {touched} of them in the middle of a fault, {helped} undone by the helper");
+    println!(
+        "foreign processes: {records} records; {killed} of {killed} kills without residue, {touched} of them in the middle of a fault, {helped} undone by the helper"
+    );
     assert!(records >= 17 && killed >= 40 && touched >= 10 && helped >= 5, "{records} {killed} {touched} {helped}");
 }
 
@@ -182,7 +185,9 @@ fn killed_at_every_record_a_system_is_as_before() {
     let case = Case { rig: &rig, world: &look, file: "experiment.yaml" };
     let sweep = case.sweep(&[("before", Who::Recover), ("after", Who::Recover), ("after", Who::Helper)]);
     let Sweep { killed, touched, helped, records } = sweep;
-    println!("firedrill up: {records} records; {killed} of {killed} kills without residue, {touched} of them in the middle of a fault, {helped} undone by the helper");
+    println!(
+        "firedrill up: {records} records; {killed} of {killed} kills without residue, {touched} of them in the middle of a fault, {helped} undone by the helper"
+    );
     assert!(records >= 22 && killed >= 50 && touched >= 15 && helped >= 7, "{records} {killed} {touched} {helped}");
     up.signal(Signal::TERM);
     up.end().code(0);

@@ -3,13 +3,10 @@
 
 use std::process::Output;
 
-use super::{
-    crash_points::disturbed,
-    foreign::Foreign,
-    rig::names,
-};
+use super::{crash_points::disturbed, foreign::Foreign, rig::names};
 
-const HEAD: &str = "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
+const HEAD: &str =
+    "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
 const PAGE: usize = 4096;
 const ATTEMPTS: usize = 12;
 
@@ -21,7 +18,8 @@ fn drill() -> Foreign {
 /// Makes the header of the journal longer by so many bytes: it holds the variables of the environment.
 fn pad(drill: &Foreign, bytes: usize) {
     let filler = "x".repeat(bytes);
-    let text = format!("environments:\n  here:\n    platform: {{ local: {{}} }}\n    foreign: allowed\n    vars: {{ filler: \"{filler}\" }}\n");
+    let text =
+        format!("environments:\n  here:\n    platform: {{ local: {{}} }}\n    foreign: allowed\n    vars: {{ filler: \"{filler}\" }}\n");
     drill.rig.write("firedrill.yaml", &text);
 }
 
@@ -43,7 +41,11 @@ fn apart(drill: &Foreign, words: &str) -> Option<Output> {
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    command.args(["sh", "-euc", words]).current_dir(drill.rig.path("")).env("F", usual.get_program()).env("J", drill.rig.path("state/journals"));
+    command
+        .args(["sh", "-euc", words])
+        .current_dir(drill.rig.path(""))
+        .env("F", usual.get_program())
+        .env("J", drill.rig.path("state/journals"));
     for (name, value) in usual.get_envs() {
         match value {
             Some(value) => command.env(name, value),

@@ -71,19 +71,20 @@ fn a_guard_that_is_not_there_touches_nothing() {
     drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
 }
 
-/// A Prometheus server of one value: 0, and 1 once it is bad; once it is dead it closes every connection.
+/// A Prometheus server of one value: 0, and 1 once it is bad; once it is dead it closes every connection, once it is slow it takes its time.
 struct Prometheus {
     url: String,
     bad: Arc<AtomicBool>,
     dead: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
 }
 
 impl Prometheus {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (bad, dead) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (now, gone) = (bad.clone(), dead.clone());
+        let (bad, dead, slow) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (now, gone, late) = (bad.clone(), dead.clone(), slow.clone());
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 if gone.load(Ordering::SeqCst) {
@@ -91,6 +92,9 @@ impl Prometheus {
                 }
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
                 let _ = stream.read(&mut [0; 4096]);
+                if late.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(400));
+                }
                 let value = u8::from(now.load(Ordering::SeqCst));
                 let body = format!(
                     r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{}},"value":[1700000000,"{value}"]}}]}}}}"#
@@ -98,7 +102,7 @@ impl Prometheus {
                 let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
             }
         });
-        Self { url, bad, dead }
+        Self { url, bad, dead, slow }
     }
 
     fn guard(&self) -> String {
@@ -115,4 +119,17 @@ fn a_query_that_becomes_bad_ends_a_fault_and_so_does_its_silence() {
     let server = Prometheus::start();
     let drill = guarded(&server.guard());
     trips(&drill, || server.dead.store(true, Ordering::SeqCst), Duration::from_millis(600), "no answer 3 times in a row");
+}
+
+#[test]
+fn latency_ends_a_fault() {
+    let _quiet = quiet();
+    // Its users ask it themselves here.
+    let server = Prometheus::start();
+    let drill = guarded("{ probe: page, p99: '> 300ms', for: 500ms }");
+    let file = std::fs::read_to_string(drill.rig.path("experiment.yaml")).unwrap();
+    let page = format!("probes:\n  page: {{ http: '{}', rate: 20/s, timeout: 10s }}\n", server.url);
+    drill.rig.write("experiment.yaml", &file.replace("probes:\n", &page));
+    // The first slow answer, and the time that the file asks for.
+    trips(&drill, || server.slow.store(true, Ordering::SeqCst), Duration::from_millis(900), "page p99 > 300 ms for 500 ms");
 }

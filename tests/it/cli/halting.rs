@@ -65,7 +65,8 @@ fn each_signal_in_each_phase_undoes_and_is_aborted() {
 /// Its undo takes three seconds, and leaves a note that it came to its end.
 fn slow_undo() -> Foreign {
     let head = "warm-up: 0s\nbaseline: 300ms\nrecovery: { hold: 3s, limit: 10s }\nguardrails: { max-affected: { service: 100% } }";
-    let method = "  - run: [touch, done]\n    undo: [sh, -c, \"touch undoing; sleep 3; rm done undoing\"]\n    timeout: 20s\n  - wait: 60s\n";
+    let method =
+        "  - run: [touch, done]\n    undo: [sh, -c, \"touch undoing; sleep 3; rm done undoing\"]\n    timeout: 20s\n  - wait: 60s\n";
     Foreign::new(1, head, method)
 }
 
@@ -158,6 +159,24 @@ fn a_run_whose_output_nobody_reads_any_more_goes_on_and_undoes() {
     let report = drill.rig.run_folder().join("report.html");
     assert!(report.exists(), "its report is written all the same");
     drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+}
+
+#[test]
+fn a_terminal_that_stands_still_holds_up_no_undo() {
+    let _quiet = quiet();
+    let drill = paused("2s");
+    let before = drill.world();
+    let (mut terminal, child) = Terminal::run(&drill.rig.command(["run", "experiment.yaml"]));
+    eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+    // Ctrl-S: nothing more is taken from who writes on it.
+    terminal.press("\x13");
+    eventually("the sleeper goes on", || drill.stopped() == 0);
+    assert!(!terminal.shows().contains("report:") || terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
+    // Ctrl-Q.
+    terminal.press("\x11");
+    let status = end(child, || terminal.shows());
+    assert!(matches!(status.code(), Some(0 | 3 | 5)), "{status}: {}", terminal.shows());
+    assert_eq!(drill.world(), before);
 }
 
 #[test]

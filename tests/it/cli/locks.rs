@@ -1,10 +1,10 @@
-//! Drills that would meet: on one place, and on places of which one is a part of the other.
+//! Drills that would meet: on one place, on places of which one is a part of the other, and where no lock is between them.
 
 use rustix::process::Signal;
 
 use super::{
     foreign::Foreign,
-    rig::{Rig, Started},
+    rig::{EXPERIMENT, Rig, SYSTEM, Started},
 };
 use crate::support::quiet::quiet;
 
@@ -64,4 +64,26 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
     assert_eq!(foreign.stopped(), 0);
     run.signal(Signal::INT);
     run.end().code(4);
+}
+
+#[test]
+fn what_another_drill_has_taken_counts_for_the_caps() {
+    let _quiet = quiet();
+    // Half of four may be taken, which is the default.
+    let system = SYSTEM.replace("    replace: { after: 500ms }\n", "").replace("b: 1", "b: 2");
+    let (head, _) = EXPERIMENT.split_once("method:").unwrap();
+    let head = head.replace(">= 70%", ">= 1%");
+    let rig = Rig::with(&system, &format!("{head}method:\n  - kill: {{ service: web, take: 1 }}\n    hold: 60s\n"));
+    rig.write("two.yaml", &format!("{head}method:\n  - kill: {{ service: web, take: 2 }}\n    hold: 1s\n"));
+    let up = rig.up();
+    rig.firedrill(["plan", "two.yaml"]).code(0);
+    let run = rig.acting(&["run", "experiment.yaml"]);
+    // A plan takes no lock, as a drill from another machine or another state directory would not meet ours.
+    rig.firedrill(["plan", "two.yaml"]).code(3).says("service web has 4 instances, 1 of them down already");
+    rig.firedrill(["run", "two.yaml"]).code(3).says("another drill is at work there");
+    run.signal(Signal::INT);
+    run.end().code(4);
+    rig.firedrill(["plan", "two.yaml"]).code(0);
+    up.signal(Signal::TERM);
+    up.end().code(0);
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{foreign::Foreign, rig::names};
 
-const HEAD: &str = "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
+const HEAD: &str =
+    "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
 
 /// A record of a journal: where it ends, which act it is about (`1.1`), and what it says of it.
 struct Line {

@@ -100,7 +100,11 @@ async fn each_kind_of_guard_halts_and_undoes_within_a_second_of_its_condition() 
     all.push((aborted("{ probe: home, availability: '< 50%', for: 2s }", refused).await, 12_500, "home availability < 50% for 2 s"));
     all.push((aborted("{ probe: home, p99: '> 500ms', for: 1s }", slow).await, 11_000, "home p99 > 500 ms for 1 s"));
     // 14.4 times 0.1 % of a minute are 864 ms in which everything fails.
-    all.push((aborted("{ probe: home, burn-rate: '> 14.4', over: 1m }", refused).await, 10_900, "home burns its error budget > 14.4 times"));
+    all.push((
+        aborted("{ probe: home, burn-rate: '> 14.4', over: 1m }", refused).await,
+        10_900,
+        "home burns its error budget > 14.4 times",
+    ));
     all.push((aborted(command, only("guard 1", SampleOutcome::Expectation)).await, 12_000, "`well` fails for 2 s"));
     all.push((aborted(prometheus, only("guard 1", SampleOutcome::Expectation)).await, 10_000, "prometheus `up` < 1"));
     all.push((aborted(command, only("guard 1", SampleOutcome::Refused)).await, 12_000, "no answer 3 times in a row (refused)"));
