@@ -135,9 +135,10 @@ fn a_helper_that_does_not_begin_keeps_nobody_from_halting() {
     let first = helper_of(&run);
     kill_process(first, Signal::KILL).unwrap();
     // Stopped as soon as it is there: as a rule before it watches, and then it is waited for.
+    let mut second = None;
     eventually("another one begins", || {
-        let found = helpers(run.pid()).into_iter().find(|pid| *pid != first);
-        found.is_some_and(|pid| kill_process(pid, Signal::STOP).is_ok())
+        second = helpers(run.pid()).into_iter().find(|pid| *pid != first);
+        second.is_some_and(|pid| kill_process(pid, Signal::STOP).is_ok())
     });
     run.signal(Signal::INT);
     let halted = clock::now();
@@ -145,6 +146,8 @@ fn a_helper_that_does_not_begin_keeps_nobody_from_halting() {
     let took = clock::now().since(halted);
     println!("halted while a helper did not begin: undone after {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
+    // It ends sooner so: the end of a run waits ten seconds for it.
+    let _ = kill_process(second.unwrap(), Signal::KILL);
     run.end().code(4).says("Ctrl-C");
     assert_eq!(drill.world(), before);
     drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");

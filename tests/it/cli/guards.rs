@@ -71,6 +71,9 @@ fn a_guard_that_is_not_there_touches_nothing() {
     drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
 }
 
+/// How long a server takes that takes its time.
+const SLOW: Duration = Duration::from_millis(400);
+
 /// A Prometheus server of one value: 0, and 1 once it is bad; once it is dead it closes every connection, once it is slow it takes its time.
 struct Prometheus {
     url: String,
@@ -90,16 +93,16 @@ impl Prometheus {
                 if gone.load(Ordering::SeqCst) {
                     continue;
                 }
-                let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
-                let _ = stream.read(&mut [0; 4096]);
-                if late.load(Ordering::SeqCst) {
-                    std::thread::sleep(Duration::from_millis(400));
-                }
-                let value = u8::from(now.load(Ordering::SeqCst));
-                let body = format!(
-                    r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{}},"value":[1700000000,"{value}"]}}]}}}}"#
-                );
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let (value, pause) = (u8::from(now.load(Ordering::SeqCst)), late.load(Ordering::SeqCst));
+                std::thread::spawn(move || {
+                    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+                    let _ = stream.read(&mut [0; 4096]);
+                    std::thread::sleep(if pause { SLOW } else { Duration::ZERO });
+                    let value = format!(r#"{{"metric":{{}},"value":[1700000000,"{value}"]}}"#);
+                    let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{value}]}}}}"#);
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+                    let _ = write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len());
+                });
             }
         });
         Self { url, bad, dead, slow }
@@ -131,5 +134,6 @@ fn latency_ends_a_fault() {
     let page = format!("probes:\n  page: {{ http: '{}', rate: 20/s, timeout: 10s }}\n", server.url);
     drill.rig.write("experiment.yaml", &file.replace("probes:\n", &page));
     // The first slow answer, and the time that the file asks for.
-    trips(&drill, || server.slow.store(true, Ordering::SeqCst), Duration::from_millis(900), "page p99 > 300 ms for 500 ms");
+    let holds = SLOW + Duration::from_millis(500);
+    trips(&drill, || server.slow.store(true, Ordering::SeqCst), holds, "page p99 > 300 ms for 500 ms");
 }

@@ -39,27 +39,33 @@ fn end(mut child: Child, terminal: impl Fn() -> String) -> ExitStatus {
 #[test]
 fn each_signal_in_each_phase_undoes_and_is_aborted() {
     let _quiet = quiet();
-    let drill = steps();
-    let before = drill.world();
     let phases = ["── warm-up", "── baseline", "step 1: ", "step 2: ", "step 3: ", "── recovery"];
     let signals = [(Signal::INT, "Ctrl-C"), (Signal::TERM, "SIGTERM"), (Signal::HUP, "the terminal was closed (SIGHUP)")];
-    for (n, phase) in phases.into_iter().enumerate() {
-        let (signal, name) = signals[n % signals.len()];
-        let run = (0..8).find_map(|_| {
-            let run = drill.rig.start(["run", "experiment.yaml"]);
-            eventually("it comes so far, or ends", || [phase, "report:"].iter().any(|words| run.said_so_far().contains(words)));
-            (!run.said_so_far().contains("report:")).then_some(run)
-        });
-        let run = run.expect("this machine is not too busy for a drill");
-        run.signal(signal);
-        let halted = clock::now();
-        eventually("nothing is stopped", || drill.stopped() == 0);
-        let took = clock::now().since(halted);
-        println!("{name} in {phase}: undone after {} ms", took.as_millis());
-        assert!(took < Duration::from_secs(5), "{took:?}");
-        run.end().code(4).says("ABORTED").says(name);
-        assert_eq!(drill.world(), before, "{name} in {phase}");
-    }
+    // They mostly wait, and have nothing to do with each other.
+    std::thread::scope(|scope| {
+        for (phase, signal) in phases.into_iter().zip(signals.into_iter().cycle()) {
+            scope.spawn(move || halted_in(phase, signal));
+        }
+    });
+}
+
+fn halted_in(phase: &str, (signal, name): (Signal, &str)) {
+    let drill = steps();
+    let before = drill.world();
+    let run = (0..8).find_map(|_| {
+        let run = drill.rig.start(["run", "experiment.yaml"]);
+        eventually("it comes so far, or ends", || [phase, "report:"].iter().any(|words| run.said_so_far().contains(words)));
+        (!run.said_so_far().contains("report:")).then_some(run)
+    });
+    let run = run.expect("this machine is not too busy for a drill");
+    run.signal(signal);
+    let halted = clock::now();
+    eventually("nothing is stopped", || drill.stopped() == 0);
+    let took = clock::now().since(halted);
+    println!("{name} in {phase}: undone after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    run.end().code(4).says("ABORTED").says(name);
+    assert_eq!(drill.world(), before, "{name} in {phase}");
 }
 
 /// Its undo takes three seconds, and leaves a note that it came to its end.
@@ -71,9 +77,6 @@ fn slow_undo() -> Foreign {
 }
 
 fn in_the_middle(drill: &Foreign) -> Started {
-    for name in ["done", "undoing"] {
-        let _ = std::fs::remove_file(drill.rig.path(name));
-    }
     let run = drill.rig.acting(&["run", "experiment.yaml"]);
     run.wait_for("wait 1m");
     run.signal(Signal::INT);
@@ -84,20 +87,37 @@ fn in_the_middle(drill: &Foreign) -> Started {
 #[test]
 fn in_the_middle_of_an_undo_twice_still_undoes_and_three_times_says_what_is_left() {
     let _quiet = quiet();
+    std::thread::scope(|scope| {
+        scope.spawn(once);
+        scope.spawn(twice);
+        scope.spawn(three_times);
+    });
+}
+
+/// What its one step left, and what its undo did not end with.
+fn left(drill: &Foreign) -> Vec<&'static str> {
+    ["done", "undoing"].into_iter().filter(|name| drill.rig.path(name).exists()).collect()
+}
+
+/// The undo is done, and the recovery is watched.
+fn once() {
     let drill = slow_undo();
-    let there = |name: &str| drill.rig.path(name).exists();
-
-    // Once: the undo is done, and the recovery is watched.
     in_the_middle(&drill).end().code(4).says("── recovery");
-    assert!(!there("done") && !there("undoing"), "it was undone to its end");
+    assert!(left(&drill).is_empty(), "it was undone to its end");
+}
 
-    // Twice: the undo is done, and the recovery is not waited for.
+/// The undo is done, and the recovery is not waited for.
+fn twice() {
+    let drill = slow_undo();
     let run = in_the_middle(&drill);
     run.signal(Signal::TERM);
     let said = run.end().code(4).says("not waiting for the recovery");
-    assert!(!there("done") && !there("undoing"), "{}", said.out);
+    assert!(left(&drill).is_empty(), "{}", said.out);
+}
 
-    // Three times: it leaves, and says what is left and what undoes it.
+/// It leaves, and says what is left and what undoes it.
+fn three_times() {
+    let drill = slow_undo();
     let run = in_the_middle(&drill);
     let helper = helpers(run.pid());
     run.signal(Signal::INT);
@@ -106,13 +126,13 @@ fn in_the_middle_of_an_undo_twice_still_undoes_and_three_times_says_what_is_left
     let asked = clock::now();
     let said = run.end().code(6).says("RESIDUE").says("firedrill recover");
     assert!(clock::now().since(asked) < Duration::from_secs(10));
-    assert!(there("done"), "it is left: {}", said.out);
+    assert!(left(&drill).contains(&"done"), "it is left: {}", said.out);
     eventually("the helper has ended too: a person decided that", || {
         helper.iter().all(|pid| !std::path::Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists())
     });
-    assert!(there("done"));
+    assert!(left(&drill).contains(&"done"));
     drill.rig.firedrill(["recover"]).code(0).says("undone:");
-    assert!(!there("done") && !there("undoing"));
+    assert!(left(&drill).is_empty());
     drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
 }
 
