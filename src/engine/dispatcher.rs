@@ -141,7 +141,7 @@ impl Dispatcher {
             }
             // The first halt undoes; one that was called by somebody else already is not made stronger.
             Some(Trouble::Alone(why)) if halt.urgency() == Urgency::None => {
-                halt.call(format!("nobody would undo without firedrill: {why}"))
+                halt.call(format!("nobody would undo without firedrill: {why}"));
             }
             Some(Trouble::Alone(why)) => {
                 let text = format!("nobody would undo without firedrill: {why}");

@@ -108,11 +108,11 @@ pub fn abort_when(node: &Node, probes: &[Named], objective: bool, sink: &mut Sin
             items.iter().filter_map(|item| read::integer_in(item, 0..=255, sink)).map(|n| n as i32).collect()
         });
         let what = Ask::Command(CommandProbe { command: command?, status: status.unwrap_or_default() });
-        return asked(what, fields, sink);
+        return Some(asked(what, fields, sink));
     }
     if entries.iter().any(|e| e.key == "prometheus") {
         let fields = Fields::new(node, &PROMETHEUS, sink)?;
-        return prometheus(fields, sink).and_then(|query| asked(Ask::Prometheus(Box::new(query)), fields, sink));
+        return prometheus(fields, sink).map(|query| asked(Ask::Prometheus(Box::new(query)), fields, sink));
     }
     let fields = Fields::new(node, &METRIC, sink)?;
     let probe = fields.get("probe", sink, |node, sink| known_probe(node, probes, sink));
@@ -185,7 +185,7 @@ fn prometheus(fields: Fields<'_>, sink: &mut Sink) -> Option<PrometheusProbe> {
     Some(PrometheusProbe { url: url?, query: query?, op, bound, empty_passes: empty == Some("passes"), headers, tls })
 }
 
-fn asked(what: Ask, fields: Fields<'_>, sink: &mut Sink) -> Option<AbortWhen> {
+fn asked(what: Ask, fields: Fields<'_>, sink: &mut Sink) -> AbortWhen {
     let every = fields.get("every", sink, read::some_time).unwrap_or(Duration::from_secs(1));
     if every < LEAST_EVERY {
         let span = fields.node("every").map_or(fields.span, |n| n.span);
@@ -194,5 +194,5 @@ fn asked(what: Ask, fields: Fields<'_>, sink: &mut Sink) -> Option<AbortWhen> {
     let timeout = fields.get("timeout", sink, read::some_time).unwrap_or(Duration::from_secs(1));
     let held_for = fields.duration("for", sink).unwrap_or_default();
     let misses = fields.get("misses", sink, |node, sink| read::integer_in(node, 1..=1000, sink)).unwrap_or(3);
-    Some(AbortWhen::Asked(Asked { what, every, timeout, held_for, misses: u32::try_from(misses).unwrap_or(u32::MAX) }))
+    AbortWhen::Asked(Asked { what, every, timeout, held_for, misses: u32::try_from(misses).unwrap_or(u32::MAX) })
 }

@@ -46,7 +46,7 @@ fn trips(drill: &Foreign, trip: impl FnOnce(), holds: Duration, words: &str) -> 
 fn availability_and_the_burning_of_the_budget_end_a_fault() {
     let _quiet = quiet();
     // Half of a window of a second, and the time that the file asks for.
-    let holds = Duration::from_millis(1_000);
+    let holds = Duration::from_secs(1);
     let drill = guarded("{ probe: door, availability: '< 50%', for: 500ms }");
     let plan = drill.rig.firedrill(["plan", "experiment.yaml"]).code(0);
     assert!(plan.out.contains("door availability < 50% for 500 ms; noticed within 1.5 s"), "{}", plan.out);

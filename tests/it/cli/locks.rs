@@ -39,13 +39,18 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
     let system = Rig::new();
     // One state directory, as two checkouts of one user have.
     let state = foreign.rig.path("state");
-    let of_system = |args: &[&str]| Started::new(system.command(args).env("FIREDRILL_STATE_DIR", &state).spawn().unwrap());
+    let of_system = || {
+        let mut command = system.command(["run", "experiment.yaml"]);
+        command.env("FIREDRILL_STATE_DIR", &state);
+        command
+    };
+    let runs = || Started::new(of_system().spawn().unwrap()).end();
 
     let run = foreign.rig.acting(&["run", "experiment.yaml"]);
-    of_system(&["run", "experiment.yaml"]).end().code(3).says("another drill is at work there");
+    runs().code(3).says("another drill is at work there");
     // It dies, and its helper with it. What it left has to be undone first, where it was done.
     run.kill_with_its_helper();
-    of_system(&["run", "experiment.yaml"]).end().code(3).says("was interrupted: undo");
+    runs().code(3).says("was interrupted: undo");
     assert_eq!(foreign.stopped(), 1, "the lock of the dead is not taken over before its undo");
     foreign.rig.firedrill(["recover"]).code(0).says("recovered");
     assert_eq!(foreign.stopped(), 0);
@@ -53,13 +58,7 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
     // And the other way round.
     let long = std::fs::read_to_string(system.path("experiment.yaml")).unwrap().replace("    hold: 1s", "    hold: 60s");
     system.write("experiment.yaml", &long);
-    let run = (0..8)
-        .find_map(|_| {
-            let run = of_system(&["run", "experiment.yaml"]);
-            super::rig::eventually("it acts, or ends", || ["happened", "report:"].iter().any(|word| run.said_so_far().contains(word)));
-            if run.said_so_far().contains("happened") { Some(run) } else { None }
-        })
-        .expect("this machine is not too busy for a drill");
+    let run = system.acting_by(of_system);
     foreign.rig.firedrill(["run", "experiment.yaml"]).code(3).says("another drill is at work there");
     assert_eq!(foreign.stopped(), 0);
     run.signal(Signal::INT);

@@ -143,8 +143,13 @@ impl Rig {
 
     /// Starts a run and waits until its act has happened; anew where the machine was too busy for a baseline.
     pub fn acting(&self, args: &[&str]) -> Started {
+        self.acting_by(|| self.command(args))
+    }
+
+    /// As [`acting`](Self::acting), by a command that is like those of this folder.
+    pub fn acting_by(&self, command: impl Fn() -> Command) -> Started {
         for _ in 0..8 {
-            let mut run = self.start(args);
+            let mut run = Started::new(command().spawn().unwrap());
             eventually("it acts or ends", || run.ended() || run.said_so_far().contains("happened"));
             let said = run.said_so_far();
             if said.contains("happened") {
