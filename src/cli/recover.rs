@@ -140,22 +140,28 @@ async fn orphans(store: &Store, platform: &dyn Platform) -> Result<Option<(Strin
 fn holder(scope: Scope, claims: Vec<Claim>, run: RunId) -> Holder {
     let pid = std::process::id();
     let pid_started = lock::started(pid).unwrap_or_default();
-    Holder { scope, claims, pid, pid_started, run, purpose: "recover".to_owned(), since: clock::wall() }
+    Holder { scope, claims, pid, pid_started, run, purpose: lock::RECOVERY.to_owned(), since: clock::wall() }
 }
 
 /// Whether this is the id of a run that owes nothing any more.
-fn finished(run: &Path) -> bool {
+pub(super) fn finished(run: &Path) -> bool {
     let plain = run.file_name() == Some(run.as_os_str());
     plain && state_dir::path().join("journals/done").join(run).with_extension("journal").exists()
 }
 
-/// Recovers one run; a failure comes with the verdict that it means.
-async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
+/// Recovers one run; a failure comes with the verdict that it means: *not started* when somebody is at work there.
+pub(super) async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
     let replay = found.replay.map_err(|error| (Verdict::Error, error.to_string()))?;
     let header = replay.header;
     // A run that lives holds this lock: there are never two actors.
     let holder = holder(header.scope.clone(), header.claims.clone(), header.run.clone());
-    let _lock = lock::take(&holder).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    let locks = state_dir::folder("locks").map_err(|error| (Verdict::Error, format!("locks cannot be taken: {error}")))?;
+    let taken = recover::locked(&locks, &holder, Clock::start()).await;
+    let _lock = taken.map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    if !found.path.exists() {
+        // Who had the lock until now undid it.
+        return Ok((header.run, Recovered::default()));
+    }
     // Relative paths of the environment are relative to where the run was started.
     std::env::set_current_dir(&header.working_directory)
         .map_err(|error| (Verdict::Error, format!("{}: {error}", header.working_directory.display())))?;
@@ -166,7 +172,7 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict
 }
 
 /// Says what was done; gives the exit code.
-fn tell(run: &str, recovered: &Recovered) -> u8 {
+pub(super) fn tell(run: &str, recovered: &Recovered) -> u8 {
     if let Some(damage) = &recovered.damage {
         say::problem(format!("{run}: the end of its journal was damaged ({damage}); what came before was used"));
     }
@@ -179,9 +185,13 @@ fn tell(run: &str, recovered: &Recovered) -> u8 {
     for residue in &recovered.stuck {
         say::problem(format!("{run}: left behind: {}: {}", residue.what, residue.why));
     }
-    if recovered.stuck.is_empty() {
-        say::out(&format!("{run}: recovered\n"));
-        return 0;
+    if !recovered.stuck.is_empty() {
+        return Verdict::Residue.exit_code();
     }
-    Verdict::Residue.exit_code()
+    if let Some(why) = &recovered.unwritten {
+        say::problem(format!("{run}: nothing is left behind, but that cannot be written down, so its journal stays: {why}"));
+        return Verdict::Error.exit_code();
+    }
+    say::out(&format!("{run}: recovered\n"));
+    0
 }

@@ -24,6 +24,11 @@ impl Ledger {
         Self { journal, planned: BTreeSet::new(), owed: BTreeSet::new() }
     }
 
+    /// Where the journal is.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.journal.path()
+    }
+
     /// Acts that will be done. One that is known already is not written twice.
     pub(crate) fn planned<'a>(&mut self, acts: impl IntoIterator<Item = &'a Prepared>) -> Result<(), JournalError> {
         let unknown = self.unknown(acts);

@@ -419,7 +419,7 @@ fn an_abort_condition_must_be_bad_without_a_break() {
     let mut experiment = experiment(200.0, vec![]);
     let comparison = Comparison { op: Op::Below, bound: 0.5, unit: Metric::Availability.unit() };
     let held_for = Duration::from_secs(10);
-    experiment.abort_when = vec![AbortWhen { probe: "home".into(), metric: Metric::Availability, comparison, held_for }];
+    experiment.abort_when = vec![AbortWhen::Metric { probe: "home".into(), metric: Metric::Availability, comparison, held_for }];
     let aborted = |source: InMemory| drive(&mut Live::new(&experiment, ORIGIN), &source, 60.0, |live, now| live.abort(now).is_some());
     let at = aborted(record(200.0, 60.0, |s| fail(s, 20.0, 50.0))).unwrap();
     assert!((30.0..31.2).contains(&at), "{at}");

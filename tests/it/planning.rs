@@ -215,6 +215,8 @@ async fn the_plan_file_is_read_back_and_shown() {
         "\\u{1b}[31m",
         "1 of 3 allowed (6 there)",
         "held for 5 s",
+        "a helper process undoes everything at once",
+        "5 s after it should have gone on: step 1 after 10 s, step 2 after 7 s",
         "wait 2 s",
     ] {
         assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
