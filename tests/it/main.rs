@@ -20,6 +20,7 @@ mod docker_swarm;
 mod docker_wire;
 mod engine;
 mod examples;
+mod fuzz_corpus;
 mod gallery;
 mod journal;
 mod journey;

@@ -71,10 +71,10 @@ impl Book {
         self.entry(number).acked = tick(at_ns);
     }
 
-    /// A reading that began at this moment had it.
+    /// A reading that began at this moment had it. A number that was never sent is the store's own invention.
     pub fn found(&mut self, number: u32, begun_ns: u64, times: u64) {
         let last = self.last;
-        let entry = self.entry(number);
+        let Some(entry) = self.entries.get_mut(number as usize).filter(|entry| entry.sent) else { return };
         let first = !std::mem::replace(&mut entry.seen, true);
         entry.read = true;
         entry.found = entry.found.max(u16::try_from(times).unwrap_or(u16::MAX));
@@ -194,6 +194,17 @@ mod tests {
         let visible = writes.visible_after.unwrap();
         assert_eq!(visible.n, 4);
         assert!((visible.p50 - 0.009).abs() < 0.003, "{visible:?}");
+    }
+
+    #[test]
+    fn a_store_that_makes_values_up_fills_no_memory() {
+        let mut book = Book::default();
+        acked(&mut book, 0..2);
+        for number in [2, 1 << 20, u32::MAX] {
+            book.found(number, 3 * MS, 1);
+        }
+        assert_eq!(book.entries.len(), 2);
+        assert_eq!(book.writes().appeared, 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 
+use super::{listed, stores::LARGEST_LIST};
 use crate::{
     model::{
         probe::{HttpExpect, HttpProbe, NameModels, Text},
@@ -22,8 +23,6 @@ use crate::{
 
 /// The most of an answer to a write or a reading.
 const LARGEST: u64 = 1 << 20;
-/// The most of a list.
-const LARGEST_LIST: u64 = 64 << 20;
 
 /// The store, ready to move to the pacing thread.
 pub struct PreparedHttpStore {
@@ -119,8 +118,14 @@ impl HttpStore {
         }
     }
 
-    /// Gives every value there is.
-    pub async fn list(&self, shared: &Rc<Shared>, trace: &mut Trace, note: &mut dyn FnMut(&str, u64)) -> Result<(), SampleOutcome> {
+    /// Gives every value there is that begins with `prefix`, and how often.
+    pub async fn list(
+        &self,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        prefix: &str,
+        note: &mut dyn FnMut(&str, u64),
+    ) -> Result<(), SampleOutcome> {
         let (Some(kind), Some(list)) = (&self.list, &self.spec.list) else { return Err(SampleOutcome::NotSent) };
         let uri = uri(&list.url, "").ok_or(SampleOutcome::NotSent)?;
         let expect = Expect::new(&HttpExpect::default()).map_err(|_| SampleOutcome::NotSent)?;
@@ -129,22 +134,11 @@ impl HttpStore {
             SampleOutcome::Ok | SampleOutcome::OkSlow => {}
             failed => return Err(failed),
         }
-        let body = given.answer;
-        // Each place of a value in the list is one time that it is there; a list is as long as the writes, so this is quick.
-        let values = match &list.json {
-            None => String::from_utf8_lossy(&body).lines().map(str::to_owned).collect::<Vec<_>>(),
-            Some(pointer) => {
-                let found: serde_json::Value = serde_json::from_slice(&body).map_err(|_| SampleOutcome::Expectation)?;
-                let items = found.pointer(pointer).and_then(serde_json::Value::as_array).ok_or(SampleOutcome::Expectation)?;
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-            }
-        };
-        let mut counted = std::collections::HashMap::<&str, u64>::new();
-        for value in &values {
-            *counted.entry(value).or_default() += 1;
-        }
-        for (value, times) in counted {
-            note(value, times);
+        // As long as all that was written, or as a hostile answer may be: not on the pacing thread.
+        let (pointer, prefix) = (list.json.clone(), prefix.to_owned());
+        let counting = tokio::task::spawn_blocking(move || listed::count(&given.answer, pointer.as_deref(), &prefix));
+        for (value, times) in counting.await.ok().flatten().ok_or(SampleOutcome::Expectation)? {
+            note(&value, times);
         }
         Ok(())
     }

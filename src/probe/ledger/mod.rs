@@ -6,6 +6,7 @@
 
 mod book;
 mod http;
+mod listed;
 mod stores;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};

@@ -21,7 +21,7 @@ use crate::{
         stage::Trace,
         store::{
             policy,
-            postgres::{Postgres, Servers},
+            postgres::{NotMet, Postgres, Servers},
             redis::{Redis, Server, text},
         },
     },
@@ -31,6 +31,10 @@ use crate::{
 const PREPARE_WITHIN: Duration = Duration::from_secs(10);
 /// From one try to the next, while the database starts up.
 const AGAIN: Duration = Duration::from_millis(100);
+/// The most of a page of values.
+const LARGEST_PAGE: u64 = 8 << 20;
+/// The most of a list of all values.
+pub(super) const LARGEST_LIST: u64 = 64 << 20;
 
 /// A store, ready to move to the pacing thread.
 pub enum PreparedStore {
@@ -84,43 +88,26 @@ fn make_table(servers: &Servers, table: &str) -> Result<(), String> {
         "CREATE TABLE IF NOT EXISTS {table} (value text NOT NULL, at timestamptz NOT NULL DEFAULT now()); CREATE INDEX IF NOT EXISTS {}_value ON {table} (value)",
         table.replace('.', "_")
     );
-    let config = servers.config().clone();
-    let made = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        runtime.block_on(async {
-            let work = async || {
-                let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-                let connection = std::pin::pin!(connection);
-                let asked = std::pin::pin!(client.batch_execute(&statements));
-                // The connection ends only with the client.
-                match futures_util::future::select(asked, connection).await {
-                    futures_util::future::Either::Left((done, _)) => done,
-                    futures_util::future::Either::Right((ended, asked)) => {
-                        ended?;
-                        asked.await
+    let made = std::thread::scope(|scope| {
+        let making = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+            runtime.block_on(async {
+                let patient = async {
+                    loop {
+                        match servers.meet(&statements).await {
+                            // It is there, and not ready yet.
+                            Err(NotMet { code: Some(code), .. }) if code == SqlState::CANNOT_CONNECT_NOW => tokio::time::sleep(AGAIN).await,
+                            done => return done,
+                        }
                     }
-                }
-            };
-            let patient = async {
-                loop {
-                    match work().await {
-                        // It is there, and not ready yet.
-                        Err(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => tokio::time::sleep(AGAIN).await,
-                        done => return done,
-                    }
-                }
-            };
-            let done = tokio::time::timeout(PREPARE_WITHIN, patient).await;
-            done.map_err(|_| format!("no answer within {PREPARE_WITHIN:?}"))?.map_err(|error| words(&error))
-        })
+                };
+                let done = tokio::time::timeout(PREPARE_WITHIN, patient).await;
+                done.map_err(|_| format!("no answer within {PREPARE_WITHIN:?}"))?.map_err(|error| error.why)
+            })
+        });
+        making.join().unwrap_or_else(|_| Err("a defect".to_owned()))
     });
-    let made = made.join().unwrap_or_else(|_| Err("a defect".to_owned()));
     made.map_err(|why| format!("the table `{table}` cannot be made in Postgres: {why}"))
-}
-
-/// A database's own words, which hold no password.
-fn words(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
 }
 
 /// A store on the pacing thread.
@@ -219,13 +206,15 @@ impl Store {
         note: &mut dyn FnMut(&str, u64),
     ) -> Result<(), SampleOutcome> {
         match self {
-            Self::Http(http) => http.list(shared, trace, note).await,
+            Self::Http(http) => http.list(shared, trace, prefix, note).await,
             Self::Redis { from, key, .. } => {
                 trace.policy = policy(Connections::KeepAlive, shared, trace);
                 let mut cursor = "0".to_owned();
                 loop {
                     let page = cmd("HSCAN").arg(key).arg(&cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(1000).to_owned();
-                    let Value::Array(parts) = from.ask(shared, trace, &page).await? else { return Err(SampleOutcome::Expectation) };
+                    let Value::Array(parts) = from.ask_for(LARGEST_PAGE, shared, trace, &page).await? else {
+                        return Err(SampleOutcome::Expectation);
+                    };
                     let [next, Value::Array(pairs)] = parts.as_slice() else { return Err(SampleOutcome::Expectation) };
                     for pair in pairs.chunks_exact(2) {
                         note(&text(&pair[0]), text(&pair[1]).parse().unwrap_or(1));
@@ -238,19 +227,15 @@ impl Store {
             }
             Self::Postgres { from, list, .. } => {
                 trace.policy = policy(Connections::KeepAlive, shared, trace);
-                let counted = from.on(shared, trace, async |client| {
+                let counted = from.on_for(LARGEST_LIST, shared, trace, async |client| {
                     let rows = client.query_typed_raw(list, [(prefix, Type::TEXT)]).await?;
                     let mut rows = std::pin::pin!(rows);
-                    let mut found = Vec::new();
                     while let Some(row) = rows.try_next().await? {
-                        found.push((row.try_get::<_, String>(0)?, row.try_get::<_, i64>(1)?));
+                        note(row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(1));
                     }
-                    Ok(found)
+                    Ok(())
                 });
-                for (value, times) in counted.await? {
-                    note(&value, u64::try_from(times).unwrap_or(1));
-                }
-                Ok(())
+                counted.await
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Postgres: its own client's protocol over a connection of ours. With several hosts they are tried in their order, as `libpq` does;
 //! `target_session_attrs=read-write` passes over those that are standbys.
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
 
+use futures_util::future::{Either, select};
+use tokio::net::TcpStream;
 use tokio_postgres::{
     Client, Config, Error, NoTls,
     config::{Host, SslMode, TargetSessionAttrs},
+    error::SqlState,
 };
 
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
         sample::{Policy, SampleOutcome},
     },
     probe::{
-        address::Destination,
+        address::{Destination, NoAddress, forbidden_words},
         connect::connect,
         draw::{Purpose, draw},
         pacer::Shared,
@@ -56,10 +59,70 @@ impl Servers {
         Ok(Self { destinations, config })
     }
 
-    /// How they are spoken to.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// Says something to the first of them that can be used, once, outside of a run.
+    ///
+    /// # Errors
+    /// What the last of them answered.
+    pub async fn meet(&self, statements: &str) -> Result<(), NotMet> {
+        let mut why = NotMet { why: "there is no server".to_owned(), code: None };
+        for destination in &self.destinations {
+            match self.meet_at(destination, statements).await {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
     }
+
+    async fn meet_at(&self, destination: &Destination, statements: &str) -> Result<(), NotMet> {
+        let plain = |why: String| NotMet { why, code: None };
+        let address = destination.address(0).await.map_err(|none| {
+            plain(match none {
+                NoAddress::Failed => "its name does not resolve".to_owned(),
+                NoAddress::Late => "no name server answered".to_owned(),
+                NoAddress::Forbidden(address) => forbidden_words(address),
+            })
+        })?;
+        let stream = TcpStream::connect(address).await.map_err(|error| plain(format!("{address}: {error}")))?;
+        let (client, connection) = self.config.connect_raw(Watched::new(stream).0, NoTls).await?;
+        let work = async {
+            if self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite && is_standby(&client).await? {
+                return Err(plain(format!("{address} is a standby")));
+            }
+            Ok(client.batch_execute(statements).await?)
+        };
+        let (mut work, mut connection) = (pin!(work), pin!(connection));
+        // The connection ends only with the client.
+        match select(work.as_mut(), connection.as_mut()).await {
+            Either::Left((done, _)) => done,
+            Either::Right((ended, work)) => {
+                ended?;
+                work.await
+            }
+        }
+    }
+}
+
+/// Why a server could not be spoken to, in its own words or ours, which hold no password.
+#[derive(Debug)]
+pub struct NotMet {
+    /// In words.
+    pub why: String,
+    /// What kind of refusal it is, when the server said so.
+    pub code: Option<SqlState>,
+}
+
+impl From<Error> for NotMet {
+    fn from(error: Error) -> Self {
+        let why = error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
+        Self { why, code: error.code().cloned() }
+    }
+}
+
+/// Whether a server only follows another one.
+async fn is_standby(client: &Client) -> Result<bool, Error> {
+    let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await?;
+    Ok(row.try_get(0).unwrap_or(true))
 }
 
 /// The servers and the connections that are kept to them.
@@ -86,13 +149,26 @@ impl Postgres {
         trace: &mut Trace,
         ask: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, SampleOutcome> {
+        self.on_for(0, shared, trace, ask).await
+    }
+
+    /// The same, for an answer of up to so many bytes.
+    pub async fn on_for<T>(
+        &self,
+        most: u64,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        ask: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, SampleOutcome> {
         let connection = draw(shared.seed, trace.due.probe, trace.due.number, Purpose::Connection);
         if trace.policy != Policy::KeepAlive {
             let live = self.open(shared, trace).await?;
+            live.notes.expects(most);
             return send(&live, false, trace, ask).await;
         }
         let (taken, reused): (Taken<Client>, bool) = self.keep.get(connection, async || self.open(shared, trace).await).await?;
         trace.address = taken.live().address;
+        taken.live().notes.expects(most);
         let answer = send(taken.live(), reused, trace, ask).await;
         taken.finish();
         answer
@@ -129,11 +205,9 @@ impl Postgres {
         let (client, connection) = self.servers.config.connect_raw(stream, NoTls).await.map_err(answered)?;
         // It ends with the client, or with the server: requests on it are told why by the stream's notes.
         drop(tokio::task::spawn_local(async move { drop(connection.await) }));
-        if self.servers.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
-            let standby = client.query_one("SELECT pg_is_in_recovery()", &[]).await.map_err(answered)?;
-            if standby.try_get::<_, bool>(0).unwrap_or(true) {
-                return Err(SampleOutcome::Expectation);
-            }
+        let read_write = self.servers.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite;
+        if read_write && is_standby(&client).await.map_err(answered)? {
+            return Err(SampleOutcome::Expectation);
         }
         Ok(Live::new(client, notes, trace.address, connected.held))
     }
@@ -148,6 +222,7 @@ async fn send<T>(
     trace.stage = Stage::Waiting;
     trace.reused = reused;
     let answer = ask(&live.client).await;
+    live.notes.answered();
     trace.first_byte(crate::clock::now());
     answer.map_err(|error| match live.notes.outcome(reused) {
         // A server that ends (57P01) says so first, and then closes: to the request it is the closing.

@@ -63,14 +63,21 @@ impl Redis {
 
     /// One command, on a connection as `trace.policy` says.
     pub async fn ask(&self, shared: &Rc<Shared>, trace: &mut Trace, command: &Cmd) -> Result<Value, SampleOutcome> {
+        self.ask_for(0, shared, trace, command).await
+    }
+
+    /// The same, for an answer of up to so many bytes.
+    pub async fn ask_for(&self, most: u64, shared: &Rc<Shared>, trace: &mut Trace, command: &Cmd) -> Result<Value, SampleOutcome> {
         let bits = |purpose| draw(shared.seed, trace.due.probe, trace.due.number, purpose);
         let (address, connection) = (bits(Purpose::Address), bits(Purpose::Connection));
         if trace.policy != Policy::KeepAlive {
             let live = self.open(shared, address, trace).await?;
+            live.notes.expects(most);
             return send(&live, false, trace, command).await;
         }
         let (taken, reused) = self.keep.get(connection, async || self.open(shared, address, trace).await).await?;
         trace.address = taken.live().address;
+        taken.live().notes.expects(most);
         let answer = send(taken.live(), reused, trace, command).await;
         taken.finish();
         answer
@@ -97,6 +104,7 @@ async fn send(live: &Live<MultiplexedConnection>, reused: bool, trace: &mut Trac
     trace.reused = reused;
     let mut client = live.client.clone();
     let answer = client.send_packed_command(command).await;
+    live.notes.answered();
     trace.first_byte(crate::clock::now());
     match answer {
         Ok(Value::ServerError(_)) => Err(SampleOutcome::Expectation),

@@ -1,0 +1,111 @@
+//! Secrets that this process has read, and their removal from whatever is about to be shown or kept. Nothing of ours writes a secret; but
+//! the systems that are told one may say it back: in a header that names an instance, in the last words of a command, in an error. Every
+//! event, every line on a terminal and every text of the journal goes through here on its way out.
+
+use std::{
+    borrow::Cow,
+    sync::{PoisonError, RwLock},
+};
+
+/// What stands in a secret's place.
+pub const HIDDEN: &str = "(secret)";
+/// Shorter values are words like `on` or `7`: hiding them would make every text unreadable, and they protect nothing.
+const SHORTEST: usize = 6;
+
+static KNOWN: RwLock<Known> = RwLock::new(Known { secrets: Vec::new(), public: String::new() });
+
+struct Known {
+    /// The longer first: a part of one must not leave the rest of it standing.
+    secrets: Vec<String>,
+    public: String,
+}
+
+/// From now on, this value is not shown. Of a value with a scheme (`Bearer TOKEN`) the token is not shown either, of a URL its password.
+pub fn keep(value: &str) {
+    let value = value.trim();
+    let scheme = value.split_once(' ').map(|(_, rest)| rest.trim());
+    let password = value.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).and_then(|(user, _)| user.split_once(':'));
+    let password = password.map(|(_, password)| password);
+    let decoded = password.map(decoded);
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    for text in [Some(value), scheme, password, decoded.as_deref()].into_iter().flatten() {
+        if text.len() >= SHORTEST && !known.public.contains(text) && !known.secrets.iter().any(|secret| secret == text) {
+            known.secrets.push(text.to_owned());
+        }
+    }
+    known.secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+}
+
+/// A text that everybody may read, such as an experiment: what stands in it is no secret, whatever else it is used for.
+pub fn is_public(text: &str) {
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.secrets.retain(|secret| !text.contains(secret.as_str()));
+    known.public.push_str(text);
+    known.public.push('\n');
+}
+
+/// Whether there is anything to hide.
+pub fn is_needed() -> bool {
+    !KNOWN.read().unwrap_or_else(PoisonError::into_inner).secrets.is_empty()
+}
+
+/// The text without the secrets.
+pub fn hide(text: &str) -> Cow<'_, str> {
+    replaced(text, str::to_owned)
+}
+
+/// The same for JSON text, in which a secret is written with JSON's escapes.
+pub fn hide_in_json(json: &str) -> Cow<'_, str> {
+    replaced(json, |secret| {
+        let quoted = serde_json::Value::from(secret).to_string();
+        quoted[1..quoted.len() - 1].to_owned()
+    })
+}
+
+fn replaced(text: &str, as_written: impl Fn(&str) -> String) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut out = Cow::Borrowed(text);
+    for secret in &known.secrets {
+        let written = as_written(secret);
+        if out.contains(&written) {
+            out = Cow::Owned(out.replace(&written, HIDDEN));
+        }
+    }
+    out
+}
+
+/// `%41` as `A`, where that is text.
+fn decoded(text: &str) -> String {
+    let hex = |at: usize| text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        match hex(at).filter(|_| byte == b'%') {
+            Some(decoded) => (at, _) = (at + 3, out.push(decoded)),
+            None => (at, _) = (at + 1, out.push(byte)),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_as_a_secret_is_shown_nowhere_whole_or_in_its_parts() {
+        keep("Bearer planted-\"quoted\"-token");
+        keep("redis://someone:planted%2Dpassword@store:6379/1");
+        keep("short");
+        assert_eq!(hide("it said planted-\"quoted\"-token, and Bearer planted-\"quoted\"-token"), "it said (secret), and (secret)");
+        assert_eq!(hide("redis://someone:planted%2Dpassword@store:6379/1"), HIDDEN);
+        assert_eq!(hide("wrong password: planted-password or planted%2Dpassword"), "wrong password: (secret) or (secret)");
+        assert_eq!(hide("a short text"), "a short text");
+        let json = serde_json::json!({ "why": "planted-\"quoted\"-token" }).to_string();
+        assert_eq!(hide_in_json(&json), r#"{"why":"(secret)"}"#);
+        keep("planted-but-public");
+        is_public("title: planted-but-public");
+        keep("planted-but-public");
+        assert_eq!(hide("planted-but-public"), "planted-but-public");
+    }
+}
