@@ -7,6 +7,8 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
+use base64::Engine as _;
+
 /// What stands in a secret's place.
 pub const HIDDEN: &str = "(secret)";
 /// Shorter values are words like `on` or `7`: hiding them would make every text unreadable, and they protect nothing.
@@ -27,8 +29,11 @@ pub fn keep(value: &str) {
     let password = value.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).and_then(|(user, _)| user.split_once(':'));
     let password = password.map(|(_, password)| password);
     let decoded = password.map(decoded);
+    // As a form, a URL or basic authentication would carry them.
+    let mut written: Vec<String> = [Some(value), scheme, decoded.as_deref()].into_iter().flatten().flat_map(carried).collect();
+    written.sort_unstable();
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    for text in [Some(value), scheme, password, decoded.as_deref()].into_iter().flatten() {
+    for text in [Some(value), scheme, password, decoded.as_deref()].into_iter().flatten().chain(written.iter().map(String::as_str)) {
         if text.len() >= SHORTEST && !known.public.contains(text) && !known.secrets.iter().any(|secret| secret == text) {
             known.secrets.push(text.to_owned());
         }
@@ -74,6 +79,13 @@ fn replaced(text: &str, as_written: impl Fn(&str) -> String) -> Cow<'_, str> {
     out
 }
 
+/// How a value is written where not every character may stand.
+fn carried(value: &str) -> [String; 3] {
+    let form: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    let url = form.replace('+', "%20");
+    [form, url, base64::engine::general_purpose::STANDARD.encode(value)]
+}
+
 /// `%41` as `A`, where that is text.
 fn decoded(text: &str) -> String {
     let hex = |at: usize| text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
@@ -101,6 +113,11 @@ mod tests {
         assert_eq!(hide("redis://someone:planted%2Dpassword@store:6379/1"), HIDDEN);
         assert_eq!(hide("wrong password: planted-password or planted%2Dpassword"), "wrong password: (secret) or (secret)");
         assert_eq!(hide("a short text"), "a short text");
+        keep("planted/form & 4711");
+        assert_eq!(
+            hide("p=planted%2Fform+%26+4711 p=planted%2Fform%20%26%204711 cGxhbnRlZC9mb3JtICYgNDcxMQ=="),
+            "p=(secret) p=(secret) (secret)"
+        );
         let json = serde_json::json!({ "why": "planted-\"quoted\"-token" }).to_string();
         assert_eq!(hide_in_json(&json), r#"{"why":"(secret)"}"#);
         keep("planted-but-public");

@@ -1,6 +1,5 @@
 #![no_main]
 
-#[path = "../drive/mod.rs"]
 mod drive;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| drive::file::drive(data));

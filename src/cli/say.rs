@@ -11,6 +11,12 @@ pub fn out(text: &str) {
     let _ = stdout.write_all(redact::hide(text).as_bytes()).and_then(|()| stdout.flush());
 }
 
+/// Prints JSON to standard output, which may be a terminal: nothing in its texts is obeyed.
+pub fn json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
+    out(&format!("{}\n", words::json(&text)));
+}
+
 /// Prints to standard error; as [`out`].
 pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(redact::hide(text).as_bytes());

@@ -14,6 +14,7 @@ use crate::{
         draw::{Purpose, draw, pick},
         pacer::Shared,
         stage::Trace,
+        tasks::give_way,
     },
 };
 
@@ -93,6 +94,7 @@ impl TcpKind {
             }
             // Something else came: if nothing more does, that is what was wrong.
             trace.certain = Some(SampleOutcome::Expectation);
+            give_way().await;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use firedrill::clock;
 
-#[path = "../../fuzz/drive/mod.rs"]
+#[path = "../../fuzz/fuzz_targets/drive/mod.rs"]
 mod drive;
 
 #[test]

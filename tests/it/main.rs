@@ -22,6 +22,7 @@ mod engine;
 mod examples;
 mod fuzz_corpus;
 mod gallery;
+mod hostile;
 mod journal;
 mod journey;
 mod ladder;

@@ -34,7 +34,7 @@ const BROKEN: u8 = 3;
 const FLOODED: u8 = 4;
 
 /// The most of an answer, unless more was asked for.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = 256 << 10;
 /// The most that is read of one connection in a second.
 const BYTES_A_SECOND: u64 = 8 << 20;
 

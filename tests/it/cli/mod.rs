@@ -8,6 +8,7 @@ mod orphans;
 mod planning;
 pub mod rig;
 mod running;
+mod stepping;
 mod stopping;
 mod trouble;
 mod websockets;

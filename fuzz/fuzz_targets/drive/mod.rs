@@ -1,4 +1,4 @@
-//! What each fuzz target does with its input, and what must be true of the outcome. Compiled by the targets (`../fuzz_targets`) and by the
+//! What each fuzz target does with its input, and what must be true of the outcome. Compiled by the targets (beside this) and by the
 //! normal tests (`tests/it/fuzz_corpus.rs`), which replay what the fuzzers kept.
 #![allow(dead_code, reason = "a target uses one of these modules, and the tests all of them")]
 
@@ -7,5 +7,5 @@ pub mod file;
 pub mod journal;
 pub mod planner;
 
-/// The targets by name: a folder in `../corpus` each.
+/// The targets by name: a folder in `fuzz/corpus` each.
 pub const TARGETS: [(&str, fn(&[u8])); 3] = [("file", file::drive), ("journal", journal::drive), ("planner", planner::drive)];
