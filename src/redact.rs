@@ -8,6 +8,8 @@ use std::{
 };
 
 use base64::Engine as _;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// What stands in a secret's place.
 pub const HIDDEN: &str = "(secret)";
@@ -49,34 +51,61 @@ pub fn is_public(text: &str) {
     known.public.push('\n');
 }
 
-/// Whether there is anything to hide.
-pub fn is_needed() -> bool {
-    !KNOWN.read().unwrap_or_else(PoisonError::into_inner).secrets.is_empty()
-}
-
 /// The text without the secrets.
 pub fn hide(text: &str) -> Cow<'_, str> {
-    replaced(text, str::to_owned)
-}
-
-/// The same for JSON text, in which a secret is written with JSON's escapes.
-pub fn hide_in_json(json: &str) -> Cow<'_, str> {
-    replaced(json, |secret| {
-        let quoted = serde_json::Value::from(secret).to_string();
-        quoted[1..quoted.len() - 1].to_owned()
-    })
-}
-
-fn replaced(text: &str, as_written: impl Fn(&str) -> String) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let mut out = Cow::Borrowed(text);
-    for secret in &known.secrets {
-        let written = as_written(secret);
-        if out.contains(&written) {
-            out = Cow::Owned(out.replace(&written, HIDDEN));
+    for secret in known.secrets.iter().filter(|secret| text.contains(secret.as_str())) {
+        out = Cow::Owned(out.replace(secret.as_str(), HIDDEN));
+    }
+    out
+}
+
+/// The same thing without secrets in any of its texts; numbers stay what they are. A secret without which it would be no such thing any
+/// more is a word that it is made of (`passed`), and is no secret.
+pub fn without<T: Serialize + DeserializeOwned>(thing: T) -> T {
+    let secrets = KNOWN.read().unwrap_or_else(PoisonError::into_inner).secrets.clone();
+    if secrets.is_empty() {
+        return thing;
+    }
+    let Ok(mut value) = serde_json::to_value(&thing) else { return thing };
+    let mut out = thing;
+    for secret in secrets {
+        let mut hidden = value.clone();
+        if !replace(&mut hidden, &secret) {
+            continue;
+        }
+        if let Ok(changed) = T::deserialize(&hidden) {
+            (out, value) = (changed, hidden);
         }
     }
     out
+}
+
+/// Replaces a secret in all texts and names of a value; says whether there was one.
+fn replace(value: &mut Value, secret: &str) -> bool {
+    match value {
+        Value::String(text) => {
+            let found = text.contains(secret);
+            if found {
+                *text = text.replace(secret, HIDDEN);
+            }
+            found
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |found, item| replace(item, secret) || found),
+        Value::Object(map) => {
+            let mut found = map.values_mut().fold(false, |found, item| replace(item, secret) || found);
+            let names: Vec<String> = map.keys().filter(|name| name.contains(secret)).cloned().collect();
+            for name in names {
+                found = true;
+                if let Some(item) = map.remove(&name) {
+                    map.insert(name.replace(secret, HIDDEN), item);
+                }
+            }
+            found
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// How a value is written where not every character may stand.
@@ -118,8 +147,12 @@ mod tests {
             hide("p=planted%2Fform+%26+4711 p=planted%2Fform%20%26%204711 cGxhbnRlZC9mb3JtICYgNDcxMQ=="),
             "p=(secret) p=(secret) (secret)"
         );
-        let json = serde_json::json!({ "why": "planted-\"quoted\"-token" }).to_string();
-        assert_eq!(hide_in_json(&json), r#"{"why":"(secret)"}"#);
+        keep("1234567");
+        let value = serde_json::json!({ "planted-password": ["planted-\"quoted\"-token", 91_234_567, 1.5, "1234567"], "b": null });
+        assert_eq!(without(value), serde_json::json!({ "(secret)": ["(secret)", 91_234_567, 1.5, "(secret)"], "b": null }));
+        keep("passed");
+        let verdict = crate::model::verdict::Verdict::Passed;
+        assert_eq!(without(verdict), verdict, "what it is made of stays");
         keep("planted-but-public");
         is_public("title: planted-but-public");
         keep("planted-but-public");

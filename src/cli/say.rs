@@ -2,19 +2,26 @@
 
 use std::io::{IsTerminal, Write};
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use crate::{redact, report::words};
 
 /// Prints to standard output. Foreign text in it is made [`words::visible`] by who puts it there.
 pub fn out(text: &str) {
+    write(&redact::hide(text));
+}
+
+fn write(text: &str) {
     let mut stdout = std::io::stdout().lock();
     // Also what does not end with a line's end is to be seen now.
-    let _ = stdout.write_all(redact::hide(text).as_bytes()).and_then(|()| stdout.flush());
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// Prints JSON to standard output, which may be a terminal: nothing in its texts is obeyed.
-pub fn json(value: &impl serde::Serialize) {
-    let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
-    out(&format!("{}\n", words::json(&text)));
+pub fn json<T: Serialize + DeserializeOwned>(value: T) {
+    let text = serde_json::to_string_pretty(&redact::without(value));
+    let text = text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
+    write(&format!("{}\n", words::json(&text)));
 }
 
 /// Prints to standard error; as [`out`].

@@ -1,7 +1,5 @@
 //! Numbers events and hands them to whoever reports. The receiver may be slow or gone: the engine never waits for it.
 
-use std::borrow::Cow;
-
 use tokio::sync::mpsc;
 
 use crate::{
@@ -32,22 +30,9 @@ impl Emitter {
         {
             redact::is_public(&text);
         }
-        let kind = without_secrets(kind);
+        let kind = redact::without(kind);
         // A receiver that is gone has said why already; the run goes on.
         let _ = self.sink.send(Event { number: self.number, at, wall: self.clock.wall_at(at), kind });
-    }
-}
-
-/// The event without what this process has read as a secret and a system has said back.
-fn without_secrets(kind: EventKind) -> EventKind {
-    if !redact::is_needed() {
-        return kind;
-    }
-    let Ok(text) = serde_json::to_string(&kind) else { return kind };
-    match redact::hide_in_json(&text) {
-        Cow::Borrowed(_) => kind,
-        Cow::Owned(hidden) => serde_json::from_str(&hidden)
-            .unwrap_or_else(|_| EventKind::Warning { text: "an event that holds a secret is not told".to_owned() }),
     }
 }
 
