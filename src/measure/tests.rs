@@ -427,11 +427,19 @@ proptest! {
         });
         let m = measured(&experiment(10.0, vec![]), &source, 20.0, 30.0);
         let probe = &m.probes[0];
-        for (phase, from, to) in [(Phase::Baseline, 10, 100), (Phase::Fault, 100, 200), (Phase::Recovery, 200, 300)] {
-            let ok = outcomes[from..to].iter().filter(|outcome| outcome.is_ok()).count();
+        // Due every 100 ms; what is in flight when the first act takes effect, at 10 s, belongs to the fault.
+        let phase_of = |k: usize| match k {
+            0..10 => Phase::WarmUp,
+            10..100 if k as u64 * 100_000 + u64::from(slow[k]) <= 10_000_000 => Phase::Baseline,
+            10..200 => Phase::Fault,
+            _ => Phase::Recovery,
+        };
+        for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
+            let these: Vec<bool> = (0..300).filter(|k| phase_of(*k) == phase).map(|k| outcomes[k].is_ok()).collect();
+            let ok = these.iter().filter(|ok| **ok).count();
             let stats = &probe.phases.iter().find(|stats| stats.phase == phase).unwrap().stats;
-            prop_assert_eq!((stats.requests, stats.ok), ((to - from) as u64, ok as u64));
-            prop_assert_eq!(stats.availability.map(|a| a.value), Some(ok as f64 / (to - from) as f64));
+            prop_assert_eq!((stats.requests, stats.ok), (these.len() as u64, ok as u64), "{}", phase);
+            prop_assert_eq!(stats.availability.map(|a| a.value), Some(ok as f64 / these.len() as f64));
         }
         // Outages begin where the baseline does.
         let failures = outcomes[10..].iter().filter(|outcome| !outcome.is_ok()).count() as u64;

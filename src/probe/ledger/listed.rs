@@ -187,8 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn nesting_has_an_end() {
-        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
-        assert_eq!(counted(&deep, Some("")), None);
+    fn nesting_costs_no_stack() {
+        let deep = format!("[{}{},\"fd-1\"]", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(counted(&deep, Some("")), Some(vec![("fd-1".to_owned(), 1)]));
+        // On the way to the list it has an end.
+        assert_eq!(counted(&deep, Some(&"/0".repeat(100_000))), None);
     }
 }
