@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::deployer;
+#[cfg(feature = "docker")]
+use super::keeper;
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -58,6 +60,10 @@ pub enum Verb {
     /// (internal) The deployment tool of the examples, for command steps.
     #[command(hide = true)]
     Deployer(deployer::Deployer),
+    /// (internal) Replaces dead containers in the examples.
+    #[cfg(feature = "docker")]
+    #[command(hide = true)]
+    Keeper(keeper::Keeper),
     /// (internal) The blog of the examples.
     #[command(hide = true)]
     Blog(sample_app::blog::Options),
@@ -85,6 +91,16 @@ pub enum Sample {
     Failover(sample_app::stores::failover::Options),
     /// A slow line between two zones.
     Link(sample_app::stores::link::Options),
+    /// nginx, with settings that are filled in.
+    Nginx(sample_app::stores::nginx::Options),
+    /// Takes jobs, and says which are done.
+    Api(sample_app::jobs::api::Options),
+    /// Does jobs.
+    Worker(sample_app::jobs::worker::Options),
+    /// Which jobs are done, into a file.
+    Backup(sample_app::jobs::backup::Options),
+    /// Which jobs are done, out of a file.
+    Restore(sample_app::jobs::backup::Options),
     /// One service of the chat, or all of it as one process.
     Chat(sample_app::chat::Options),
     /// Keeps HAProxy's servers as the service registry says.

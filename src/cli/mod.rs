@@ -11,6 +11,8 @@ mod drill_experiment;
 mod fresh;
 pub mod gallery;
 mod halt;
+#[cfg(feature = "docker")]
+pub mod keeper;
 mod ladder;
 mod loading;
 mod plan;
@@ -56,6 +58,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Recover(args) => on_runtime(recover::recover(args)),
         Verb::Demo(args) => on_runtime(demo::demo(args)),
         Verb::Deployer(args) => on_runtime(deployer::deployer(args)),
+        #[cfg(feature = "docker")]
+        Verb::Keeper(args) => on_runtime(keeper::keeper(args)),
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
         Verb::Init(args) => ended(local::init::run(&args)),
@@ -67,6 +71,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             Sample::Postgres(args) => sample_app::stores::postgres::run(&args),
             Sample::Failover(args) => sample_app::stores::failover::run(&args),
             Sample::Link(args) => sample_app::stores::link::run(&args),
+            Sample::Nginx(args) => sample_app::stores::nginx::run(&args),
+            Sample::Api(args) => sample_app::jobs::api::run(&args),
+            Sample::Worker(args) => sample_app::jobs::worker::run(&args),
+            Sample::Backup(args) => sample_app::jobs::backup::backup(&args),
+            Sample::Restore(args) => sample_app::jobs::backup::restore(&args),
             Sample::Chat(args) => sample_app::chat::run(&args),
             Sample::Discovery(args) => sample_app::discovery::run(&args),
             Sample::Upgrade(args) => sample_app::upgrade::run(&args),

@@ -37,8 +37,8 @@ pub struct Away {
 pub struct Reach {
     /// In order, none over another.
     pub windows: Vec<Away>,
-    /// Requests and successes, by window, by probe.
-    felt: BTreeMap<(usize, u16), (u64, u64)>,
+    /// Requests and successes, by window, by probe, by route.
+    felt: BTreeMap<(usize, u16, u16), (u64, u64)>,
 }
 
 impl Reach {
@@ -100,16 +100,18 @@ impl Reach {
     pub fn push(&mut self, sample: &Sample) {
         let after = self.windows.partition_point(|away| away.from_ns <= sample.due_ns);
         let Some(place) = after.checked_sub(1).filter(|place| sample.due_ns < self.windows[*place].to_ns) else { return };
-        let (n, ok) = self.felt.entry((place, sample.probe)).or_default();
+        let (n, ok) = self.felt.entry((place, sample.probe, sample.route)).or_default();
         *n += 1;
         *ok += u64::from(sample.outcome.is_ok());
     }
 
-    /// The availability that a probe felt in a window, with Wilson's interval; none without requests. Windows are short: a bootstrap over
+    /// The availability that a probe, or one route of it, felt in a window, with Wilson's interval; none without requests. Windows are short: a bootstrap over
     /// blocks of a second has nothing to draw from. That failures come in clusters is in the interval of the baseline that this is held
     /// against.
-    pub fn felt(&self, window: usize, probe: u16) -> Option<Estimate> {
-        let (n, ok) = *self.felt.get(&(window, probe))?;
+    pub fn felt(&self, window: usize, probe: u16, route: Option<u16>) -> Option<Estimate> {
+        let routes = route.map_or(0..=u16::MAX, |route| route..=route);
+        let felt = self.felt.range((window, probe, *routes.start())..=(window, probe, *routes.end()));
+        let (n, ok) = felt.map(|(_, counts)| *counts).reduce(|a, b| (a.0 + b.0, a.1 + b.1))?;
         let (low, high) = wilson(ok, n);
         Some(Estimate { value: ok as f64 / n as f64, low, high, n })
     }

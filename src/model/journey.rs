@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    ids::Service,
     probe::{Connections, HttpExpect, ServedBy, Text, TlsSettings},
     quantity::Rate,
 };
@@ -72,6 +73,9 @@ pub struct JourneyStep {
     pub log_in: bool,
     /// How often it is done.
     pub repeat: Repeat,
+    /// The service that answers it, where that is not the probe's: then the report names who depends on whom step by step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
 }
 
 impl JourneyStep {

@@ -377,7 +377,8 @@ pub struct Replacement {
     pub instance: InstanceId,
     /// What a person calls it.
     pub name: String,
-    /// The name of the instance in whose place it is, where that is known; its own, when it was started again.
+    /// The name of the instance in whose place it is, where that is known (with the id behind it, if both have the same name); its own,
+    /// when it was started again.
     pub replaces: Option<String>,
     /// Whether it is built from what its siblings are built from.
     pub fingerprint: Likeness,

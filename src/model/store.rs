@@ -1,5 +1,7 @@
 //! Probes that speak to a store: Redis, Postgres, and the ledger, which keeps the books of what was acknowledged.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,10 @@ pub struct PostgresProbe {
 /// Unique writes, and whether each acknowledged one is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerProbe {
+    /// How long an acknowledged write may take to be seen, as where a worker does what was only taken in: a reading before that finds
+    /// nothing missing, and the last readings wait for it. Zero: at once.
+    #[serde(default)]
+    pub settles_within: Duration,
     /// Where values are written, and read back.
     pub store: LedgerStore,
 }

@@ -46,7 +46,7 @@ enum PreparedKind {
     WebSocket(Box<PreparedWebSocket>),
     Redis(PreparedRedis),
     Postgres(PreparedPostgres),
-    Ledger(PreparedStore),
+    Ledger(PreparedStore, Duration),
 }
 
 impl Prepared {
@@ -66,7 +66,9 @@ impl Prepared {
             ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
             ProbeKind::Redis(redis) => PreparedKind::Redis(PreparedRedis::new(redis)?),
             ProbeKind::Postgres(postgres) => PreparedKind::Postgres(PreparedPostgres::new(postgres)?),
-            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(PreparedStore::new(ledger, spec.rate.0, spec.timeout)?),
+            ProbeKind::Ledger(ledger) => {
+                PreparedKind::Ledger(PreparedStore::new(ledger, spec.rate.0, spec.timeout)?, ledger.settles_within)
+            }
             ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
@@ -98,8 +100,8 @@ impl Prepared {
             PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
             PreparedKind::Redis(redis) => Doing::Redis(Box::new(redis.into_kind(self.rate))),
             PreparedKind::Postgres(postgres) => Doing::Postgres(Box::new(postgres.into_kind(self.rate))),
-            PreparedKind::Ledger(store) => {
-                Doing::Ledger(Box::new(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()))))
+            PreparedKind::Ledger(store, settles) => {
+                Doing::Ledger(Box::new(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()), settles)))
             }
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
@@ -143,6 +145,11 @@ impl Kind {
             Doing::Ledger(ledger) => ledger.last_turns(now_ns),
             _ => Vec::new(),
         }
+    }
+
+    /// How long after the end the last round may still find what it waits for.
+    pub fn settles_within(&self) -> Duration {
+        if let Doing::Ledger(ledger) = &self.doing { ledger.settles_within() } else { Duration::ZERO }
     }
 
     /// A request that was due was not sent: too many are in flight. A kind whose users come back plans their next turn.

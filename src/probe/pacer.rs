@@ -43,7 +43,7 @@ const STARTS_PER_TURN: usize = 16;
 /// Behind by more than this, a turn starts one request more than have ended in the turn before. Those that ended left their
 /// connections; a request that opens its own costs more than the time in which we could catch up, and so we never would.
 const BEHIND: Duration = Duration::from_millis(1);
-/// Nothing of the last round is begun later than this.
+/// Nothing of the last round is begun later than this, or than this after what a ledger waits for has settled.
 const LAST_ROUND: Duration = Duration::from_secs(30);
 /// A due time so near is not slept for: setting the timer and coming back costs about as much. The kernel is asked for news in
 /// the meantime.
@@ -347,7 +347,8 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
                 self.schedule.again(probe, at_ns, what);
             }
         }
-        self.schedule.end(now_ns.saturating_add(LAST_ROUND.as_nanos() as u64));
+        let settles = self.kinds.iter().map(|kind| kind.settles_within()).max().unwrap_or_default();
+        self.schedule.end(now_ns.saturating_add((LAST_ROUND + settles).as_nanos() as u64));
         self.schedule.next_at().is_some()
     }
 

@@ -85,6 +85,14 @@ impl HaProxy {
         self.done(&format!("set server {backend}/{name} state {state}"), "").await
     }
 
+    /// Gives a server this weight among those of its backend, 0 to 256; with 0 it gets nothing new.
+    ///
+    /// # Errors
+    /// In words: HAProxy does not do it.
+    pub async fn weigh(&self, backend: &str, name: &str, weight: u32) -> Result<(), String> {
+        self.done(&format!("set server {backend}/{name} weight {weight}"), "").await
+    }
+
     /// An order that is answered by these words, or by nothing.
     async fn done(&self, order: &str, words: &str) -> Result<(), String> {
         let said = self.order(order).await?;

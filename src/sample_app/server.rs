@@ -25,6 +25,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::host_port::HostPort;
 use crate::model::quantity;
 
 /// The version that a server has which installs whatever there is.
@@ -50,9 +51,9 @@ pub struct ServerOptions {
     /// The time before it listens
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = quantity::duration)]
     pub boot_delay: Duration,
-    /// Where something is to be fetched before it listens, as ADDRESS:PORT: a package source. Several are tried in turn until one is there
+    /// Where something is to be fetched before it listens, as HOST:PORT: a package source. Several are tried in turn until one is there
     #[arg(long, value_name = "ADDRESS")]
-    pub bootstrap_from: Vec<SocketAddr>,
+    pub bootstrap_from: Vec<HostPort>,
     /// The time that requests in flight have to finish after SIGTERM
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = quantity::duration)]
     pub grace: Duration,
@@ -221,10 +222,10 @@ pub async fn body(request: Request<Incoming>, largest: usize) -> Option<Bytes> {
 }
 
 /// Returns once a source of packages has answered, with the version that it has.
-async fn installed_from(sources: &[SocketAddr]) -> String {
+async fn installed_from(sources: &[HostPort]) -> String {
     for source in sources.iter().cycle() {
         let fetch = async {
-            let mut stream = TcpStream::connect(source).await?;
+            let mut stream = TcpStream::connect((source.host.as_str(), source.port)).await?;
             stream.write_all(format!("GET / HTTP/1.1\r\nhost: {source}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
             let mut answer = Vec::new();
             stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;

@@ -18,6 +18,7 @@ mod docker_life;
 mod docker_swarm;
 #[cfg(feature = "docker")]
 mod docker_wire;
+mod docs;
 mod engine;
 mod examples;
 mod fuzz_corpus;

@@ -4,8 +4,6 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::sleep,
     time::Duration,
@@ -20,12 +18,15 @@ use firedrill::{
         store::{HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
         time::Mono,
     },
-    sample_app::programs,
 };
 
-use crate::probe_truth::{launch, probe};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{
+    probe_truth::{launch, probe},
+    support::{
+        failover::Failover,
+        stores::{free_port, postgres, redis},
+    },
+};
 
 /// What an application does with the values that end in a digit.
 #[derive(Default)]
@@ -114,7 +115,7 @@ fn over_http(address: &str, list: bool) -> ProbeKind {
     read.expect.body_contains = Some("order ${value}".to_owned());
     let list = list.then(|| LedgerList { url: format!("http://{address}/orders"), headers: vec![], json: Some("/orders".to_owned()) });
     let http = HttpLedger { write, read, list, connections: Connections::Both, served_by: None, tls: TlsSettings::default() };
-    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)) }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)), settles_within: Duration::ZERO }))
 }
 
 /// Runs a ledger for a while; what it found out, and its samples.
@@ -192,58 +193,21 @@ fn a_store_that_is_gone_at_the_end_leaves_nobody_wiser() {
     assert!(writes.unchecked > 0 && writes.unchecked + writes.never_read == writes.acknowledged, "{writes:?}");
 }
 
-/// A store of a test: a process, ended with it.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-impl Server {
-    fn kill(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn listens(port: u16) {
-    let from = clock::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(clock::now().since(from) < PATIENCE, "nobody listens on port {port}");
-        sleep(Duration::from_millis(20));
-    }
-}
-
-fn redis(folder: &Path, port: u16) -> Server {
-    let program = programs::REDIS.found().unwrap();
-    let mut command = Command::new(program);
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    listens(port);
-    Server(child)
-}
-
 fn ledger(store: LedgerStore) -> ProbeKind {
-    ProbeKind::Ledger(Box::new(LedgerProbe { store }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO }))
 }
 
 #[test]
 fn what_redis_forgets_is_what_is_lost() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut server = redis(folder.path(), port);
+    let mut server = redis(folder.path(), port, &[]);
     let url = format!("redis://127.0.0.1:{port}");
     let store = LedgerStore::Redis { url: Text::Plain(url.clone()), read_from: None, key: "books".to_owned() };
     let (writes, samples) = kept(ledger(store), 100.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
         sleep(Duration::from_millis(300));
-        server = redis(folder.path(), port);
+        server = redis(folder.path(), port, &[]);
         sleep(Duration::from_secs(1));
     });
     let mut client = redis::Client::open(url).unwrap().get_connection().unwrap();
@@ -255,28 +219,17 @@ fn what_redis_forgets_is_what_is_lost() {
     assert!(down >= 15, "{down} requests found it down");
 }
 
-fn postgres(folder: &Path, port: u16) -> Server {
-    programs::POSTGRES.found().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
-    command.args(["sample", "postgres", "--first", "--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(folder.join("data"));
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    listens(port);
-    Server(child)
-}
-
 #[test]
 fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    // The database belongs to another user, who must come that far.
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let mut server = postgres(folder.path(), port);
+    let mut server = postgres(folder.path(), port, &["--first"]);
     let url = Text::Plain(format!("postgres://shop@127.0.0.1:{port}/postgres"));
     let store = LedgerStore::Postgres { url: url.clone(), read_from: None, table: LEDGER.to_owned() };
     let (writes, samples) = kept(ledger(store), 50.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
         sleep(Duration::from_millis(300));
-        server = postgres(folder.path(), port);
+        server = postgres(folder.path(), port, &["--first"]);
         sleep(Duration::from_millis(1500));
     });
     assert!(writes.acknowledged >= 75, "{writes:?}");
@@ -315,7 +268,7 @@ fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
     let ended: i64 = runtime.block_on(async {
         let (client, connection) =
             tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=shop dbname=postgres"), tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(async move { drop(connection.await) });
+        tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
         let of_others = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
         let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {of_others}");
         client.query_one(&end, &[]).await.unwrap().get(0)
@@ -332,7 +285,7 @@ fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
 #[test]
 fn a_redis_probe_sends_its_command_and_holds_the_reply_against_what_is_expected() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut server = redis(folder.path(), port);
+    let mut server = redis(folder.path(), port, &[]);
     let ask = |command: &[&str], expect: Option<&str>| {
         let spec = RedisProbe {
             url: Text::Plain(format!("redis://127.0.0.1:{port}")),
@@ -357,4 +310,26 @@ fn a_redis_probe_sends_its_command_and_holds_the_reply_against_what_is_expected(
     all(&ask(&["NONSENSE"], None), SampleOutcome::Expectation);
     server.kill();
     all(&ask(&[], None), SampleOutcome::Refused);
+}
+
+/// The books say what the two databases say. Twenty seeds of each: `cargo bench --bench gallery -- orders`.
+fn failover(synchronous: bool, delay_ms: u64) -> Writes {
+    let _quiet = crate::support::quiet::quiet();
+    let compared = Failover { synchronous, delay: Duration::from_millis(delay_ms), rate: 500.0, seed: 8 }.run();
+    assert!(compared.agree() && compared.after >= 100, "{compared:#?}");
+    compared.ledger
+}
+
+#[test]
+fn what_an_asynchronous_standby_had_not_heard_is_what_is_lost() {
+    let ledger = failover(false, 100);
+    assert!(ledger.lost >= 10, "the standby was 100 ms behind: {ledger:?}");
+    let span = ledger.lost_within.unwrap();
+    assert!(span.to_s - span.from_s < 1.0, "they were the last of the old primary: {span:?}");
+}
+
+#[test]
+fn a_standby_that_confirms_loses_nothing() {
+    let ledger = failover(true, 5);
+    assert_eq!(ledger.lost, 0, "{ledger:?}");
 }

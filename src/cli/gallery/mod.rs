@@ -8,7 +8,9 @@
 
 mod blog;
 mod chat;
+mod containers;
 mod deployments;
+mod names;
 mod phoenix;
 mod row;
 mod shop;
@@ -37,7 +39,8 @@ pub use super::trial::Expected;
 pub use row::{Example, Row};
 
 /// The gallery.
-pub const EXAMPLES: &[Example] = &[shop::SHOP, blog::BLOG, chat::CHAT, phoenix::PHOENIX, deployments::DEPLOYMENTS];
+pub const EXAMPLES: &[Example] =
+    &[names::NAMES, shop::SHOP, blog::BLOG, containers::CONTAINERS, chat::CHAT, phoenix::PHOENIX, deployments::DEPLOYMENTS];
 
 /// What the table shows of a row.
 const HEADS: [&str; 3] = ["row", "what runs", "verdict"];

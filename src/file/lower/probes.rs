@@ -17,10 +17,16 @@ use crate::{
         yaml::{Entry, Node, Value},
     },
     model::{
+        ids::Service,
         probe::{CommandProbe, ProbeKind, ProbeSpec, TcpProbe},
         quantity::Rate,
     },
 };
+
+/// The name of a service that answers.
+pub fn service(node: &Node, sink: &mut Sink) -> Option<Service> {
+    read::name(read::text(node, sink)?, node.span, sink).map(Into::into)
+}
 
 /// Which service answers.
 pub const SERVICE_KEY: Key =
@@ -202,7 +208,7 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
         sink.error(spec.key_span(key), format!("up to {in_flight:.0} requests would wait at once (rate × timeout)"))
             .expected(format!("at most 100,000: {lower} or a shorter `timeout`"));
     }
-    let service = spec.get("service", sink, |node, sink| read::name(read::text(node, sink)?, node.span, sink)).map(Into::into);
+    let service = spec.get("service", sink, service);
     Some(ProbeSpec { name: name?.into(), kind: kind?, rate, timeout, slow, service })
 }
 

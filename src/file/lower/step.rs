@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     http::{self, EXPECT},
     journey::{cookie_name, think},
+    probes::{SERVICE_KEY, service},
     selector::regex,
     url,
 };
@@ -55,6 +56,7 @@ pub static STEP: Table = Table::new(
             Kind::Either(&[Kind::Integer, Kind::Words(&["always"])]),
             "how often it is done; `always` on the last step: the user stays until the run ends",
         ),
+        SERVICE_KEY,
     ],
 )
 .one_of(&METHODS);
@@ -143,6 +145,7 @@ fn step(item: &Node, sink: &mut Sink) -> Option<JourneyStep> {
         think: fields.get("think", sink, think),
         state_lost,
         log_in: fields.flag("log-in", sink),
+        service: fields.get("service", sink, service),
         repeat: fields.get("repeat", sink, repeat).unwrap_or_default(),
     })
 }

@@ -1,5 +1,7 @@
 //! Probes of stores: Redis, Postgres, and the ledger.
 
+use std::time::Duration;
+
 use super::{
     http::{self, CONNECTIONS, EXPECT, SERVED_BY, TLS},
     probes::COMMON,
@@ -63,6 +65,11 @@ static STORE: Table = Table::new(
         key("read-from", Kind::Secret, "where reads go, when that is another server than the one that is written to"),
         key("key", Kind::Text, "the hash in Redis; `firedrill_ledger` when left out"),
         key("table", Kind::Text, "the table in Postgres; `firedrill_ledger` when left out"),
+        key(
+            "settles-within",
+            Kind::Duration,
+            "how long an acknowledged write may take to be seen, as where a worker does it later; at once when left out, at most 5m",
+        ),
     ],
 )
 .one_of(&["http", "redis", "postgres"]);
@@ -159,7 +166,20 @@ pub fn ledger(fields: Fields<'_>, sink: &mut Sink) -> Option<LedgerProbe> {
             table: fields.get("table", sink, table).unwrap_or_else(|| LEDGER.to_owned()),
         }
     };
-    Some(LedgerProbe { store })
+    Some(LedgerProbe { store, settles_within: fields.get("settles-within", sink, settles_within).unwrap_or_default() })
+}
+
+/// Longer is a run of its own.
+const LONGEST_SETTLING: Duration = Duration::from_secs(300);
+
+fn settles_within(node: &Node, sink: &mut Sink) -> Option<Duration> {
+    let time = read::duration(node, sink)?;
+    if time > LONGEST_SETTLING {
+        sink.error(node.span, format!("{} is too long: the run would have to wait for it at its end", node.says()))
+            .expected("at most `5m`");
+        return None;
+    }
+    Some(time)
 }
 
 fn connections(fields: &Fields<'_>, sink: &mut Sink) -> Connections {

@@ -57,6 +57,7 @@ fn step_pairs(step: &JourneyStep) -> Pairs {
     if step.state_lost {
         out.push(pair("otherwise", "state-lost"));
     }
+    out.extend(step.service.as_ref().map(|service| pair("service", quoted(service.as_str()))));
     if step.log_in {
         out.push(pair("log-in", true));
     }

@@ -1,6 +1,6 @@
 //! Probes of stores as the pairs of a flow map.
 
-use super::{Pairs, connections_pair, expect_pair, flow, journey, list, pair, quoted, scalar, secret, served_pair, tls_pair};
+use super::{Pairs, connections_pair, expect_pair, flow, journey, list, pair, quoted, scalar, secret, served_pair, time, tls_pair};
 use crate::model::{
     probe::Text,
     store::{HttpLedger, LEDGER, LedgerCall, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
@@ -28,18 +28,21 @@ pub fn postgres(postgres: &PostgresProbe) -> Pairs {
 /// The value of `ledger:`.
 pub fn ledger(ledger: &LedgerProbe) -> String {
     let other = |from: &Option<Text>| from.as_ref().map(|text| pair("read-from", secret(text)));
+    let settles = (!ledger.settles_within.is_zero()).then(|| pair("settles-within", time(ledger.settles_within)));
     match &ledger.store {
-        LedgerStore::Http(http) => flow(vec![pair("http", flow(over_http(http)))]),
+        LedgerStore::Http(http) => flow([pair("http", flow(over_http(http)))].into_iter().chain(settles).collect()),
         LedgerStore::Redis { url, read_from, key } => {
             let mut out = vec![pair("redis", secret(url))];
             out.extend(other(read_from));
             out.extend((key != LEDGER).then(|| pair("key", quoted(key))));
+            out.extend(settles);
             flow(out)
         }
         LedgerStore::Postgres { url, read_from, table } => {
             let mut out = vec![pair("postgres", secret(url))];
             out.extend(other(read_from));
             out.extend((table != LEDGER).then(|| pair("table", quoted(table))));
+            out.extend(settles);
             flow(out)
         }
     }

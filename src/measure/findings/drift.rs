@@ -69,7 +69,10 @@ fn replaces(built: &Built, before: &[Built], observations: &[Observation]) -> Op
         _ => None,
     });
     let old = launched.unwrap_or(&built.instance);
-    before.iter().find(|known| known.instance == *old).map(|known| known.name.clone())
+    let known = before.iter().find(|known| known.instance == *old)?;
+    // Containers are made anew under the name of the old one.
+    let namesake = known.instance != built.instance && known.name == built.name;
+    Some(if namesake { words::namesake(known) } else { known.name.clone() })
 }
 
 fn likeness<'a>(own: Result<&str, &str>, siblings: impl Iterator<Item = &'a str>, none: &str) -> Likeness {

@@ -4,7 +4,7 @@
 //! the difference is at least one percentage point, and at least three requests failed. A route that was failing before the fault (the
 //! one of an earlier step is not over for it) is not laid to this one.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     measure::{
@@ -13,8 +13,9 @@ use crate::{
     },
     model::{
         ids::Service,
-        measurement::{Estimate, Measurement, ProbeMeasurement},
-        probe::ProbeSpec,
+        journey::JourneyStep,
+        measurement::{Estimate, GroupBy, GroupStats, Measurement, ProbeMeasurement},
+        probe::{ProbeKind, ProbeSpec},
         steady_state::Phase,
     },
 };
@@ -26,11 +27,11 @@ const SMALLEST_DIFFERENCE: f64 = 0.01;
 /// Fewer requests than this do not show that a route went on.
 const FEWEST_REQUESTS: u64 = 10;
 
-/// A route: a probe, and the service that answers it where the file says so.
+/// A route: a probe, or a step of a journey whose steps say their services; and the service that answers it where the file says so.
 #[derive(Debug, Clone)]
 pub struct Route<'a> {
-    /// The probe.
-    pub probe: &'a str,
+    /// The probe; `journey/step` for a step.
+    pub probe: Cow<'a, str>,
     /// Its service.
     pub service: Option<&'a Service>,
     /// How it fared while the service was away.
@@ -83,19 +84,60 @@ pub fn stories<'a>(input: &Input<'a>, measurement: &'a Measurement, reach: &'a R
     let told = |(window, away): (usize, &'a Away)| {
         let routes: Vec<Route<'_>> = (0_u16..)
             .zip(probes)
-            .filter_map(|(place, spec)| {
-                let numbers = measurement.probes.get(usize::from(place))?;
-                route(spec, numbers, away, reach.felt(window, place)?)
+            .flat_map(|(place, spec)| {
+                let felt = |route| reach.felt(window, place, route);
+                measurement.probes.get(usize::from(place)).map(|numbers| routes(spec, numbers, away, felt)).unwrap_or_default()
             })
             .collect();
-        let services_named = probes.iter().any(|probe| probe.service.is_some());
+        let services_named = probes.iter().any(|probe| probe.service.is_some() || steps(probe).is_some());
         (!routes.is_empty()).then(|| Story { away, instances: instances.clone(), routes, services_named })
     };
     reach.windows.iter().enumerate().filter_map(told).collect()
 }
 
-fn route<'a>(spec: &'a ProbeSpec, numbers: &ProbeMeasurement, away: &Away, then: Estimate) -> Option<Route<'a>> {
-    let baseline = numbers.phases.iter().find(|phase| phase.phase == Phase::Baseline)?.stats.availability?;
+/// The steps of a journey, if one of them at least says its service.
+fn steps(spec: &ProbeSpec) -> Option<&[JourneyStep]> {
+    let ProbeKind::Journey(journey) = &spec.kind else { return None };
+    journey.steps.iter().any(|step| step.service.is_some()).then_some(journey.steps.as_slice())
+}
+
+/// The routes of a probe: itself, or its steps.
+fn routes<'a>(
+    spec: &'a ProbeSpec,
+    numbers: &ProbeMeasurement,
+    away: &Away,
+    felt: impl Fn(Option<u16>) -> Option<Estimate>,
+) -> Vec<Route<'a>> {
+    let Some(steps) = steps(spec) else {
+        let baseline = numbers.phases.iter().find(|phase| phase.phase == Phase::Baseline).and_then(|phase| phase.stats.availability);
+        let fared = felt(None).zip(baseline);
+        return fared
+            .map(|fared| route(Cow::Borrowed(spec.name.as_str()), spec.service.as_ref(), (spec, numbers), away, fared))
+            .into_iter()
+            .collect();
+    };
+    let of_step = |(number, step): (u16, &'a JourneyStep)| {
+        let is_it = |group: &&GroupStats| group.by == GroupBy::Route && group.key == step.name && group.phase == Phase::Baseline;
+        // A journey of one step has no groups: it is the whole.
+        let baseline = match steps {
+            [_] => numbers.phases.iter().find(|phase| phase.phase == Phase::Baseline).and_then(|phase| phase.stats.availability),
+            _ => numbers.groups.iter().find(is_it).and_then(|group| group.stats.availability),
+        };
+        let name = Cow::Owned(format!("{}/{}", spec.name, step.name));
+        let service = step.service.as_ref().or(spec.service.as_ref());
+        Some(route(name, service, (spec, numbers), away, (felt(Some(number))?, baseline?)))
+    };
+    (1_u16..).zip(steps).filter_map(of_step).collect()
+}
+
+/// What became of a route, from how it fared then and in the baseline.
+fn route<'a>(
+    probe: Cow<'a, str>,
+    service: Option<&'a Service>,
+    (spec, numbers): (&ProbeSpec, &ProbeMeasurement),
+    away: &Away,
+    (then, baseline): (Estimate, Estimate),
+) -> Route<'a> {
     let failures = (then.n as f64 * (1.0 - then.value)).round() as u64;
     let worse = then.high < baseline.low && baseline.value - then.value >= SMALLEST_DIFFERENCE && failures >= FEWEST_FAILURES;
     // A request may have been in flight when the fault took effect, for as long as its timeout.
@@ -109,5 +151,5 @@ fn route<'a>(spec: &'a ProbeSpec, numbers: &ProbeMeasurement, away: &Away, then:
         (false, false) if then.value >= baseline.low && then.n >= FEWEST_REQUESTS => Fate::WentOn,
         _ => Fate::Untold,
     };
-    Some(Route { probe: spec.name.as_str(), service: spec.service.as_ref(), then, baseline, fate })
+    Route { probe, service, then, baseline, fate }
 }

@@ -15,11 +15,12 @@ use crate::{
         experiment::{Bind, Experiment, FaultStep, Recovery, Step},
         fault::Fault,
         ids::ActId,
+        journey::{JourneyProbe, JourneyStep, Repeat, Users},
         measurement::{JudgedResult, Measurement},
         observation::{Observation, Observed},
-        probe::{CommandProbe, ProbeKind, ProbeSpec},
+        probe::{CommandProbe, Connections, HttpExpect, ProbeKind, ProbeSpec, TlsSettings},
         quantity::Rate,
-        sample::SampleOutcome,
+        sample::{Sample, SampleOutcome},
         selector::Selector,
         steady_state::{Condition, Expect, Phase},
         time::{Bracket, Mono},
@@ -44,6 +45,8 @@ struct Run {
     course: Course,
     conditions: Vec<Expect>,
     steps: Vec<Step>,
+    /// The first probe is a journey of these steps, taken in turn, of which only the last one fails.
+    journey: Vec<(&'static str, Option<&'static str>)>,
 }
 
 impl Run {
@@ -80,9 +83,18 @@ impl Run {
             };
             (0..(40.0 * RATE) as u32).map(one).collect::<Vec<_>>()
         };
+        let steps = u16::try_from(self.journey.len()).unwrap();
         let of_probe = |(place, (.., fails)): (usize, &Fares)| {
             let probe = u16::try_from(place).unwrap();
-            samples(fails.as_ref()).into_iter().map(|s| Some(crate::model::sample::Sample { probe, ..s })).collect()
+            let as_step = |s: Sample| match steps {
+                0 => s,
+                _ if place > 0 => s,
+                _ => {
+                    let route = 1 + (s.number % u32::from(steps)) as u16;
+                    Sample { route, outcome: if route < steps { SampleOutcome::Ok } else { s.outcome }, ..s }
+                }
+            };
+            samples(fails.as_ref()).into_iter().map(|s| Some(as_step(Sample { probe, ..s }))).collect()
         };
         let source = InMemory { probes: self.probes.iter().enumerate().map(of_probe).collect() };
         let input = Input {
@@ -114,9 +126,14 @@ impl Run {
             probes: self
                 .probes
                 .iter()
-                .map(|(name, service, _)| ProbeSpec {
+                .enumerate()
+                .map(|(place, (name, service, _))| ProbeSpec {
                     name: (*name).into(),
-                    kind: ProbeKind::Command(CommandProbe { command: vec![], status: vec![] }),
+                    kind: if place == 0 && !self.journey.is_empty() {
+                        self.walk()
+                    } else {
+                        ProbeKind::Command(CommandProbe { command: vec![], status: vec![] })
+                    },
                     rate: Rate(RATE),
                     timeout: Duration::from_secs(1),
                     slow: None,
@@ -135,6 +152,33 @@ impl Run {
             abort_when: vec![],
             versions: BTreeMap::new(),
         }
+    }
+
+    fn walk(&self) -> ProbeKind {
+        let step = |&(name, service): &(&str, Option<&str>)| JourneyStep {
+            name: name.to_owned(),
+            method: "GET".to_owned(),
+            url: "http://127.0.0.1/".to_owned(),
+            headers: vec![],
+            body: None,
+            expect: HttpExpect::default(),
+            capture: BTreeMap::new(),
+            think: None,
+            state_lost: false,
+            log_in: false,
+            repeat: Repeat::Once,
+            service: service.map(Into::into),
+        };
+        ProbeKind::Journey(Box::new(JourneyProbe {
+            users: Users::Crowd(1),
+            steps: self.journey.iter().map(step).collect(),
+            think: Duration::from_millis(20),
+            sticky: None,
+            connections: Connections::KeepAlive,
+            body_limit: 1024,
+            served_by: None,
+            tls: TlsSettings::default(),
+        }))
     }
 
     fn says(&self) -> Vec<String> {
@@ -160,6 +204,32 @@ fn between(from: f64, to: f64) -> impl Fn(f64) -> bool {
 
 fn never(_: f64) -> bool {
     false
+}
+
+#[test]
+fn of_a_service_with_a_route_that_fails_only_the_other_route_went_on() {
+    let run = Run::default().probe("jobs", Some("api"), between(12.0, 15.0)).probe("health", Some("api"), never);
+    let says = run.has("database", 1).has("api", 2).kill(1, "database", 12.0, 15.0).says();
+    assert!(says.iter().any(|says| says.contains("`api` fails: probe `jobs`")), "{says:#?}");
+    assert!(says.iter().any(|says| says.starts_with("independent") && says.contains("`health` went on")), "{says:#?}");
+}
+
+#[test]
+fn a_journey_whose_steps_say_their_services_is_told_step_by_step() {
+    let run = |journey: &[(&'static str, Option<&'static str>)]| {
+        let run = Run { journey: journey.to_vec(), ..Run::default() };
+        let run = run.probe("walk", Some("shop"), between(12.0, 15.0)).probe("tokens", Some("tokens"), between(12.0, 15.0));
+        run.has("tokens", 2).has("shop", 2).has("orders", 2).kill(1, "tokens", 12.0, 15.0).says()
+    };
+    assert_eq!(
+        run(&[("look", None), ("order", Some("orders"))]),
+        [
+            "dependency: while `tokens` was hit (kill of tokens-a-1) `orders` fails: probe `walk/order` was 0 % available from 12.0 s to 15.0 s (n = 75; baseline 100 %)"
+        ]
+    );
+    // Without any the journey is one route.
+    let whole = run(&[("look", None), ("order", None)]);
+    assert!(matches!(&whole[..], [one] if one.contains("`shop` fails: probe `walk` was 50 % available")), "{whole:?}");
 }
 
 #[test]
@@ -324,6 +394,21 @@ fn an_instance_that_was_started_again_is_held_against_the_others_too() {
         "{:?}",
         run.says()
     );
+}
+
+#[test]
+fn a_new_container_under_the_name_of_the_old_one_is_a_replacement() {
+    let mut new = built("web", 4, "two");
+    new.name = "web-a-1".into();
+    let run = replaced(new);
+    assert_eq!(
+        run.says(),
+        ["drift: web-a-1, which replaced web-a-1 (web-a-1), is not like its siblings: built from two, not one like 2 others"],
+        "the id in brackets tells one from the other"
+    );
+    let mut alike = built("web", 4, "one");
+    alike.name = "web-a-1".into();
+    assert_eq!(judged(&replaced(alike)), (JudgedResult::Held, "1 of 1 alike".into()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The sentences of findings: all of them in one place.
 
-use super::felt::{Route, Story};
+use super::felt::{Fate, Route, Story};
 use crate::model::{
+    built::Built,
     fault::FaultKind,
     ids::Service,
     measurement::{Estimate, Replacement},
@@ -88,12 +89,24 @@ pub fn dependency(story: &Story<'_>, route: &Route<'_>) -> String {
 
 /// Routes that went on.
 pub fn went_on(story: &Story<'_>, routes: &[&Route<'_>]) -> String {
-    let mut names: Vec<&str> = routes.iter().map(|route| route.service.map_or(route.probe, Service::as_str)).collect();
+    // Of a service of which another route fails, only this route went on.
+    let fails = |service: &Service| story.routes.iter().any(|route| route.service == Some(service) && route.fate == Fate::Failed);
+    let name = |route: &&'_ Route<'_>| {
+        route.service.filter(|service| !fails(service)).map_or_else(|| route.probe.to_string(), ToString::to_string)
+    };
+    let mut names: Vec<String> = routes.iter().map(name).collect();
     names.dedup();
     let worst = routes.iter().map(|route| route.then.value).fold(1.0, f64::min);
     let n: u64 = routes.iter().map(|route| route.then.n).sum();
     let least = if worst < 1.0 && routes.len() > 1 { "at least " } else { "" };
-    format!("{} {} went on: {least}{} available {} (n = {})", cause(story), quoted(names), share(worst), span(story), count(n))
+    format!(
+        "{} {} went on: {least}{} available {} (n = {})",
+        cause(story),
+        quoted(names.iter().map(String::as_str)),
+        share(worst),
+        span(story),
+        count(n)
+    )
 }
 
 /// There is one of it, and nothing works without it.
@@ -130,6 +143,11 @@ fn short(text: &str) -> String {
         }
     };
     text.split(' ').map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// An instance that gave way to one of the same name.
+pub fn namesake(old: &Built) -> String {
+    format!("{} ({:.12})", old.name, old.instance.0)
 }
 
 /// Replacements that differ from their siblings in one way.

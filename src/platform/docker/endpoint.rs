@@ -1,6 +1,7 @@
 //! Where the engines are: the hosts of the file, or what the `docker` command would use (its environment variables and contexts).
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -61,6 +62,20 @@ impl Endpoint {
     /// Whether the engine can be on this machine: what acts on processes and network namespaces needs that.
     pub fn is_local(&self) -> bool {
         matches!(self.address, Address::Unix(_))
+    }
+
+    /// The variables by which the `docker` command, and whoever follows it, finds this engine.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::from([("DOCKER_HOST".to_owned(), self.address.to_string())]);
+        if let Some(tls) = &self.tls {
+            all.insert("DOCKER_TLS_VERIFY".to_owned(), "1".to_owned());
+            // They lie in one folder, under the names that Docker gives them.
+            let file = tls.ca.as_deref().or(tls.client.as_ref().map(|(cert, _)| cert.as_path()));
+            if let Some(folder) = file.and_then(Path::parent) {
+                all.insert("DOCKER_CERT_PATH".to_owned(), folder.display().to_string());
+            }
+        }
+        all
     }
 }
 

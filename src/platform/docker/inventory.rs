@@ -117,15 +117,18 @@ impl Scan<'_> {
             return None;
         }
         let (zone, region) = self.home(engine, swarm.node_of(&labels));
+        let service = self.service(&labels, &name);
+        // Where a label joins several services of Compose to one, the definitions of these say nothing of each other: one a zone, say.
+        let defined = label(COMPOSE_CONFIG).filter(|_| labels.get(COMPOSE_SERVICE).is_some_and(|own| *own == service.as_str()));
         Some(Instance {
-            service: self.service(&labels, &name),
+            service,
             zone: label(self.zone_label()).map_or(zone, Zone),
             region: label(self.region_label()).map_or(region, Region),
             state,
             healthy,
             address,
             identity: identity(&id),
-            fingerprint: fingerprint(found.image_id, label(COMPOSE_CONFIG)),
+            fingerprint: fingerprint(found.image_id, defined),
             managed: true,
             kept_out: self.kept_out(&id, &labels),
             labels,
@@ -221,7 +224,7 @@ pub(super) fn swarm_service(name: &str, stack: Option<&str>) -> Service {
 }
 
 /// The containers of an engine that carry all these labels (`key` or `key=value`), running or not.
-pub(super) async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Trouble> {
+pub async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Trouble> {
     let filters = (!labels.is_empty()).then(|| HashMap::from([("label".to_owned(), labels)]));
     let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
     engine.call("a list of containers", READ_LIMIT, engine.docker.list_containers(Some(options))).await

@@ -34,4 +34,4 @@ pub mod undo;
 mod wire;
 
 pub use capabilities::{as_this_machine_can, capabilities};
-pub use platform::DockerPlatform;
+pub use platform::{COMPOSE_PROJECT_NAME, DockerPlatform};

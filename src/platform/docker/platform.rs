@@ -41,6 +41,9 @@ use crate::{
     platform::{Orphan, Platform, PlatformError, Reverted},
 };
 
+/// The variable by which Compose finds a project.
+pub const COMPOSE_PROJECT_NAME: &str = "COMPOSE_PROJECT_NAME";
+
 /// Containers of one or several engines.
 #[derive(Debug)]
 pub struct DockerPlatform {
@@ -162,6 +165,13 @@ impl Platform for DockerPlatform {
     async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
         let engines = self.engines.iter().map(|engine| engine.id.as_str());
         Ok(claims::claims(&self.spec, engines, self.scope().await?))
+    }
+
+    /// The engine, where there is one alone, and the project: `docker compose` in a command step means what is drilled.
+    fn command_env(&self) -> BTreeMap<String, String> {
+        let engine = if let [only] = &*self.engines { only.endpoint.variables() } else { BTreeMap::new() };
+        let project = self.spec.project.clone().map(|project| (COMPOSE_PROJECT_NAME.to_owned(), project));
+        engine.into_iter().chain(project).collect()
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {

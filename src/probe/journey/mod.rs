@@ -335,6 +335,7 @@ mod tests {
             state_lost: false,
             log_in: false,
             repeat: Repeat::Once,
+            service: None,
         };
         let spec = JourneyProbe {
             users,

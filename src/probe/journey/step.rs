@@ -262,6 +262,7 @@ mod tests {
             state_lost: false,
             log_in: false,
             repeat: crate::model::journey::Repeat::Once,
+            service: None,
         };
         let (origin, path) = split(&spec.url).unwrap();
         let (origin, path) = (origin.to_owned(), path.to_owned());

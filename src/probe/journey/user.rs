@@ -188,6 +188,7 @@ mod tests {
             state_lost,
             log_in,
             repeat,
+            service: None,
         }
     }
 

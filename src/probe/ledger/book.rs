@@ -3,9 +3,14 @@
 //!
 //! Writes are kept by their number, a few bytes each: 500 a second for ten minutes are 300,000.
 
+use std::time::Duration;
+
 use crate::{
     measure::Latencies,
-    model::state::{Span, Writes},
+    model::{
+        state::{Span, Writes},
+        time::nanos,
+    },
 };
 
 /// A moment that never came.
@@ -33,9 +38,26 @@ struct Entry {
 
 const NEW: Entry = Entry { acked: NEVER, tries: 0, found: 0, sent: false, missed: false, read: false, seen: false, checked: false };
 
+impl Entry {
+    fn may_come(&self, settles: u32, begun_ns: u64) -> bool {
+        self.acked != NEVER && tick(begun_ns) < self.acked.saturating_add(settles)
+    }
+}
+
+/// What a list does not have, of what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// And should.
+    pub missing: usize,
+    /// And may still come.
+    pub settling: usize,
+}
+
 /// All writes of a ledger.
 #[derive(Debug, Default)]
 pub struct Book {
+    /// How long an acknowledged write may take to be seen, in units of 100 µs.
+    settles: u32,
     entries: Vec<Entry>,
     visible: Latencies,
     stale_reads: u64,
@@ -53,6 +75,11 @@ fn seconds(tick: u32) -> f64 {
 }
 
 impl Book {
+    /// Of a system in which an acknowledged write may take so long to be seen.
+    pub fn new(settles: Duration) -> Self {
+        Self { settles: tick(nanos(settles)), ..Self::default() }
+    }
+
     fn entry(&mut self, number: u32) -> &mut Entry {
         let place = number as usize;
         if place >= self.entries.len() {
@@ -85,7 +112,16 @@ impl Book {
         }
     }
 
-    /// A reading came through and did not have it.
+    /// A reading that began at this moment came through and did not have it: whether it may still come, which is noted.
+    pub fn settling(&mut self, number: u32, begun_ns: u64) -> bool {
+        let settles = self.settles;
+        let entry = self.entry(number);
+        let may_come = entry.may_come(settles, begun_ns);
+        entry.read |= may_come;
+        may_come
+    }
+
+    /// A reading came through and did not have it, and should.
     pub fn missing(&mut self, number: u32) {
         let last = self.last;
         let entry = self.entry(number);
@@ -120,15 +156,18 @@ impl Book {
         self.last
     }
 
-    /// A whole list was read in the last round: whatever it did not have is not there. How many acknowledged ones are missing so far.
-    pub fn listed(&mut self) -> usize {
-        let mut missing = 0;
+    /// A whole list was read in the last round, from this moment on: whatever it did not have is not there so far.
+    pub fn listed(&mut self, begun_ns: u64) -> Missing {
+        let mut out = Missing { missing: 0, settling: 0 };
         for entry in self.entries.iter_mut().filter(|entry| entry.acked != NEVER) {
             entry.checked = true;
             entry.read = true;
-            missing += usize::from(entry.found == 0);
+            if entry.found == 0 {
+                let may_come = entry.may_come(self.settles, begun_ns);
+                *(if may_come { &mut out.settling } else { &mut out.missing }) += 1;
+            }
         }
-        missing
+        out
     }
 
     /// What it all comes to.
@@ -186,7 +225,7 @@ mod tests {
         book.found(1, 900 * MS, 1);
         book.found(4, 900 * MS, 2);
         book.found(5, 900 * MS, 1);
-        assert_eq!(book.listed(), 2);
+        assert_eq!(book.listed(900 * MS), Missing { missing: 2, settling: 0 });
         let writes = book.writes();
         assert_eq!((writes.attempted, writes.acknowledged, writes.lost, writes.appeared), (7, 5, 2, 1));
         assert_eq!((writes.stale, writes.stale_reads, writes.duplicated, writes.never_read, writes.unchecked), (1, 2, 1, 0, 0));
@@ -205,6 +244,20 @@ mod tests {
         }
         assert_eq!(book.entries.len(), 2);
         assert_eq!(book.writes().appeared, 0);
+    }
+
+    #[test]
+    fn what_may_still_come_is_neither_stale_nor_lost_until_its_time_is_over() {
+        let mut book = Book::new(Duration::from_secs(1));
+        acked(&mut book, 0..3); // At 1, 11 and 21 ms.
+        assert!(book.settling(0, 500 * MS) && !book.settling(0, 1001 * MS));
+        book.begin_last_round();
+        book.found(0, 600 * MS, 1);
+        assert_eq!(book.listed(1005 * MS), Missing { missing: 0, settling: 2 });
+        book.found(1, 1015 * MS, 1);
+        assert_eq!(book.listed(1030 * MS), Missing { missing: 1, settling: 0 });
+        let writes = book.writes();
+        assert_eq!((writes.lost, writes.stale, writes.stale_reads, writes.never_read, writes.unchecked), (1, 0, 0, 0, 0));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
         stage::Trace,
     },
 };
-use book::Book;
+use book::{Book, Missing};
 use stores::Store;
 
 /// Routes, in the order of `ProbeKind::routes`.
@@ -55,6 +55,8 @@ pub struct LedgerKind {
     store: Store,
     /// What all values of this run begin with.
     prefix: String,
+    /// How long an acknowledged write may take to be seen.
+    settles: Duration,
     book: RefCell<Book>,
     /// Lists that came through.
     lists: std::cell::Cell<u32>,
@@ -62,13 +64,18 @@ pub struct LedgerKind {
 
 impl LedgerKind {
     /// With a store that is there.
-    pub fn new(store: Store, prefix: String) -> Self {
-        Self { store, prefix, book: RefCell::default(), lists: std::cell::Cell::new(0) }
+    pub fn new(store: Store, prefix: String, settles: Duration) -> Self {
+        Self { store, prefix, settles, book: RefCell::new(Book::new(settles)), lists: std::cell::Cell::new(0) }
     }
 
     /// How many connections it keeps.
     pub fn kept(&self) -> u64 {
         self.store.kept()
+    }
+
+    /// How long an acknowledged write may take to be seen.
+    pub fn settles_within(&self) -> Duration {
+        self.settles
     }
 
     /// How long a request may take, where that is not the probe's own deadline.
@@ -100,11 +107,15 @@ impl LedgerKind {
     async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, number: u32) -> SampleOutcome {
         trace.route = READ;
         let begun = nanos(clock::now().since(shared.origin));
-        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false };
+        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false, settling: false };
         match self.store.read(shared, trace, &self.value(number)).await {
             Ok(true) => {
                 reading.done = true;
                 self.book.borrow_mut().found(number, begun, 1);
+                SampleOutcome::Ok
+            }
+            Ok(false) if self.book.borrow_mut().settling(number, begun) => {
+                reading.settling = true;
                 SampleOutcome::Ok
             }
             Ok(false) => {
@@ -118,7 +129,7 @@ impl LedgerKind {
     async fn list(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         trace.route = LIST;
         let begun = nanos(clock::now().since(shared.origin));
-        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false };
+        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false, settling: false };
         let mut note = |value: &str, times: u64| {
             if let Some(number) = value.strip_prefix(&self.prefix).and_then(|rest| rest.parse().ok()) {
                 self.book.borrow_mut().found(number, begun, times);
@@ -127,10 +138,10 @@ impl LedgerKind {
         if let Err(failed) = self.store.list(shared, trace, &self.prefix, &mut note).await {
             return failed;
         }
-        let missing = self.book.borrow_mut().listed();
-        self.lists.set(self.lists.get() + 1);
-        if missing == 0 || self.lists.get() >= LISTS {
-            reading.done = true;
+        let Missing { missing, settling } = self.book.borrow_mut().listed(begun);
+        if settling == 0 {
+            self.lists.set(self.lists.get() + 1);
+            reading.done = missing == 0 || self.lists.get() >= LISTS;
         }
         if missing == 0 { SampleOutcome::Ok } else { SampleOutcome::StateLost }
     }
@@ -141,9 +152,9 @@ impl LedgerKind {
     }
 
     /// Plans the reading after one that failed or missed its value; none when enough was tried.
-    fn read_again(&self, shared: &Shared, due: Due) {
+    fn read_again(&self, shared: &Shared, due: Due, settling: bool) {
         let Turn::Again(what) = due.turn else { return };
-        let gap = if what == EVERYTHING {
+        let gap = if what == EVERYTHING || settling && self.book.borrow().is_last_round() {
             LAST_GAP * 2
         } else {
             let before = self.book.borrow_mut().tried(what);
@@ -161,7 +172,7 @@ impl LedgerKind {
 
     /// A reading that was due and not sent is due again.
     pub fn skipped(&self, shared: &Shared, due: Due) {
-        self.read_again(shared, due);
+        self.read_again(shared, due, false);
     }
 
     /// Everything is read once more: in one list where the store has one, else value by value.
@@ -190,12 +201,14 @@ struct Reading<'a> {
     shared: &'a Shared,
     due: Due,
     done: bool,
+    /// What it missed may still come.
+    settling: bool,
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if !self.done {
-            self.ledger.read_again(self.shared, self.due);
+            self.ledger.read_again(self.shared, self.due, self.settling);
         }
     }
 }

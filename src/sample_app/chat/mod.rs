@@ -34,6 +34,8 @@ use crate::model::quantity;
 
 /// So many messages may wait for a listener.
 const LISTENER: usize = 256;
+/// The exit status of a process that was to end abruptly, as shells show one that was killed.
+const ABRUPTLY: i32 = 137;
 
 /// The services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -197,9 +199,13 @@ impl App for Chat {
 }
 
 /// Ends this process: as SIGTERM does, or with everything that is in flight.
+#[expect(clippy::disallowed_methods, reason = "a process that is to be cut off in the middle does not return to `main`")]
 fn end(abruptly: bool) -> Response<Full<Bytes>> {
-    let signal = if abruptly { Signal::KILL } else { Signal::TERM };
-    match kill_process(getpid(), signal) {
+    if abruptly {
+        // Not by SIGKILL: the first process of a container cannot kill itself.
+        std::process::exit(ABRUPTLY);
+    }
+    match kill_process(getpid(), Signal::TERM) {
         Ok(()) => page(StatusCode::ACCEPTED, "It ends\n"),
         Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, format!("It does not end: {error}\n")),
     }

@@ -4,6 +4,7 @@
 
 pub mod failover;
 pub mod link;
+pub mod nginx;
 pub mod postgres;
 pub mod redis;
 mod user;

@@ -36,6 +36,9 @@ pub struct Options {
     /// Where the other one is reached for its changes, when not directly: a line between two zones
     #[arg(long, value_name = "ADDRESS", requires = "peer")]
     pub through: Option<SocketAddr>,
+    /// Begin empty at every start, as on a disk that is new
+    #[arg(long, requires = "first")]
+    pub new_disk: bool,
     /// When the first primary answers a commit
     #[arg(long, value_enum, default_value_t = Replication::Asynchronous)]
     pub replication: Replication,
@@ -66,7 +69,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     drop(runtime);
     match follows {
         Some(primary) => copied(options, primary, plain, &cluster)?,
-        None if is_ours(&options.data) && cluster.join("PG_VERSION").exists() => {}
+        None if !options.new_disk && is_ours(&options.data) && cluster.join("PG_VERSION").exists() => {}
         None => made(options, plain, &cluster)?,
     }
     let mut command = Command::new(server);

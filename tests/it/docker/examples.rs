@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::rig::{Ran, firedrill, free_port};
+use super::rig::{Ran, both, firedrill, free_port};
 use crate::support::{
     composed::Composed,
     engine::{Engine, HAPROXY, NGINX, WHAT_TIME},
@@ -65,14 +65,6 @@ fn longest_outage(ran: &Ran) -> f64 {
 
 fn available(ran: &Ran) -> f64 {
     ran.fault()["stats"]["availability"]["value"].as_f64().unwrap()
-}
-
-/// Two at once: each mostly waits.
-fn both(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
-    std::thread::scope(|scope| {
-        scope.spawn(one);
-        scope.spawn(other);
-    });
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Runs of the binary against an engine.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Output, Stdio},
     time::Duration,
@@ -43,6 +45,41 @@ impl Drop for Running {
 
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Two at once: each mostly waits.
+pub fn both(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(one);
+        scope.spawn(other);
+    });
+}
+
+/// What is answered to these words, until the other side closes.
+pub fn asked(port: u16, words: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(words.as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Waits until so many different servers have answered `GET PATH` with 200, and told their names.
+pub fn await_answers(port: u16, path: &str, servers: usize) {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let mut seen = BTreeSet::new();
+    for _ in 0..300 {
+        let text = asked(port, &request).unwrap_or_default();
+        if text.starts_with("HTTP/1.1 200") {
+            seen.extend(text.lines().find_map(|line| line.strip_prefix("x-served-by: ").map(str::to_owned)));
+        }
+        if seen.len() == servers {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("only {seen:?} answered on port {port} within 30 s");
 }
 
 /// `firedrill ARGUMENTS` in a folder, on this engine; again while it is disturbed.

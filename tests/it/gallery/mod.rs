@@ -6,7 +6,9 @@
 mod blog;
 mod carts;
 mod chat;
+mod containers;
 mod deployments;
+mod names;
 mod phoenix;
 mod rig;
 mod shop;
@@ -31,6 +33,16 @@ macro_rules! rows {
 fn nothing_more(_: &Json) {}
 
 rows! {
+    containers_router: "containers/router", containers::the_router_is_a_single_point;
+    containers_files: "containers/files", nothing_more;
+    containers_api: "containers/api", nothing_more;
+    containers_worker: "containers/worker", containers::jobs_waited;
+    containers_careless: "containers/careless", containers::what_it_had_in_hand_is_lost;
+    containers_queue: "containers/queue", nothing_more;
+    containers_database: "containers/database", containers::what_came_after_the_backup_is_lost;
+    names_hour: "names/hour", names::visitors_disagree;
+    names_unchecked: "names/unchecked", names::all_lose_a_third;
+    names_seconds: "names/seconds", nothing_more;
     shop_memory: "shop/memory", nothing_more;
     shop_sticky: "shop/sticky", shop::only_carts_of_the_dead_are_lost;
     shop_cookie: "shop/cookie", nothing_more;

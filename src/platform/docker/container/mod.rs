@@ -8,6 +8,7 @@ pub mod kill;
 pub mod pause;
 pub mod recreate;
 pub mod remove;
+pub mod renew;
 pub mod restart;
 pub mod state;
 pub mod stop;

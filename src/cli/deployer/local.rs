@@ -1,25 +1,18 @@
-//! (internal) `firedrill deployer`: the deployment tool of the examples, for command steps. It shifts a balancer's requests from one
-//! service to another, and replaces the instances of one version by those of the next, with or without draining.
-//!
-//! It speaks to the supervisor of the system that the run drills (`FIREDRILL_CONTROL` in a command step's environment).
+//! Deploys to a local system, through the supervisor that keeps it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::{Args, Subcommand};
 use rustix::process::Signal;
 
-use super::say;
+use super::{LAST_WORDS, LIMIT, LOOK_EVERY, Roll, What, one_by_one};
 use crate::{
     clock,
     model::{
         ids::{InstanceId, Service},
         instance::InstanceState,
-        quantity,
-        verdict::Verdict,
     },
     platform::{
         local::{
-            CONTROL,
             client::Client,
             control::{Answer, Known, Request},
         },
@@ -27,78 +20,16 @@ use crate::{
     },
 };
 
-/// Between two looks at the system.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long an instance may take to end, or to get into service.
-const LIMIT: Duration = Duration::from_secs(20);
-/// What the sample site writes as its last line when it ends in good order.
-const LAST_WORDS: &str = " requests, all answered";
-
-/// `firedrill deployer`.
-#[derive(Debug, Args)]
-pub struct Deployer {
-    /// What to do.
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Share a balancer's requests among its services
-    Shift {
-        /// The balancer
-        balancer: String,
-        /// The share of each service, such as blue=90 green=10
-        #[arg(required = true, value_parser = share)]
-        shares: Vec<(String, u32)>,
-    },
-    /// Replace the instances of one service by those of another, one after another
-    Roll {
-        /// The service whose instances end
-        old: String,
-        /// The service whose instances take over
-        new: String,
-        /// The balancer in front of both
-        #[arg(long, default_value = "edge")]
-        balancer: String,
-        /// Kill instead of draining and asking
-        #[arg(long)]
-        abrupt: bool,
-        /// The time between two of them
-        #[arg(long, default_value = "500ms", value_parser = quantity::duration)]
-        pause: Duration,
-    },
-    /// Start the ended instances of a service again, and wait until they are in service
-    Start {
-        /// The service
-        service: String,
-    },
-}
-
-fn share(text: &str) -> Result<(String, u32), String> {
-    let (name, share) = text.split_once('=').ok_or("expected SERVICE=SHARE, such as green=10")?;
-    Ok((name.to_owned(), share.parse().map_err(|_| format!("`{share}` is not a share: a whole number is expected"))?))
-}
-
-/// Does it.
-pub async fn deployer(args: Deployer) -> u8 {
-    let done = match std::env::var_os(CONTROL) {
-        None => Err(format!("it runs as a command step of a drill on a local system (there is no {CONTROL})")),
-        Some(socket) => {
-            let system = System(Client::new(PathBuf::from(socket)));
-            match args.what {
-                What::Shift { balancer, shares } => system.share(&balancer, &shares).await,
-                What::Roll { old, new, balancer, abrupt, pause } => system.roll(&old, &new, &balancer, abrupt, pause).await,
-                What::Start { service } => system.start(&service).await,
-            }
-        }
-    };
-    match done {
-        Ok(()) => 0,
-        Err(why) => {
-            say::problem(why);
-            Verdict::Failed.exit_code()
-        }
+/// Does it, with the system whose supervisor listens on this socket.
+///
+/// # Errors
+/// In words: it is not done, or not wholly.
+pub async fn deploy(socket: PathBuf, what: &What) -> Result<(), String> {
+    let system = System(Client::new(socket));
+    match what {
+        What::Shift { balancer, shares } => system.share(balancer, shares).await,
+        What::Roll(roll) => system.roll(roll).await,
+        What::Start { service } => system.start(service).await,
     }
 }
 
@@ -145,33 +76,32 @@ impl System {
     }
 
     /// One of the new instances begins to serve before one of the old ones ends, so there are never fewer than before.
-    async fn roll(&self, old: &str, new: &str, balancer: &str, abrupt: bool, pause: Duration) -> Result<(), String> {
+    async fn roll(&self, roll: &Roll) -> Result<(), String> {
+        let Roll { old, new, balancer, abrupt, pause } = roll;
         let (old_ones, new_ones) = (self.instances(old).await?, self.instances(new).await?);
-        if old_ones.len() != new_ones.len() {
-            return Err(format!("{} instances of {old} cannot be replaced one by one by {} of {new}", old_ones.len(), new_ones.len()));
-        }
+        one_by_one((old, old_ones.len()), (new, new_ones.len()))?;
         for known in &new_ones {
             self.drain(&known.instance.id, true).await?;
         }
         // All that do not drain take turns: with one more new instance, and one old one less, the shares follow.
-        let every = |n: u32| [(old.to_owned(), n), (new.to_owned(), n)];
+        let every = |n: u32| [(old.clone(), n), (new.clone(), n)];
         for (place, (leaving, coming)) in old_ones.iter().zip(&new_ones).enumerate() {
             self.drain(&coming.instance.id, false).await?;
             let (left, came) = ((old_ones.len() - place - 1) as u32, place as u32 + 1);
-            if abrupt {
+            if *abrupt {
                 self.share(balancer, &every(1)).await?;
                 self.end(leaving, Signal::KILL).await?;
             } else {
                 self.drain(&leaving.instance.id, true).await?;
-                self.share(balancer, &[(old.to_owned(), left), (new.to_owned(), came)]).await?;
+                self.share(balancer, &[(old.clone(), left), (new.clone(), came)]).await?;
                 let ended = self.end(leaving, Signal::TERM).await?;
                 if !ended.last_output.iter().any(|line| line.ends_with(LAST_WORDS)) {
                     return Err(format!("{} ended, and its last log lines did not arrive", leaving.instance.id));
                 }
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(*pause).await;
         }
-        self.share(balancer, &[(new.to_owned(), 1)]).await
+        self.share(balancer, &[(new.clone(), 1)]).await
     }
 
     /// Ends the process that was found, and no other.

@@ -1,0 +1,42 @@
+//! What the documentation shows is read as it stands: an example that the binary refuses is worse than none.
+
+use std::{fs, path::Path};
+
+use firedrill::file::{LoadOptions, Source, load_source};
+
+/// The blocks of a page in a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let start = format!("```{language}\n");
+    text.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_experiment_and_every_probe_of_the_pages_is_one() {
+    let mut seen = 0;
+    for page in ["README.md", "docs/probes.md"] {
+        for block in blocks(page, "yaml") {
+            if !block.contains("probes:") {
+                continue;
+            }
+            // An environment is a file beside the experiment, and pages have none.
+            let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with("environment:")).collect();
+            let mut text = lines.join("\n") + "\n";
+            if !block.contains("title:") {
+                text.insert_str(0, "title: A page of the documentation\n");
+            }
+            if !block.contains("steady-state:") {
+                let probe = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_suffix(':')).unwrap().to_owned();
+                text = format!("{text}steady-state:\n  - {{ probe: {probe}, availability: \">= 99%\" }}\n");
+            }
+            if !block.contains("method:") {
+                text.push_str("method:\n  - kill: { service: web }\n");
+            }
+            seen += 1;
+            let options = LoadOptions { vars: [("url".to_owned(), "http://127.0.0.1:8080".to_owned())].into(), ..LoadOptions::default() };
+            let loaded = load_source(&Source::new(page, text.clone()), None, &options);
+            assert!(loaded.is_ok(), "{page}: {}\n{text}", loaded.err().map(|error| error.to_string()).unwrap_or_default());
+        }
+    }
+    assert!(seen >= 6, "{seen} blocks");
+}
