@@ -54,7 +54,7 @@ async fn names_labels_and_words_of_an_engine_are_shown_as_text() {
     write(
         "experiment.yaml",
         "title: t\nprobes:\n  home: { http: \"http://127.0.0.1:1/\", rate: 5/s }\nsteady-state: [{ probe: home, availability: \">= 1%\" }]\n\
-         method:\n  - kill: { labels: { tier: gold }, all: true, take: all }\n    hold: 1s\nguardrails: { max-affected: { service: 100% } }\n"
+         method:\n  - kill: { all: true, take: all }\n    hold: 1s\nguardrails: { max-affected: { service: 100% } }\n"
             .to_owned(),
     );
     for args in [
