@@ -69,7 +69,8 @@ async fn names_labels_and_words_of_an_engine_are_shown_as_text() {
         harmless(&format!("the output of {args:?}"), &out);
         harmless(&format!("the errors of {args:?}"), &err);
         assert!(out.len() < 8 << 20 && err.len() < 1 << 20, "{args:?}: {} and {} bytes", out.len(), err.len());
-        assert!(format!("{out}{err}").contains("onerror"), "{args:?} says nothing of it: {out}{err}");
+        // There is nothing to recover.
+        assert!(args[0] == "recover" || format!("{out}{err}").contains("onerror"), "{args:?} says nothing of it: {out}{err}");
     }
     for line in engine.asked().iter() {
         assert!(!line.contains("/images/prune"), "an id became another request: {line}");
