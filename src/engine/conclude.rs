@@ -8,6 +8,7 @@ use crate::{
         measurement::{GroupBy, Judged, Measurement, VictimTimes},
         outcome::{Ended, Outcome, Residue, Shown},
         plan::Plan,
+        state::StateFindings,
         time::Mono,
         verdict::Verdict,
     },
@@ -50,9 +51,23 @@ impl Finished {
     }
 }
 
-/// Whether the probes ever saw what was hit: a green verdict about something else is worth nothing.
-pub(crate) fn blind(finished: &Finished) -> Option<String> {
-    let measurement = finished.measurement.as_ref()?;
+/// What the probes did not see: a green verdict about something else is worth nothing.
+pub(crate) fn blind(finished: &Finished) -> Vec<String> {
+    let Some(measurement) = &finished.measurement else { return Vec::new() };
+    let nothing_held = measurement.probes.iter().filter_map(|probe| {
+        let state = probe.state.as_ref().filter(|state| state.is_blank())?;
+        Some(match state {
+            StateFindings::Writes(_) => {
+                format!("no write of the ledger `{}` was acknowledged: it had nothing that could be lost", probe.name)
+            }
+            _ => format!("no session of `{}` ever began: it had nothing that could be lost", probe.name),
+        })
+    });
+    victims_unseen(measurement).into_iter().chain(nothing_held).collect()
+}
+
+/// Whether answers came from what was hit.
+fn victims_unseen(measurement: &Measurement) -> Option<String> {
     let victims = &measurement.victims;
     if victims.is_empty() {
         return None;

@@ -306,7 +306,7 @@ async fn finish(request: &Request, plan: &Plan, dispatcher: Dispatcher, ended: E
         Ok(finished) => finished,
         Err(error) => Finished::broke(format!("the numbers could not be computed: {error}"), residue),
     };
-    if let Some(text) = blind(&finished) {
+    for text in blind(&finished) {
         emitter.emit(clock.now(), EventKind::Warning { text });
     }
     if let Some(measurement) = &finished.measurement {

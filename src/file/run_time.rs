@@ -10,7 +10,12 @@ use super::{
 use crate::model::{journey::GIVEN, template::names};
 
 /// Where the requests of a ledger are, and the name that they know only while it runs.
-const CALLS: [&str; 4] = ["probes", "*", "ledger", "http"];
+const CALLS: [[&str; 4]; 4] = [
+    ["probes", "*", "ledger", "http"],
+    ["probes", "*", "ledger", "write"],
+    ["probes", "*", "ledger", "read"],
+    ["probes", "*", "ledger", "list"],
+];
 const VALUE: [&str; 1] = ["value"];
 /// Where steps are.
 const STEPS: [&str; 4] = ["probes", "*", "journey", "steps"];
@@ -28,11 +33,11 @@ fn walk(vars: &Vars, node: &mut Node, at: &mut Vec<String>, sink: &mut Sink) {
     if is(&STEPS) {
         return steps(vars, node, sink);
     }
-    if is(&CALLS) {
+    if CALLS.iter().any(|path| is(path)) {
         return step(vars, node, &VALUE, sink);
     }
     match &mut node.value {
-        Value::Map(entries) if leads(&STEPS) || leads(&CALLS) => {
+        Value::Map(entries) if leads(&STEPS) || CALLS.iter().any(|path| leads(path)) => {
             for entry in entries {
                 at.push(entry.key.clone());
                 walk(vars, &mut entry.value, at, sink);

@@ -116,6 +116,9 @@ fn of_whole_run(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement
 /// A count of what the probe found out about state. What is not known may be as bad as it can be, or nothing.
 fn of_findings(comparison: Comparison, probe: &ProbeMeasurement, pick: fn(&StateFindings) -> Option<Counted>) -> Finding {
     let Some(Counted { known, unknown }) = probe.state.as_ref().and_then(pick) else { return Finding::untold(words::NO_STATE) };
+    if probe.state.as_ref().is_some_and(StateFindings::is_blank) {
+        return Finding::untold(words::NOTHING_HELD);
+    }
     let decision = match (comparison.holds(known as f64), comparison.holds((known + unknown) as f64)) {
         (true, true) => Decision::exact(true),
         (false, false) => Decision::exact(false),
@@ -193,7 +196,7 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         Metric::P999 => latency(|l| l.p999),
         Metric::Max => latency(|l| l.max),
         Metric::Failures => exact(stats.failed()),
-        Metric::StateLost => exact(class(SampleOutcome::StateLost)),
+        Metric::StateLost => exact(class(SampleOutcome::StateLost) + lost_at_the_end(probe, phase, measurement)),
         Metric::Stale => exact(class(SampleOutcome::Stale)),
         Metric::LongestOutage | Metric::Downtime => outage(metric, comparison, probe, numbers, measurement),
         Metric::Lost
@@ -202,6 +205,14 @@ fn in_phase(metric: Metric, comparison: Comparison, probe: &ProbeMeasurement, ph
         | Metric::TimeToFirstError
         | Metric::TimeToEjection
         | Metric::TimeToCapacity => Finding::untold(words::NO_PHASE),
+    }
+}
+
+/// What the last looks after the run's end found lost, for its last phase: nobody came by before, but it was lost by then.
+fn lost_at_the_end(probe: &ProbeMeasurement, phase: Phase, measurement: &Measurement) -> u64 {
+    match &probe.state {
+        Some(StateFindings::Sessions(found)) if measurement.phases.last().is_some_and(|span| span.phase == phase) => found.lost_at_the_end,
+        _ => 0,
     }
 }
 

@@ -130,8 +130,13 @@ fn one_probe(
     let mut first_error_ns = None;
     let mut opened = false;
 
+    // The last looks of a journey and the last readings of a ledger are the probe's own: they are in its findings, and in no phase.
+    let last_round_s = input.state.get(usize::from(place)).and_then(Option::as_ref).and_then(StateFindings::last_round_s);
     for sample in source.samples(place).flatten() {
         accounting.recorded += 1;
+        if last_round_s.is_some_and(|last_round_s| sample.due_ns as f64 / 1e9 >= last_round_s) {
+            continue;
+        }
         if sample.outcome == SampleOutcome::NotSent {
             accounting.not_sent += 1;
         } else {

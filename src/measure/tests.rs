@@ -23,6 +23,7 @@ use crate::model::{
     probe::{CommandProbe, ProbeKind, ProbeSpec},
     quantity::Rate,
     sample::{NameIndex, Sample, SampleOutcome},
+    state::{Sessions, StateFindings, Writes},
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase},
     time::{Bracket, Mono},
 };
@@ -82,6 +83,10 @@ fn fail(sample: &mut Sample, from_s: f64, to_s: f64) {
 
 /// One second of warm-up, a baseline to 10 s, a fault to `fault_end`, a recovery to `end`.
 fn measured(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64) -> Measurement {
+    measured_with(experiment, source, fault_end, end, None)
+}
+
+fn measured_with(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64, state: Option<StateFindings>) -> Measurement {
     let spans = phases(&[
         (Phase::WarmUp, 0.0, 1.0),
         (Phase::Baseline, 1.0, 10.0),
@@ -99,11 +104,41 @@ fn measured(experiment: &Experiment, source: &InMemory, fault_end: f64, end: f64
         course: &Course::default(),
         names: &[String::new()],
         due: &[source.probes[0].len() as u64],
-        state: &[],
+        state: &[state],
         doubts: &[],
         seed: 1,
     };
     measure(&input, source)
+}
+
+#[test]
+fn the_last_readings_of_a_probe_are_in_no_phase() {
+    // From 30.2 s on: all of them missed something, and one was not even sent.
+    let source = record(10.0, 33.0, |s| {
+        if s.due_ns >= 30_200_000_000 {
+            s.outcome = if s.due_ns % 1_000_000_000 == 0 { SampleOutcome::NotSent } else { SampleOutcome::StateLost };
+        }
+    });
+    let availability = condition(Metric::Availability, Op::AtLeast, 1.0);
+    let judged_with = |metric, state| {
+        let experiment = experiment(10.0, vec![availability.clone(), condition(metric, Op::Equal, 0.0)]);
+        let m = measured_with(&experiment, &source, 20.0, 30.0, Some(state));
+        let probe = &m.probes[0];
+        assert_eq!((probe.accounting.recorded, probe.whole.requests, probe.whole.failed()), (330, 292, 0));
+        assert!(probe.outages.is_empty() && m.trust.doubts.is_empty(), "{:?}", m.trust);
+        judge(&experiment, &m).into_iter().map(|judged| judged.result).collect::<Vec<_>>()
+    };
+    let last_round_s = Some(30.2);
+    let writes = |acknowledged, lost| StateFindings::Writes(Writes { acknowledged, lost, last_round_s, ..Writes::default() });
+    assert_eq!(judged_with(Metric::Lost, writes(9, 0)), [Held, Held, Held, Held]);
+    assert_eq!(judged_with(Metric::Lost, writes(9, 1)).last(), Some(&Broken));
+    assert_eq!(judged_with(Metric::Lost, writes(0, 0)).last(), Some(&JudgedResult::Untold), "nothing could be lost");
+    // A session that was found lost by the last look was lost in the last phase at the latest.
+    let sessions = |lost_at_the_end| {
+        StateFindings::Sessions(Sessions { started: 9, lost: lost_at_the_end, lost_at_the_end, last_round_s, ..Sessions::default() })
+    };
+    assert_eq!(judged_with(Metric::StateLost, sessions(0))[3..], [Held, Held, Held]);
+    assert_eq!(judged_with(Metric::StateLost, sessions(2))[3..], [Held, Held, Broken]);
 }
 
 #[test]

@@ -90,6 +90,9 @@ pub fn capacity_cut_short(watched: f64) -> String {
 /// The probe's kind holds no state, or the prober ended too early to tell.
 pub const NO_STATE: &str = "the probe found out nothing about state";
 
+/// Nothing was made that could be lost.
+pub const NOTHING_HELD: &str = "the probe never held anything that could be lost: no session began, or no write was acknowledged";
+
 /// A last reading did not come through.
 pub fn not_known(n: u64) -> String {
     format!("of {} more nobody knows: a last reading did not come through", count(n))

@@ -94,7 +94,7 @@ impl ProbeKind {
     /// What each route of `Sample::route` is called, from 1 on.
     pub fn routes(&self) -> Vec<String> {
         match self {
-            Self::Ledger(_) => ["write", "read", "list"].map(str::to_owned).to_vec(),
+            Self::Ledger(_) => ["write", "read", "list", "remove"].map(str::to_owned).to_vec(),
             Self::Journey(journey) => journey.steps.iter().map(|step| step.name.clone()).collect(),
             _ => Vec::new(),
         }
@@ -107,6 +107,9 @@ impl ProbeKind {
             Self::Journey(journey) => Some(&journey.tls),
             Self::WebSocket(socket) => Some(&socket.tls),
             Self::Prometheus(prometheus) => Some(&prometheus.tls),
+            Self::Redis(redis) => Some(&redis.tls),
+            Self::Postgres(postgres) => Some(&postgres.tls),
+            Self::Ledger(ledger) => Some(ledger.store.tls()),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::measurement::Latency;
+use super::{measurement::Latency, sample::SampleOutcome};
 
 /// What became of the state that a probe made or held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,24 @@ impl StateFindings {
         match self {
             Self::Sessions(found) => Some(Counted { known: found.lost, unknown: found.unchecked }),
             Self::Writes(found) => Some(Counted { known: found.lost, unknown: found.never_read + found.unchecked }),
+            Self::Sockets(_) => None,
+        }
+    }
+
+    /// Whether the probe never held anything that could have been lost: no session began, no write was acknowledged.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Sessions(found) => found.started == 0,
+            Self::Writes(found) => found.acknowledged == 0,
+            Self::Sockets(_) => false,
+        }
+    }
+
+    /// When the probe's own last readings began; those that are due from then on are in no phase.
+    pub fn last_round_s(&self) -> Option<f64> {
+        match self {
+            Self::Sessions(found) => found.last_round_s,
+            Self::Writes(found) => found.last_round_s,
             Self::Sockets(_) => None,
         }
     }
@@ -81,6 +99,12 @@ pub struct Sessions {
     pub forced_log_ins: u64,
     /// When losses were found.
     pub lost_within: Option<Span>,
+    /// Of the lost ones, those that were found in the last looks.
+    #[serde(default)]
+    pub lost_at_the_end: u64,
+    /// When the last looks began, after the run's end. They are the probe's own, and in no phase.
+    #[serde(default)]
+    pub last_round_s: Option<f64>,
 }
 
 /// Writes with unique values, after Jepsen's set-full: each acknowledged one is read back, again and again, until the end.
@@ -109,6 +133,29 @@ pub struct Writes {
     pub visible_after: Option<Latency>,
     /// When the lost ones were acknowledged.
     pub lost_within: Option<Span>,
+    /// When the last readings began, after the run's end. They are the probe's own, and in no phase.
+    #[serde(default)]
+    pub last_round_s: Option<f64>,
+    /// What all values begin with.
+    #[serde(default)]
+    pub prefix: String,
+    /// What became of the values in their store.
+    #[serde(default)]
+    pub afterwards: Option<Afterwards>,
+}
+
+/// What became of a ledger's values in their store when everything was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Afterwards {
+    /// So many were removed, and none is left.
+    Removed(u64),
+    /// They stay, because the file says so.
+    Kept,
+    /// They stay: what an application has, or a store in words of the user's own, is not ours to remove.
+    NotOurs,
+    /// They were to be removed, and the store did not do that, or not all of it: this became of the request.
+    NotRemoved(SampleOutcome),
 }
 
 /// Connections that stay open.

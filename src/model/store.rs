@@ -13,7 +13,7 @@ pub const LEDGER: &str = "firedrill_ledger";
 /// One command to a Redis server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RedisProbe {
-    /// `redis://[user@]host[:port][/db]`; with a password only by reference.
+    /// `redis://[user@]host[:port][/db]`, or `rediss://` for TLS; with a password only by reference.
     pub url: Text,
     /// The command and its arguments; `PING` when empty.
     pub command: Vec<String>,
@@ -21,12 +21,15 @@ pub struct RedisProbe {
     pub expect: Option<String>,
     /// Which connections are used.
     pub connections: Connections,
+    /// TLS settings, for `rediss://`.
+    #[serde(default)]
+    pub tls: TlsSettings,
 }
 
 /// One statement to a Postgres server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PostgresProbe {
-    /// `postgres://user@host[,host...][:port]/database`; with a password only by reference.
+    /// `postgres://user@host[:port][,host[:port]...]/database`; with a password only by reference.
     pub url: Text,
     /// The statement.
     pub query: String,
@@ -34,6 +37,9 @@ pub struct PostgresProbe {
     pub expect: Option<String>,
     /// Which connections are used.
     pub connections: Connections,
+    /// TLS settings, for `sslmode=require`.
+    #[serde(default)]
+    pub tls: TlsSettings,
 }
 
 /// Unique writes, and whether each acknowledged one is there.
@@ -45,6 +51,9 @@ pub struct LedgerProbe {
     pub settles_within: Duration,
     /// Where values are written, and read back.
     pub store: LedgerStore,
+    /// Whether the values stay in the store when the run is over.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// Where a ledger's values go.
@@ -53,24 +62,66 @@ pub struct LedgerProbe {
 pub enum LedgerStore {
     /// An application.
     Http(Box<HttpLedger>),
-    /// A hash whose fields are the values, each counted up by its write.
-    Redis {
-        /// As of a `redis` probe.
-        url: Text,
-        /// Where reads go, when that is another server.
-        read_from: Option<Text>,
-        /// The hash's key.
-        key: String,
-    },
-    /// A table with one text column `value`.
-    Postgres {
-        /// As of a `postgres` probe.
-        url: Text,
-        /// Where reads go, when that is another server.
-        read_from: Option<Text>,
-        /// The table; made when it is not there.
-        table: String,
-    },
+    /// Redis.
+    Redis(RedisLedger),
+    /// Postgres.
+    Postgres(PostgresLedger),
+}
+
+impl LedgerStore {
+    /// Its TLS settings.
+    pub fn tls(&self) -> &TlsSettings {
+        match self {
+            Self::Http(http) => &http.tls,
+            Self::Redis(redis) => &redis.tls,
+            Self::Postgres(postgres) => &postgres.tls,
+        }
+    }
+}
+
+/// Values in Redis: fields of a hash, each counted up by its write, or what commands of one's own make of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RedisLedger {
+    /// As of a `redis` probe.
+    pub url: Text,
+    /// Where reads go, when that is another server.
+    pub read_from: Option<Text>,
+    /// The hash's key.
+    pub key: String,
+    /// Commands in place of those on the hash. `${value}` in them is the value.
+    #[serde(default)]
+    pub own: Option<Own<Vec<String>>>,
+    /// TLS settings, for `rediss://`.
+    #[serde(default)]
+    pub tls: TlsSettings,
+}
+
+/// Values in Postgres: rows of a table with a text column `value`, or what statements of one's own make of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PostgresLedger {
+    /// As of a `postgres` probe.
+    pub url: Text,
+    /// Where reads go, when that is another server.
+    pub read_from: Option<Text>,
+    /// The table; made when it is not there.
+    pub table: String,
+    /// Statements in place of those on the table. `$1` in them is the value; in `list`, what all values of the run begin with.
+    #[serde(default)]
+    pub own: Option<Own<String>>,
+    /// TLS settings, for `sslmode=require`.
+    #[serde(default)]
+    pub tls: TlsSettings,
+}
+
+/// What is said to a store in place of our own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Own<T> {
+    /// Writes a value.
+    pub write: T,
+    /// Reads it: nothing, zero or false says that it is not there.
+    pub read: T,
+    /// Gives all values; without it each is read by itself at the end.
+    pub list: Option<T>,
 }
 
 /// An application's own requests for writing and reading a value. Texts are templates, in which `${value}` is the value.
@@ -116,4 +167,34 @@ pub struct LedgerList {
     pub headers: Vec<(String, Text)>,
     /// The JSON pointer of the array of values; without it the body is one value a line.
     pub json: Option<String>,
+}
+
+/// An address of Postgres with its `sslmode` in the words that its client knows: TLS is verified whenever there is any, as `libpq` calls
+/// `verify-full`. Else the mode that cannot be had: with one that is content with less, a drill would not know what it measured.
+pub fn known_sslmode(address: &str) -> Result<String, String> {
+    const KEY: &str = "sslmode=";
+    let Some(at) = address.find(KEY) else { return Ok(address.to_owned()) };
+    let (before, rest) = address.split_at(at + KEY.len());
+    let mode = rest.split(['&', ' ']).next().unwrap_or_default();
+    let known = match mode {
+        "disable" => "disable",
+        "require" | "verify-ca" | "verify-full" => "require",
+        _ => return Err(mode.to_owned()),
+    };
+    Ok(format!("{before}{known}{}", &rest[mode.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mode_is_verified_or_none_or_refused() {
+        let known = |text: &str| known_sslmode(text);
+        assert_eq!(known("postgres://db/x").as_deref(), Ok("postgres://db/x"));
+        assert_eq!(known("postgres://db/x?sslmode=verify-full&a=b").as_deref(), Ok("postgres://db/x?sslmode=require&a=b"));
+        assert_eq!(known("host=db sslmode=disable user=x").as_deref(), Ok("host=db sslmode=disable user=x"));
+        assert_eq!(known("postgres://db/x?sslmode=prefer").unwrap_err(), "prefer");
+        assert_eq!(known("host=db sslmode='require'").unwrap_err(), "'require'");
+    }
 }

@@ -3,7 +3,6 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
-    clock,
     model::{
         probe::{ProbeKind, ProbeSpec},
         sample::{NEVER, Sample, SampleOutcome},
@@ -16,7 +15,7 @@ use crate::{
         dns::DnsKind,
         http::{HttpKind, PreparedHttp},
         journey::{JourneyKind, PreparedJourney},
-        ledger::{self, LedgerKind, PreparedStore},
+        ledger::{self, LedgerKind, PreparedLedger},
         pacer::{Shared, most_in_flight},
         postgres::{PostgresKind, PreparedPostgres},
         prometheus,
@@ -44,9 +43,9 @@ enum PreparedKind {
     Command(CommandKind),
     Dns(DnsKind),
     WebSocket(Box<PreparedWebSocket>),
-    Redis(PreparedRedis),
-    Postgres(PreparedPostgres),
-    Ledger(PreparedStore, Duration),
+    Redis(Box<PreparedRedis>),
+    Postgres(Box<PreparedPostgres>),
+    Ledger(Box<PreparedLedger>),
 }
 
 impl Prepared {
@@ -64,11 +63,9 @@ impl Prepared {
             ProbeKind::Command(command) => PreparedKind::Command(CommandKind::new(command)?),
             ProbeKind::Dns(dns) => PreparedKind::Dns(DnsKind::new(dns, spec.timeout)?),
             ProbeKind::WebSocket(socket) => PreparedKind::WebSocket(Box::new(PreparedWebSocket::new(socket, spec.rate.0, spec.timeout)?)),
-            ProbeKind::Redis(redis) => PreparedKind::Redis(PreparedRedis::new(redis)?),
-            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(PreparedPostgres::new(postgres)?),
-            ProbeKind::Ledger(ledger) => {
-                PreparedKind::Ledger(PreparedStore::new(ledger, spec.rate.0, spec.timeout)?, ledger.settles_within)
-            }
+            ProbeKind::Redis(redis) => PreparedKind::Redis(Box::new(PreparedRedis::new(redis)?)),
+            ProbeKind::Postgres(postgres) => PreparedKind::Postgres(Box::new(PreparedPostgres::new(postgres)?)),
+            ProbeKind::Ledger(ledger) => PreparedKind::Ledger(Box::new(PreparedLedger::new(ledger, spec.rate.0, spec.timeout)?)),
             ProbeKind::Prometheus(query) => PreparedKind::Http(Box::new(prometheus::prepared(query, spec.rate.0, spec.timeout)?)),
         };
         Ok(Self { name: spec.name.to_string(), kind, rate: spec.rate.0, timeout: spec.timeout, slow: spec.slow })
@@ -90,7 +87,7 @@ impl Prepared {
     }
 
     /// The probe on the pacing thread.
-    pub fn into_kind(self, seed: u64) -> Kind {
+    pub fn into_kind(self) -> Kind {
         let doing = match self.kind {
             PreparedKind::Http(http) => Doing::Http(Box::new(http.into_kind())),
             PreparedKind::Journey(journey) => Doing::Journey(Box::new(journey.into_kind())),
@@ -100,9 +97,7 @@ impl Prepared {
             PreparedKind::WebSocket(socket) => Doing::WebSocket(socket.into_kind()),
             PreparedKind::Redis(redis) => Doing::Redis(Box::new(redis.into_kind(self.rate))),
             PreparedKind::Postgres(postgres) => Doing::Postgres(Box::new(postgres.into_kind(self.rate))),
-            PreparedKind::Ledger(store, settles) => {
-                Doing::Ledger(Box::new(LedgerKind::new(store.into_store(self.rate), ledger::prefix(seed, clock::now()), settles)))
-            }
+            PreparedKind::Ledger(ledger) => Doing::Ledger(Box::new(ledger.into_kind(self.rate))),
         };
         Kind { doing, rate: self.rate, timeout: self.timeout, slow: self.slow }
     }
@@ -147,6 +142,11 @@ impl Kind {
         }
     }
 
+    /// What is due when the last round is over: what was made for the run is put away. Asked once; from `now_ns` on.
+    pub fn closing_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
+        if let Doing::Ledger(ledger) = &self.doing { ledger.closing_turns(now_ns) } else { Vec::new() }
+    }
+
     /// How long after the end the last round may still find what it waits for.
     pub fn settles_within(&self) -> Duration {
         if let Doing::Ledger(ledger) = &self.doing { ledger.settles_within() } else { Duration::ZERO }
@@ -156,7 +156,7 @@ impl Kind {
     pub fn skipped(&self, shared: &Shared, due: Due) {
         match &self.doing {
             Doing::Journey(journey) => journey.skipped(shared, due),
-            Doing::Ledger(ledger) => ledger.skipped(shared, due),
+            Doing::Ledger(_) => ledger::skipped(shared, due),
             _ => {}
         }
     }
@@ -228,7 +228,7 @@ impl Kind {
 /// One request, from its due time to its sample. The deadline is over everything and counts from the due time.
 pub async fn request(shared: Rc<Shared>, kind: Rc<Kind>, due: Due) -> Sample {
     let mut trace = Trace::begin(due, shared.origin);
-    let limit = if let Doing::Ledger(_) = &kind.doing { LedgerKind::limit(due) } else { None };
+    let limit = if let Doing::Ledger(_) = &kind.doing { ledger::limit(due) } else { None };
     let deadline = shared.instant(trace.due_at.plus(limit.unwrap_or(kind.timeout)));
     let outcome = match tokio::time::timeout_at(deadline, kind.attempt(&shared, &mut trace)).await {
         Ok(outcome) => outcome,

@@ -43,8 +43,10 @@ const STARTS_PER_TURN: usize = 16;
 /// Behind by more than this, a turn starts one request more than have ended in the turn before. Those that ended left their
 /// connections; a request that opens its own costs more than the time in which we could catch up, and so we never would.
 const BEHIND: Duration = Duration::from_millis(1);
-/// Nothing of the last round is begun later than this, or than this after what a ledger waits for has settled.
+/// Nothing of the last round is begun later than this, or than this after what a ledger waits for has settled,
 const LAST_ROUND: Duration = Duration::from_secs(30);
+/// and nothing of what is put away after it.
+const CLOSING: Duration = Duration::from_secs(10);
 /// A due time so near is not slept for: setting the timer and coming back costs about as much. The kernel is asked for news in
 /// the meantime.
 const TOO_NEAR_TO_SLEEP: Duration = Duration::from_micros(25);
@@ -171,7 +173,7 @@ impl Pacer {
                 }
             };
             let probes = self.probes.iter().map(|probe| probe.name().to_owned()).collect();
-            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind(self.seed))).collect();
+            let kinds: Vec<Rc<Kind>> = self.probes.into_iter().map(|prepared| Rc::new(prepared.into_kind())).collect();
             limits::make_room(kinds.iter().map(|kind| kind.descriptors()).sum::<u64>().min(self.descriptors));
             let shared = Rc::new(Shared {
                 seed: self.seed,
@@ -229,11 +231,11 @@ async fn pace(
         watchdog: Watchdog::new(clock::now()),
         ended: 0,
         stood_still: None,
-        over: false,
+        stage: RoundStage::Run,
     };
     let turning = std::future::poll_fn(|cx| {
         // What was said once stays said: the last round has an end of its own.
-        if !round.over && stop.as_mut().poll(cx).is_ready() {
+        if round.stage == RoundStage::Run && stop.as_mut().poll(cx).is_ready() {
             round.schedule.end(clock::now().since(round.shared.origin).as_nanos() as u64);
         }
         round.turn(cx)
@@ -267,8 +269,19 @@ struct Round<'a, S, F> {
     ended: usize,
     /// We stood still while the kernel gathered news that we have not seen yet.
     stood_still: Option<Duration>,
-    /// All that came by itself is over: the last round has begun.
-    over: bool,
+    /// How far the pacing has come.
+    stage: RoundStage,
+}
+
+/// What is being paced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RoundStage {
+    /// What comes by itself, until the pacing is stopped.
+    Run,
+    /// What the kinds ask for then.
+    Last,
+    /// What is put away after that.
+    Closing,
 }
 
 impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
@@ -304,7 +317,7 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
             let next_due = self.schedule.next_at().map(|at| Mono(self.shared.origin.0 + at));
             let next_flush = self.feed.flush_if_due(now);
             if next_due.is_none() && self.tasks.len() == 0 {
-                if self.begins_last_round(now) {
+                if self.begins_next_stage(now) {
                     continue;
                 }
                 return Poll::Ready(Ok(()));
@@ -335,21 +348,31 @@ impl<S: Fn(Due) -> F, F: Future<Output = Sample>> Round<'_, S, F> {
         }
     }
 
-    /// Once, when all is over: what the kinds still have to ask. Says whether that is anything.
-    fn begins_last_round(&mut self, now: Mono) -> bool {
-        if std::mem::replace(&mut self.over, true) {
-            return false;
-        }
+    /// When all is over: what the kinds still have to ask. Says whether that is anything.
+    fn begins_next_stage(&mut self, now: Mono) -> bool {
         let now_ns = now.since(self.shared.origin).as_nanos() as u64;
-        self.schedule.last_round();
-        for (kind, probe) in self.kinds.iter().zip(0_u16..) {
-            for (at_ns, what) in kind.last_turns(now_ns) {
-                self.schedule.again(probe, at_ns, what);
+        loop {
+            let (next, within) = match self.stage {
+                RoundStage::Run => {
+                    let settles = self.kinds.iter().map(|kind| kind.settles_within()).max().unwrap_or_default();
+                    (RoundStage::Last, LAST_ROUND + settles)
+                }
+                RoundStage::Last => (RoundStage::Closing, CLOSING),
+                RoundStage::Closing => return false,
+            };
+            self.stage = next;
+            self.schedule.next_round(now_ns);
+            for (kind, probe) in self.kinds.iter().zip(0_u16..) {
+                let turns = if next == RoundStage::Last { kind.last_turns(now_ns) } else { kind.closing_turns(now_ns) };
+                for (at_ns, what) in turns {
+                    self.schedule.again(probe, at_ns, what);
+                }
+            }
+            self.schedule.end(now_ns.saturating_add(within.as_nanos() as u64));
+            if self.schedule.next_at().is_some() {
+                return true;
             }
         }
-        let settles = self.kinds.iter().map(|kind| kind.settles_within()).max().unwrap_or_default();
-        self.schedule.end(now_ns.saturating_add((LAST_ROUND + settles).as_nanos() as u64));
-        self.schedule.next_at().is_some()
     }
 
     /// Whether a request should have been sent a while ago.

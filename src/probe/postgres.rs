@@ -10,7 +10,7 @@ use crate::{
         pacer::Shared,
         stage::Trace,
         store::{
-            judged, policy,
+            LARGEST, judged, policy,
             postgres::{Postgres, Servers},
         },
     },
@@ -25,7 +25,7 @@ pub struct PreparedPostgres {
 impl PreparedPostgres {
     /// Words for the user when the server cannot be asked.
     pub fn new(spec: &PostgresProbe) -> Result<Self, String> {
-        Ok(Self { servers: Servers::new(&spec.url)?, spec: spec.clone() })
+        Ok(Self { servers: Servers::new(&spec.url, &spec.tls)?, spec: spec.clone() })
     }
 
     /// On the pacing thread.
@@ -49,7 +49,7 @@ impl PostgresKind {
     /// One statement. By the simple protocol: its answers are text, whatever the column's type.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         trace.policy = policy(self.connections(), shared, trace);
-        let answered = self.postgres.on(shared, trace, async |client| client.simple_query(&self.spec.query).await).await;
+        let answered = self.postgres.on(shared, trace, LARGEST, async |client| client.simple_query(&self.spec.query).await).await;
         match answered {
             Ok(messages) => {
                 let first = messages.iter().find_map(|message| match message {

@@ -10,7 +10,7 @@ use crate::{
         pacer::Shared,
         stage::Trace,
         store::{
-            judged, policy,
+            LARGEST, judged, policy,
             redis::{Redis, Server, text},
         },
     },
@@ -25,7 +25,7 @@ pub struct PreparedRedis {
 impl PreparedRedis {
     /// Words for the user when the server cannot be asked.
     pub fn new(spec: &RedisProbe) -> Result<Self, String> {
-        Ok(Self { server: Server::new(&spec.url)?, spec: spec.clone() })
+        Ok(Self { server: Server::new(&spec.url, &spec.tls)?, spec: spec.clone() })
     }
 
     /// On the pacing thread.
@@ -62,7 +62,7 @@ impl RedisKind {
     /// One command.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         trace.policy = policy(self.connections, shared, trace);
-        match self.redis.ask(shared, trace, &self.command).await {
+        match self.redis.ask(shared, trace, LARGEST, &self.command).await {
             Ok(reply) => judged(self.expect.as_deref(), &text(&reply)),
             Err(failed) => failed,
         }

@@ -117,11 +117,12 @@ impl Schedule {
         self.end_ns = self.end_ns.min(at_ns);
     }
 
-    /// After the end, what is asked for by [`Schedule::again`] is due after all: everything else is forgotten.
-    pub fn last_round(&mut self) {
+    /// After the end, or now where all was over before it, what is asked for by [`Schedule::again`] is due after all: everything else is
+    /// forgotten.
+    pub fn next_round(&mut self, now_ns: u64) {
         self.next.retain(|Reverse(planned)| planned.at_ns <= self.end_ns);
         self.slots.fill(None);
-        self.passed_ns = self.passed_ns.max(self.end_ns);
+        self.passed_ns = self.passed_ns.max(self.end_ns.min(now_ns));
         self.end_ns = u64::MAX;
     }
 
@@ -197,11 +198,16 @@ mod tests {
         let mut schedule = Schedule::new(vec![slots(10.0)]);
         schedule.again(0, 900_000_000, 1);
         schedule.end(50_000_000);
-        schedule.last_round();
+        schedule.next_round(60_000_000);
         schedule.again(0, 10_000_000, 2);
         schedule.again(0, 70_000_000, 3);
         let all: Vec<_> = std::iter::from_fn(|| schedule.pop(1_000_000_000)).map(|due| (due.at_ns, due.turn)).collect();
         assert_eq!(all, [(0, Turn::Regular(0)), (50_000_000, Turn::Again(2)), (70_000_000, Turn::Again(3))]);
         assert_eq!(schedule.next_at(), None);
+        // One that is bounded, and over before.
+        schedule.end(30_000_000_000);
+        schedule.next_round(80_000_000);
+        schedule.again(0, 80_000_000, 4);
+        assert_eq!(schedule.next_at(), Some(80_000_000));
     }
 }

@@ -50,11 +50,13 @@ fn of_ledger(store: &LedgerStore) -> Vec<(String, &Text)> {
             let list = http.list.iter().flat_map(|list| headers("ledger.http.list.", &list.headers));
             headers("ledger.http.write.", &http.write.headers).chain(headers("ledger.http.read.", &http.read.headers)).chain(list).collect()
         }
-        LedgerStore::Redis { url, read_from, .. } | LedgerStore::Postgres { url, read_from, .. } => {
-            let key = if matches!(store, LedgerStore::Redis { .. }) { "ledger.redis" } else { "ledger.postgres" };
-            [(key.to_owned(), url)].into_iter().chain(read_from.iter().map(|text| ("ledger.read-from".to_owned(), text))).collect()
-        }
+        LedgerStore::Redis(redis) => servers("redis", &redis.url, redis.read_from.as_ref()),
+        LedgerStore::Postgres(postgres) => servers("postgres", &postgres.url, postgres.read_from.as_ref()),
     }
+}
+
+fn servers<'t>(store: &str, url: &'t Text, read_from: Option<&'t Text>) -> Vec<(String, &'t Text)> {
+    [(format!("ledger.{store}"), url)].into_iter().chain(read_from.map(|text| ("ledger.read-from".to_owned(), text))).collect()
 }
 
 fn of_step(place: usize, step: &JourneyStep) -> Vec<(String, &Text)> {

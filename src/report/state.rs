@@ -1,7 +1,7 @@
 //! What became of state, in words: one row a count, the same in every format. And what the run found out about the system.
 
 use super::words::{count, moment, percent, plural, seconds};
-use crate::model::state::{Sessions, Sockets, Span, StateFindings, Writes};
+use crate::model::state::{Afterwards, Sessions, Sockets, Span, StateFindings, Writes};
 
 /// A count with its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn writes(found: &Writes) -> Vec<Row> {
         || "never".to_owned(),
         |after| format!("p50 {}, p99 {}, at most {}", seconds(after.p50), seconds(after.p99), seconds(after.max)),
     );
-    vec![
+    let mut rows = vec![
         row("writes acknowledged", of(found.acknowledged, found.attempted)),
         loss(
             "acknowledged and lost",
@@ -87,10 +87,25 @@ fn writes(found: &Writes) -> Vec<Row> {
         loss("stale for a while", found.stale, format!("{} ({} missed them)", count(found.stale), plural(found.stale_reads, "reading"))),
         loss("duplicated", found.duplicated, count(found.duplicated)),
         loss("never read back", found.never_read, count(found.never_read)),
-        loss("not known at the end", found.unchecked, format!("{}: the last reading did not come through", count(found.unchecked))),
-        row("not acknowledged, but done", count(found.appeared)),
-        row("visible after", visible),
-    ]
+    ];
+    if found.unchecked > 0 {
+        let says = format!("{}: no last reading told whether they are there", count(found.unchecked));
+        rows.push(loss("not known at the end", found.unchecked, says));
+    }
+    rows.extend([row("not acknowledged, but done", count(found.appeared)), row("visible after", visible)]);
+    rows.extend(found.afterwards.map(|what| row("left in the store", afterwards(what, &found.prefix))));
+    rows
+}
+
+/// What is left of the values in their store.
+fn afterwards(what: Afterwards, prefix: &str) -> String {
+    let each = format!("; each begins with `{prefix}`");
+    match what {
+        Afterwards::Removed(values) => format!("nothing: {} removed", plural(values, "value")),
+        Afterwards::Kept => format!("all values, as `keep` says{each}"),
+        Afterwards::NotOurs => format!("all values: firedrill removes only what is in a hash or a table of its own{each}"),
+        Afterwards::NotRemoved(why) => format!("values that could not be removed ({}){each}", why.name()),
+    }
 }
 
 fn sockets(found: &Sockets) -> Vec<Row> {
@@ -117,5 +132,23 @@ mod tests {
         assert!(told[2].bad && !told[0].bad);
         let told = rows(&StateFindings::Writes(Writes { attempted: 10, acknowledged: 9, ..Writes::default() }));
         assert_eq!((told[1].says.as_str(), told[1].bad), ("0 of 9 (0 %)", false));
+        let told =
+            |found: Writes| rows(&StateFindings::Writes(found)).into_iter().map(|row| format!("{}: {}", row.what, row.says)).collect();
+        let plain: Vec<String> = told(Writes::default());
+        assert!(plain.iter().all(|row| !row.starts_with("not known") && !row.starts_with("left in")), "{plain:?}");
+        let unknown: Vec<String> = told(Writes { unchecked: 2, ..Writes::default() });
+        assert_eq!(unknown[5], "not known at the end: 2: no last reading told whether they are there");
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        let left = |afterwards| {
+            let found = Writes { prefix: "fd-1-".to_owned(), afterwards: Some(afterwards), ..Writes::default() };
+            rows(&StateFindings::Writes(found)).pop().unwrap().says
+        };
+        assert_eq!(left(Afterwards::Removed(1)), "nothing: 1 value removed");
+        assert_eq!(left(Afterwards::Kept), "all values, as `keep` says; each begins with `fd-1-`");
+        let refused = Afterwards::NotRemoved(crate::model::sample::SampleOutcome::Refused);
+        assert_eq!(left(refused), "values that could not be removed (refused); each begins with `fd-1-`");
     }
 }

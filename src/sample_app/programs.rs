@@ -21,6 +21,10 @@ pub const POSTGRES: Program = postgres("postgres");
 pub const INITDB: Program = postgres("initdb");
 /// Copies a running PostgreSQL's folder, for a standby.
 pub const BASEBACKUP: Program = postgres("pg_basebackup");
+/// Writes what is in a PostgreSQL database as statements.
+pub const PG_DUMP: Program = postgres("pg_dump");
+/// Sends statements to PostgreSQL.
+pub const PSQL: Program = postgres("psql");
 /// HAProxy.
 pub const HAPROXY: Program = Program { name: "haproxy", package: "haproxy", also_in: &["/usr/sbin", "/usr/local/sbin"] };
 /// nginx.

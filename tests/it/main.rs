@@ -42,6 +42,7 @@ mod probe_ledger;
 mod probe_limits;
 mod probe_names;
 mod probe_prometheus;
+mod probe_stores;
 mod probe_tls;
 mod probe_truth;
 mod probe_websocket;

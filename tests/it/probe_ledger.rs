@@ -14,8 +14,10 @@ use firedrill::{
     model::{
         probe::{Connections, HttpExpect, ProbeKind, Text, TlsSettings},
         sample::{Sample, SampleOutcome},
-        state::{StateFindings, Writes},
-        store::{HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
+        state::{Afterwards, StateFindings, Writes},
+        store::{
+            HttpLedger, LEDGER, LedgerCall, LedgerList, LedgerProbe, LedgerStore, PostgresLedger, PostgresProbe, RedisLedger, RedisProbe,
+        },
         time::Mono,
     },
 };
@@ -24,7 +26,7 @@ use crate::{
     probe_truth::{launch, probe},
     support::{
         failover::Failover,
-        stores::{free_port, postgres, redis},
+        stores::{column, free_port, postgres, redis},
     },
 };
 
@@ -34,6 +36,21 @@ struct Books {
     kept: BTreeMap<String, u64>,
     hidden: Vec<(Mono, String)>,
     acknowledged: u64,
+    how: How,
+}
+
+/// What it does besides.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum How {
+    /// What is said of `wrong_application`.
+    #[default]
+    Wrong,
+    /// Nothing wrong, and a list has twenty values at most.
+    Pages,
+    /// Nothing wrong, and each value is to be seen after two seconds.
+    Slow,
+    /// Nothing wrong, but readers are told to come back later.
+    Busy,
 }
 
 /// An application that is wrong on purpose: of the values whose number ends in 1 it forgets those that it acknowledged, it keeps those in 2
@@ -70,7 +87,11 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> Option<()> {
     }
     let (status, text) = if method == "POST" {
         let value = serde_json::from_slice::<serde_json::Value>(&body).ok()?["id"].as_str()?.to_owned();
-        let status = match value.chars().last() {
+        let status = match value.chars().last().filter(|_| books.how == How::Wrong) {
+            _ if books.how == How::Slow => {
+                books.hidden.push((now.plus(Duration::from_secs(2)), value));
+                201
+            }
             Some('1') => 201,
             Some('2') => {
                 books.kept.insert(value, 2);
@@ -92,11 +113,18 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> Option<()> {
         books.acknowledged += u64::from(status == 201);
         (status, String::new())
     } else if path == "/orders" {
-        let all: Vec<&String> = books.kept.iter().flat_map(|(value, n)| std::iter::repeat_n(value, *n as usize)).collect();
+        let page = if books.how == How::Pages { 20 } else { usize::MAX };
+        let all: Vec<&String> = books.kept.iter().flat_map(|(value, n)| std::iter::repeat_n(value, *n as usize)).take(page).collect();
         (200, serde_json::json!({ "orders": all }).to_string())
     } else {
         let value = path.strip_prefix("/orders/")?;
-        if books.kept.contains_key(value) { (200, format!("order {value}")) } else { (404, String::new()) }
+        if books.how == How::Busy {
+            (429, String::new())
+        } else if books.kept.contains_key(value) {
+            (200, format!("order {value}"))
+        } else {
+            (404, String::new())
+        }
     };
     write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len()).ok()
 }
@@ -115,7 +143,7 @@ fn over_http(address: &str, list: bool) -> ProbeKind {
     read.expect.body_contains = Some("order ${value}".to_owned());
     let list = list.then(|| LedgerList { url: format!("http://{address}/orders"), headers: vec![], json: Some("/orders".to_owned()) });
     let http = HttpLedger { write, read, list, connections: Connections::Both, served_by: None, tls: TlsSettings::default() };
-    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)), settles_within: Duration::ZERO }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store: LedgerStore::Http(Box::new(http)), settles_within: Duration::ZERO, keep: false }))
 }
 
 /// Runs a ledger for a while; what it found out, and its samples.
@@ -148,7 +176,8 @@ fn every_fate_of_a_write_is_counted_exactly() {
     assert_eq!((writes.never_read, writes.unchecked), (0, 0), "{writes:?}");
     let of = |outcome| samples.iter().filter(|sample| sample.outcome == outcome).count() as u64;
     assert_eq!(of(SampleOutcome::Status), ending(n, 3), "an error is no acknowledgement");
-    assert_eq!(of(SampleOutcome::Stale), writes.stale_reads - of(SampleOutcome::StateLost).saturating_sub(3));
+    assert_eq!(of(SampleOutcome::Stale), writes.stale_reads);
+    assert_eq!(writes.afterwards, Some(Afterwards::NotOurs));
     let visible = writes.visible_after.expect("some were seen");
     assert!(visible.p50 < 0.1 && visible.max >= 0.2, "{visible:?}");
 }
@@ -162,6 +191,36 @@ fn without_a_list_each_acknowledged_value_is_looked_for() {
     assert_eq!((writes.unchecked, writes.never_read, writes.duplicated, writes.appeared), (0, 0, 0, 0), "{writes:?}");
     let lost = samples.iter().filter(|sample| sample.outcome == SampleOutcome::StateLost).count() as u64;
     assert!(lost >= writes.lost && lost <= writes.lost * 5 + 2, "each is looked for a few times: {lost}");
+}
+
+/// An application that does nothing wrong, and what a ledger makes of it.
+fn right_application(how: How, list: bool, seconds: u64) -> Writes {
+    let (address, books) = wrong_application();
+    books.lock().unwrap().how = how;
+    let (writes, _) = kept(over_http(&address, list), 50.0, || sleep(Duration::from_secs(seconds)));
+    assert!(writes.acknowledged == writes.attempted && writes.attempted >= 50 * seconds, "{writes:?}");
+    writes
+}
+
+#[test]
+fn a_list_that_is_only_a_page_loses_nothing() {
+    let writes = right_application(How::Pages, true, 2);
+    assert_eq!((writes.lost, writes.unchecked, writes.never_read, writes.stale), (0, 0, 0, 0), "{writes:?}");
+}
+
+#[test]
+fn a_store_that_is_slow_loses_nothing() {
+    for list in [true, false] {
+        let writes = right_application(How::Slow, list, 4);
+        assert_eq!((writes.lost, writes.unchecked, writes.never_read), (0, 0, 0), "{writes:?}");
+        assert!(writes.stale > 50 && writes.visible_after.unwrap().p50 > 1.5, "{writes:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_is_turned_away_does_not_know() {
+    let writes = right_application(How::Busy, false, 1);
+    assert_eq!((writes.lost, writes.stale, writes.never_read), (0, 0, writes.acknowledged), "{writes:?}");
 }
 
 #[test]
@@ -193,8 +252,9 @@ fn a_store_that_is_gone_at_the_end_leaves_nobody_wiser() {
     assert!(writes.unchecked > 0 && writes.unchecked + writes.never_read == writes.acknowledged, "{writes:?}");
 }
 
+/// A ledger whose values stay, to be counted.
 fn ledger(store: LedgerStore) -> ProbeKind {
-    ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO }))
+    ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO, keep: true }))
 }
 
 #[test]
@@ -202,8 +262,7 @@ fn what_redis_forgets_is_what_is_lost() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut server = redis(folder.path(), port, &[]);
     let url = format!("redis://127.0.0.1:{port}");
-    let store = LedgerStore::Redis { url: Text::Plain(url.clone()), read_from: None, key: "books".to_owned() };
-    let (writes, samples) = kept(ledger(store), 100.0, || {
+    let (writes, samples) = kept(ledger(in_redis(port, None)), 100.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
         sleep(Duration::from_millis(300));
@@ -219,12 +278,78 @@ fn what_redis_forgets_is_what_is_lost() {
     assert!(down >= 15, "{down} requests found it down");
 }
 
+fn in_redis(port: u16, read_from: Option<u16>) -> LedgerStore {
+    let url = |port: u16| Text::Plain(format!("redis://127.0.0.1:{port}"));
+    let (key, tls) = ("books".to_owned(), TlsSettings::default());
+    LedgerStore::Redis(RedisLedger { url: url(port), read_from: read_from.map(url), key, own: None, tls })
+}
+
+#[test]
+fn a_replica_that_is_behind_has_lost_nothing() {
+    let (folder, primary, replica) = (tempfile::tempdir().unwrap(), free_port(), free_port());
+    // It never hears of the other: as far behind as can be.
+    let _servers = (redis(folder.path(), primary, &[]), redis(folder.path(), replica, &[]));
+    let (writes, samples) = kept(ledger(in_redis(primary, Some(replica))), 50.0, || sleep(Duration::from_secs(1)));
+    assert_eq!((writes.lost, writes.unchecked, writes.never_read), (0, 0, 0), "{writes:?}");
+    assert!(writes.stale > 40 && writes.visible_after.is_none(), "{writes:?}");
+    assert!(samples.iter().any(|sample| sample.outcome == SampleOutcome::Stale));
+}
+
+#[test]
+fn what_was_written_is_removed_and_nothing_else() {
+    let (folder, port, database) = (tempfile::tempdir().unwrap(), free_port(), free_port());
+    let mut server = redis(folder.path(), port, &[]);
+    let _postgres = postgres(folder.path(), database, &["--first"]);
+    let mut client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap().get_connection().unwrap();
+    let mut count = |what: &[&str]| -> u64 {
+        let mut command = redis::cmd(what[0]);
+        command.arg(&what[1..]).query(&mut client).unwrap()
+    };
+    let others = ["fd-0000000000000000-1", "mine"];
+    assert_eq!(count(&["HSET", "books", others[0], "1", others[1], "1"]), 2);
+    let removing = |store| ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO, keep: false }));
+    let (writes, samples) = kept(removing(in_redis(port, None)), 50.0, || sleep(Duration::from_secs(1)));
+    assert_eq!(writes.afterwards, Some(Afterwards::Removed(writes.acknowledged)), "{writes:?}");
+    assert_eq!((writes.lost, count(&["HLEN", "books"])), (0, 2));
+    assert_eq!(samples.iter().filter(|sample| sample.route == 4 && sample.outcome.is_ok()).count(), 1);
+
+    // In a table of somebody, of several parts.
+    let rows = |sql: &str| column(database, sql).unwrap();
+    rows("CREATE TABLE books (value text, n int DEFAULT 0) PARTITION BY HASH (value)");
+    rows("CREATE TABLE one PARTITION OF books FOR VALUES WITH (MODULUS 2, REMAINDER 0)");
+    rows("CREATE TABLE two PARTITION OF books FOR VALUES WITH (MODULUS 2, REMAINDER 1)");
+    rows("INSERT INTO books SELECT 'mine-' || n FROM generate_series(1, 500) n");
+    let url = Text::Plain(format!("postgres://shop@127.0.0.1:{database}/postgres"));
+    let own = PostgresLedger { url, read_from: None, table: "books".to_owned(), own: None, tls: TlsSettings::default() };
+    let (writes, _) = kept(removing(LedgerStore::Postgres(own.clone())), 50.0, || sleep(Duration::from_secs(1)));
+    assert_eq!(writes.afterwards, Some(Afterwards::Removed(writes.acknowledged)), "{writes:?}");
+    assert_eq!((writes.lost, rows("SELECT count(*) FROM books WHERE value LIKE 'mine-%'")), (0, vec!["500".to_owned()]));
+    assert_eq!(rows("SELECT count(*) FROM books"), ["500"]);
+    let (writes, _) = kept(ledger(LedgerStore::Postgres(own)), 50.0, || sleep(Duration::from_millis(500)));
+    assert_eq!((writes.afterwards, writes.lost), (Some(Afterwards::Kept), 0));
+    assert_eq!(rows(&format!("SELECT count(*) FROM books WHERE value LIKE '{}%'", writes.prefix)), [writes.acknowledged.to_string()]);
+
+    // A store that is down at the end is no error.
+    let (writes, _) = kept(removing(in_redis(port, None)), 50.0, || {
+        sleep(Duration::from_millis(500));
+        server.kill();
+    });
+    assert_eq!(writes.afterwards, Some(Afterwards::NotRemoved(SampleOutcome::Refused)), "{writes:?}");
+    assert_eq!(writes.lost, 0, "{writes:?}");
+}
+
 #[test]
 fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut server = postgres(folder.path(), port, &["--first"]);
     let url = Text::Plain(format!("postgres://shop@127.0.0.1:{port}/postgres"));
-    let store = LedgerStore::Postgres { url: url.clone(), read_from: None, table: LEDGER.to_owned() };
+    let store = LedgerStore::Postgres(PostgresLedger {
+        url: url.clone(),
+        read_from: None,
+        table: LEDGER.to_owned(),
+        own: None,
+        tls: TlsSettings::default(),
+    });
     let (writes, samples) = kept(ledger(store), 50.0, || {
         sleep(Duration::from_millis(1500));
         server.kill();
@@ -237,8 +362,13 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
     assert!(samples.iter().any(|sample| !sample.outcome.is_ok()), "it was down for a while");
     // The probe of the same server.
     let ask = |query: &str, expect: Option<&str>| {
-        let spec =
-            PostgresProbe { url: url.clone(), query: query.to_owned(), expect: expect.map(str::to_owned), connections: Connections::Both };
+        let spec = PostgresProbe {
+            url: url.clone(),
+            query: query.to_owned(),
+            expect: expect.map(str::to_owned),
+            connections: Connections::Both,
+            tls: TlsSettings::default(),
+        };
         let run = launch(vec![probe(ProbeKind::Postgres(spec), 40.0, 2000)]);
         sleep(Duration::from_millis(700));
         run.end().0.remove(0)
@@ -261,7 +391,13 @@ fn postgres_keeps_what_it_acknowledged_also_when_it_is_killed() {
 
 /// A server that ends a connection says so in its last message, and its client reads no further.
 fn a_connection_that_the_server_ends_is_not_used_again(port: u16, url: &Text) {
-    let spec = PostgresProbe { url: url.clone(), query: "SELECT 1".to_owned(), expect: None, connections: Connections::KeepAlive };
+    let spec = PostgresProbe {
+        url: url.clone(),
+        query: "SELECT 1".to_owned(),
+        expect: None,
+        connections: Connections::KeepAlive,
+        tls: TlsSettings::default(),
+    };
     let run = launch(vec![probe(ProbeKind::Postgres(spec), 40.0, 2000)]);
     sleep(Duration::from_millis(600));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -292,6 +428,7 @@ fn a_redis_probe_sends_its_command_and_holds_the_reply_against_what_is_expected(
             command: command.iter().map(ToString::to_string).collect(),
             expect: expect.map(str::to_owned),
             connections: Connections::Both,
+            tls: TlsSettings::default(),
         };
         let run = launch(vec![probe(ProbeKind::Redis(spec), 40.0, 1000)]);
         sleep(Duration::from_millis(500));

@@ -4,7 +4,7 @@ use super::{
     super::trial::Expected::{self, Fails, Passes},
     row::{Example, Row, embedded},
 };
-use crate::sample_app::programs::{INITDB, NGINX, POSTGRES, Program, REDIS};
+use crate::sample_app::programs::{INITDB, NGINX, PG_DUMP, POSTGRES, PSQL, Program, REDIS};
 
 /// The example.
 pub const CONTAINERS: Example = Example {
@@ -21,11 +21,13 @@ pub const CONTAINERS: Example = Example {
         row("worker", "the worker dies", "worker.yaml", "local", Passes),
         row("careless", "a worker that empties the queue", "worker.yaml", "careless", Fails("jobs lost")),
         row("queue", "Redis dies, and keeps its disk", "queue.yaml", "local", Passes),
+        row("queue-in-memory", "Redis dies, and its jobs with it", "queue.yaml", "queue-in-memory", Fails("jobs lost")),
         row("database", "a database from its backup", "database.yaml", "local", Fails("jobs lost")),
+        row("disk-kept", "a database that keeps its disk", "database.yaml", "disk-kept", Passes),
     ],
 };
 
-const NEEDS: &[Program] = &[NGINX, REDIS, POSTGRES, INITDB];
+const NEEDS: &[Program] = &[NGINX, REDIS, POSTGRES, INITDB, PG_DUMP, PSQL];
 
 const fn row(name: &'static str, what: &'static str, file: &'static str, environment: &'static str, expected: Expected) -> Row {
     Row { name, what, file, environment, ports: &["port", "database-port"], expected, needs: NEEDS }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    dns, http, journey,
+    dns, http, journey, ledger,
     naming::{NAMES_KEY, RESOLVER_KEY, naming},
     prometheus, store, url, websocket,
 };
@@ -73,7 +73,7 @@ static COMMAND: Table = Table::new(
 pub const KINDS: &[&Table] = &[
     &http::HTTP,
     &journey::JOURNEY,
-    &store::LEDGER_PROBE,
+    &ledger::LEDGER_PROBE,
     &TCP,
     &dns::DNS,
     &websocket::WEBSOCKET,
@@ -166,8 +166,8 @@ fn probe(entry: &Entry, sink: &mut Sink) -> Option<ProbeSpec> {
                 (store::postgres(fields, sink).map(ProbeKind::Postgres), fields)
             }
             "ledger" => {
-                let fields = Fields::new(&entry.value, &store::LEDGER_PROBE, sink)?;
-                (store::ledger(fields, sink).map(|l| ProbeKind::Ledger(Box::new(l))), fields)
+                let fields = Fields::new(&entry.value, &ledger::LEDGER_PROBE, sink)?;
+                (ledger::ledger(fields, sink).map(|l| ProbeKind::Ledger(Box::new(l))), fields)
             }
             "prometheus" => {
                 let fields = Fields::new(&entry.value, &prometheus::PROMETHEUS, sink)?;

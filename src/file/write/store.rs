@@ -3,7 +3,7 @@
 use super::{Pairs, connections_pair, expect_pair, flow, journey, list, pair, quoted, scalar, secret, served_pair, time, tls_pair};
 use crate::model::{
     probe::Text,
-    store::{HttpLedger, LEDGER, LedgerCall, LedgerProbe, LedgerStore, PostgresProbe, RedisProbe},
+    store::{HttpLedger, LEDGER, LedgerCall, LedgerProbe, LedgerStore, Own, PostgresProbe, RedisProbe},
 };
 
 /// A redis probe's own keys.
@@ -14,6 +14,7 @@ pub fn redis(redis: &RedisProbe) -> Pairs {
     }
     out.extend(redis.expect.as_ref().map(|text| pair("expect", quoted(text))));
     out.extend(connections_pair(redis.connections));
+    out.extend(tls_pair(&redis.tls));
     out
 }
 
@@ -22,6 +23,7 @@ pub fn postgres(postgres: &PostgresProbe) -> Pairs {
     let mut out = vec![pair("postgres", secret(&postgres.url)), pair("query", quoted(&postgres.query))];
     out.extend(postgres.expect.as_ref().map(|text| pair("expect", quoted(text))));
     out.extend(connections_pair(postgres.connections));
+    out.extend(tls_pair(&postgres.tls));
     out
 }
 
@@ -29,23 +31,40 @@ pub fn postgres(postgres: &PostgresProbe) -> Pairs {
 pub fn ledger(ledger: &LedgerProbe) -> String {
     let other = |from: &Option<Text>| from.as_ref().map(|text| pair("read-from", secret(text)));
     let settles = (!ledger.settles_within.is_zero()).then(|| pair("settles-within", time(ledger.settles_within)));
-    match &ledger.store {
-        LedgerStore::Http(http) => flow([pair("http", flow(over_http(http)))].into_iter().chain(settles).collect()),
-        LedgerStore::Redis { url, read_from, key } => {
-            let mut out = vec![pair("redis", secret(url))];
-            out.extend(other(read_from));
-            out.extend((key != LEDGER).then(|| pair("key", quoted(key))));
-            out.extend(settles);
-            flow(out)
+    let keep = ledger.keep.then(|| pair("keep", "true"));
+    let out = match &ledger.store {
+        LedgerStore::Http(http) => vec![pair("http", flow(over_http(http)))],
+        LedgerStore::Redis(redis) => {
+            let mut out = vec![pair("redis", secret(&redis.url))];
+            out.extend(other(&redis.read_from));
+            out.extend(own(redis.own.as_ref(), |words| templates(words)));
+            out.extend((redis.key != LEDGER).then(|| pair("key", quoted(&redis.key))));
+            out.extend(tls_pair(&redis.tls));
+            out
         }
-        LedgerStore::Postgres { url, read_from, table } => {
-            let mut out = vec![pair("postgres", secret(url))];
-            out.extend(other(read_from));
-            out.extend((table != LEDGER).then(|| pair("table", quoted(table))));
-            out.extend(settles);
-            flow(out)
+        LedgerStore::Postgres(postgres) => {
+            let mut out = vec![pair("postgres", secret(&postgres.url))];
+            out.extend(other(&postgres.read_from));
+            out.extend(own(postgres.own.as_ref(), |text| quoted(text)));
+            out.extend((postgres.table != LEDGER).then(|| pair("table", quoted(&postgres.table))));
+            out.extend(tls_pair(&postgres.tls));
+            out
         }
-    }
+    };
+    flow(out.into_iter().chain(settles).chain(keep).collect())
+}
+
+/// Words in which each `${` is meant.
+fn templates(words: &[String]) -> String {
+    format!("[{}]", words.iter().map(|word| scalar(word)).collect::<Vec<_>>().join(", "))
+}
+
+/// What is said in place of our own words.
+fn own<T>(own: Option<&Own<T>>, one: impl Fn(&T) -> String) -> Pairs {
+    let Some(own) = own else { return Vec::new() };
+    let mut out = vec![pair("write", one(&own.write)), pair("read", one(&own.read))];
+    out.extend(own.list.as_ref().map(|list| pair("list", one(list))));
+    out
 }
 
 fn over_http(http: &HttpLedger) -> Pairs {

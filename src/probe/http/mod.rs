@@ -9,7 +9,7 @@ mod pool;
 mod prepare;
 mod proxy;
 pub mod target;
-mod tls;
+pub mod tls;
 pub mod wire;
 
 use std::{net::SocketAddr, rc::Rc};

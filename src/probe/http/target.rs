@@ -91,7 +91,7 @@ impl Target {
             return Ok(None);
         }
         let server = ServerName::try_from(self.host.clone()).map_err(|_| format!("`{}` cannot be the name of a TLS server", self.host))?;
-        Ok(Some(Tls { connector: connector(settings)?, server, tunnel: None }))
+        Ok(Some(Tls { connector: connector(settings, Some(b"http/1.1"))?, server, tunnel: None }))
     }
 }
 

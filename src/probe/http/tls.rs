@@ -15,8 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::model::probe::TlsSettings;
 
-/// The TLS side of a probe; words for the user when a file is wrong.
-pub fn connector(spec: &TlsSettings) -> Result<TlsConnector, String> {
+/// The TLS side of a probe that speaks this protocol (as ALPN names it; none where it has no name); words for the user when a file is wrong.
+pub fn connector(spec: &TlsSettings, protocol: Option<&[u8]>) -> Result<TlsConnector, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -39,7 +39,7 @@ pub fn connector(spec: &TlsSettings) -> Result<TlsConnector, String> {
     };
     // A new visitor has no session to resume: each connection pays the full handshake.
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

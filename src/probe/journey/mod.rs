@@ -112,6 +112,7 @@ impl JourneyKind {
 
     /// Every session that has something to lose is looked at once more.
     pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
+        self.sessions.borrow_mut().last_round_s = Some(now_ns as f64 / 1e9);
         let steps = self.specs();
         let mut users = self.users.borrow_mut();
         let looking = users.iter_mut().filter_map(|(number, user)| user.looks_again(&steps).then_some(*number));
@@ -214,10 +215,11 @@ impl JourneyKind {
     }
 
     /// An answer that is not what it must be says that the session is gone, where the step says so. Above 499 the system says that it
-    /// failed, and nothing about the session.
+    /// failed, and who is to come again later (408, 425, 429) was not looked at: neither says anything about the session.
     fn meaning(&self, place: usize, outcome: SampleOutcome, status: u16) -> SampleOutcome {
         let unmet = matches!(outcome, SampleOutcome::Status | SampleOutcome::Expectation);
-        if unmet && status < 500 && self.steps[place].parts.spec.state_lost { SampleOutcome::StateLost } else { outcome }
+        let says_nothing = status >= 500 || matches!(status, 408 | 425 | 429);
+        if unmet && !says_nothing && self.steps[place].parts.spec.state_lost { SampleOutcome::StateLost } else { outcome }
     }
 
     /// A request is over: what it means for the user, and when the next one is due.
@@ -244,6 +246,7 @@ impl JourneyKind {
         all.unchecked += u64::from(counts.unchecked);
         let Some(home) = counts.lost_on else { return };
         all.lost += 1;
+        all.lost_at_the_end += u64::from(all.last_round_s.is_some());
         Span::with(&mut all.lost_within, clock::now().seconds_from(shared.origin));
         let names = shared.names.borrow();
         let mut home = names.get(home).to_owned();
@@ -371,6 +374,18 @@ mod tests {
         let passers = kind(Users::Arriving(Rate(5.0)));
         passers.skipped(&shared, due(Turn::Regular(0)));
         assert_eq!((passers.first_turns().len(), shared.asked().len()), (0, 0), "who did not come in does not come back");
+    }
+
+    #[test]
+    fn who_is_to_come_again_later_has_lost_nothing() {
+        let mut kind = kind(Users::Crowd(1));
+        kind.steps[0].parts.spec.state_lost = true;
+        for (status, meant) in [(200, true), (302, true), (404, true), (401, true), (408, false), (429, false), (500, false), (503, false)]
+        {
+            let outcome = kind.meaning(0, SampleOutcome::Expectation, status);
+            assert_eq!(outcome == SampleOutcome::StateLost, meant, "{status}");
+        }
+        assert_eq!(kind.meaning(0, SampleOutcome::Refused, 0), SampleOutcome::Refused);
     }
 
     #[test]

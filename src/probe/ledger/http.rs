@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 
-use super::{listed, stores::LARGEST_LIST};
+use super::listed;
 use crate::{
     model::{
         probe::{HttpExpect, HttpProbe, NameModels, Text},
@@ -23,6 +23,8 @@ use crate::{
 
 /// The most of an answer to a write or a reading.
 const LARGEST: u64 = 1 << 20;
+/// The most of a list.
+const LARGEST_LIST: u64 = 64 << 20;
 
 /// The store, ready to move to the pacing thread.
 pub struct PreparedHttpStore {
@@ -108,12 +110,14 @@ impl HttpStore {
         }
     }
 
-    /// Whether a value is there. A server that has failed says nothing about it.
+    /// Whether a value is there. That it is not is said by 204, 404, 410, and an answer with a status as expected whose rest is not; any
+    /// other answer says nothing about it: who is turned away (401, 429) or sent elsewhere (302) does not know.
     pub async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, value: &str) -> Result<bool, SampleOutcome> {
         let mut given = given(&self.spec.read, value).ok_or(SampleOutcome::NotSent)?;
         match self.read.ask(shared, trace, Some(&mut given)).await {
             SampleOutcome::Ok | SampleOutcome::OkSlow => Ok(true),
-            SampleOutcome::Status | SampleOutcome::Expectation if (200..500).contains(&trace.status) => Ok(false),
+            SampleOutcome::Status if matches!(trace.status, 204 | 404 | 410) => Ok(false),
+            SampleOutcome::Expectation => Ok(false),
             failed => Err(failed),
         }
     }
@@ -134,10 +138,10 @@ impl HttpStore {
             SampleOutcome::Ok | SampleOutcome::OkSlow => {}
             failed => return Err(failed),
         }
-        // As long as all that was written, or as a hostile answer may be: not on the pacing thread.
+        // As long as all that was written, or as a hostile answer may be: work for another thread.
         let (pointer, prefix) = (list.json.clone(), prefix.to_owned());
-        let counting = tokio::task::spawn_blocking(move || listed::count(&given.answer, pointer.as_deref(), &prefix));
-        for (value, times) in counting.await.ok().flatten().ok_or(SampleOutcome::Expectation)? {
+        let counted = tokio::task::spawn_blocking(move || listed::count(&given.answer, pointer.as_deref(), &prefix)).await.ok().flatten();
+        for (value, times) in counted.ok_or(SampleOutcome::Expectation)? {
             note(&value, times);
         }
         Ok(())

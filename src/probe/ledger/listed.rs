@@ -15,7 +15,7 @@ pub fn count(body: &[u8], pointer: Option<&str>, prefix: &str) -> Option<HashMap
         }
     };
     match pointer {
-        None => String::from_utf8_lossy(body).lines().for_each(&mut put),
+        None => String::from_utf8_lossy(body).lines().for_each(|line| put(line.trim())),
         Some(pointer) => {
             let way: Vec<String> = pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
             let mut json = serde_json::Deserializer::from_slice(body);
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn values_are_counted_where_the_pointer_leads() {
         let ours = |list: &[(&str, u64)]| Some(list.iter().map(|(value, times)| ((*value).to_owned(), *times)).collect::<Vec<_>>());
-        assert_eq!(counted("fd-1\nother\nfd-2\r\nfd-1\n", None), ours(&[("fd-1", 2), ("fd-2", 1)]));
+        assert_eq!(counted("fd-1\nother\n fd-2 \r\nfd-1\n", None), ours(&[("fd-1", 2), ("fd-2", 1)]));
         assert_eq!(counted(r#"["fd-1","x",7,null,["fd-9"],{"a":"fd-9"},true,-1,1.5,"fd-1"]"#, Some("")), ours(&[("fd-1", 2)]));
         let deep = r#"{"a":["no",{"b/c":["fd-3"],"other":{"x":[1]}}],"z":"fd-4"}"#;
         assert_eq!(counted(deep, Some("/a/1/b~1c")), ours(&[("fd-3", 1)]));

@@ -1,73 +1,104 @@
 //! The `ledger` probe: writes of values that nobody else writes, each read back once it is acknowledged, until it is seen, and all of them
-//! once more when the run has ended.
+//! once more when the run has ended. What it wrote into a store of its own it removes then.
 //!
 //! A write is a request at the probe's rate; each reading is a request of its own. Nothing is written twice in silence: a write whose
-//! answer failed or was late is not acknowledged, and whether it was done is found out by the last reading.
+//! answer failed or was late is not acknowledged, and whether it was done is found out by the last reading. That one looks where the values
+//! were written, also where readers look at another server: a replica that is behind has lost nothing.
 
 mod book;
 mod http;
 mod listed;
+mod postgres;
+mod redis;
 mod stores;
+mod table;
+mod turns;
+mod values;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
-
-pub use stores::PreparedStore;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
 
 use crate::{
     clock,
     model::{
         sample::SampleOutcome,
-        state::{StateFindings, Writes},
-        time::{Mono, nanos},
+        state::{Afterwards, StateFindings, Writes},
+        store::LedgerProbe,
+        time::nanos,
     },
-    probe::{
-        pacer::Shared,
-        schedule::{Due, Turn},
-        stage::Trace,
-    },
+    probe::{pacer::Shared, schedule::Turn, stage::Trace},
 };
 use book::{Book, Missing};
-use stores::Store;
+use stores::{PreparedStore, Store};
+use turns::{EVERYTHING, PUT_AWAY};
+use values::Values;
+
+pub use turns::{limit, skipped};
 
 /// Routes, in the order of `ProbeKind::routes`.
 const WRITE: u16 = 1;
 const READ: u16 = 2;
 const LIST: u16 = 3;
+const REMOVE: u16 = 4;
 
-/// The turn that reads everything.
-const EVERYTHING: u32 = u32::MAX;
-/// After a reading that missed a value, or failed: the next one, in milliseconds. The last one goes on.
-const GAPS_MS: [u64; 7] = [20, 50, 100, 200, 500, 1_000, 2_000];
-/// In the last round a value that is missing is read so often: behind a balancer each server may answer for itself.
-const LAST_TRIES: u16 = 5;
-/// From one of them to the next.
-const LAST_GAP: Duration = Duration::from_millis(200);
-/// Readings of the last round, a second; more when there are more values than fit into [`LAST_WITHIN`].
-const LAST_RATE: u64 = 200;
-const LAST_WITHIN: Duration = Duration::from_secs(15);
-/// How long a list of everything may take.
-const LIST_LIMIT: Duration = Duration::from_secs(20);
-/// How often everything is listed, while something is missing or the list fails.
-const LISTS: u32 = 3;
+/// A `ledger` probe, ready to move to the pacing thread.
+pub struct PreparedLedger {
+    store: PreparedStore,
+    values: Values,
+    settles: Duration,
+    keep: bool,
+}
+
+impl PreparedLedger {
+    /// Words for the user when its store cannot be used. A table that is not there is made.
+    pub fn new(spec: &LedgerProbe, rate: f64, timeout: Duration) -> Result<Self, String> {
+        Ok(Self { store: PreparedStore::new(spec, rate, timeout)?, values: Values::new()?, settles: spec.settles_within, keep: spec.keep })
+    }
+
+    /// On the pacing thread.
+    pub fn into_kind(self, rate: f64) -> LedgerKind {
+        LedgerKind {
+            store: self.store.into_store(rate),
+            values: self.values,
+            settles: self.settles,
+            keep: self.keep,
+            book: RefCell::new(Book::new(self.settles)),
+            followed: Cell::new(0),
+            most_followed: turns::most_followed(rate, self.settles),
+            lists: Cell::new(0),
+            removals: Cell::new(0),
+            removed: Cell::new(0),
+            afterwards: Cell::new(None),
+        }
+    }
+}
 
 /// A `ledger` probe on the pacing thread.
 pub struct LedgerKind {
     store: Store,
-    /// What all values of this run begin with.
-    prefix: String,
+    values: Values,
     /// How long an acknowledged write may take to be seen.
     settles: Duration,
+    /// The values are to stay.
+    keep: bool,
     book: RefCell<Book>,
+    /// Values that are waited for.
+    followed: Cell<u32>,
+    most_followed: u32,
     /// Lists that came through.
-    lists: std::cell::Cell<u32>,
+    lists: Cell<u16>,
+    /// Removals that failed.
+    removals: Cell<u16>,
+    /// Values that were removed.
+    removed: Cell<u64>,
+    afterwards: Cell<Option<Afterwards>>,
 }
 
 impl LedgerKind {
-    /// With a store that is there.
-    pub fn new(store: Store, prefix: String, settles: Duration) -> Self {
-        Self { store, prefix, settles, book: RefCell::new(Book::new(settles)), lists: std::cell::Cell::new(0) }
-    }
-
     /// How many connections it keeps.
     pub fn kept(&self) -> u64 {
         self.store.kept()
@@ -78,16 +109,12 @@ impl LedgerKind {
         self.settles
     }
 
-    /// How long a request may take, where that is not the probe's own deadline.
-    pub fn limit(due: Due) -> Option<Duration> {
-        (due.turn == Turn::Again(EVERYTHING)).then_some(LIST_LIMIT)
-    }
-
-    /// One request: a write, or a reading.
+    /// One request: a write, a reading, or the removal of everything.
     pub async fn attempt(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         match trace.due.turn {
             Turn::Regular(number) => self.write(shared, trace, number).await,
             Turn::Again(EVERYTHING) => self.list(shared, trace).await,
+            Turn::Again(PUT_AWAY) => self.put_away(shared, trace).await,
             Turn::Again(number) => self.read(shared, trace, number).await,
         }
     }
@@ -95,23 +122,32 @@ impl LedgerKind {
     async fn write(&self, shared: &Rc<Shared>, trace: &mut Trace, number: u32) -> SampleOutcome {
         trace.route = WRITE;
         self.book.borrow_mut().sent(number);
-        let outcome = self.store.write(shared, trace, &self.value(number)).await;
+        let outcome = self.store.write(shared, trace, &self.values.value(number)).await;
         if outcome.is_ok() {
             let now = clock::now();
             self.book.borrow_mut().acknowledged(number, nanos(now.since(shared.origin)));
-            shared.again(trace.due.probe, now, number);
+            self.follow(shared, trace.due.probe, number, now);
+        } else if outcome == SampleOutcome::NotSent {
+            self.book.borrow_mut().not_sent(number);
         }
         outcome
     }
 
     async fn read(&self, shared: &Rc<Shared>, trace: &mut Trace, number: u32) -> SampleOutcome {
         trace.route = READ;
+        let last = self.book.borrow().is_last_round();
         let begun = nanos(clock::now().since(shared.origin));
-        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false, settling: false };
-        match self.store.read(shared, trace, &self.value(number)).await {
+        let mut reading = self.reading(shared, trace.due);
+        match self.store.read(shared, trace, &self.values.value(number), last).await {
             Ok(true) => {
                 reading.done = true;
-                self.book.borrow_mut().found(number, begun, 1);
+                let mut book = self.book.borrow_mut();
+                if last && self.store.lists() {
+                    book.lists_are_cut();
+                }
+                book.found(number, begun, 1);
+                drop(book);
+                self.unfollow();
                 SampleOutcome::Ok
             }
             Ok(false) if self.book.borrow_mut().settling(number, begun) => {
@@ -119,8 +155,9 @@ impl LedgerKind {
                 SampleOutcome::Ok
             }
             Ok(false) => {
+                reading.missed = true;
                 self.book.borrow_mut().missing(number);
-                if self.book.borrow().is_last_round() { SampleOutcome::StateLost } else { SampleOutcome::Stale }
+                if last { SampleOutcome::StateLost } else { SampleOutcome::Stale }
             }
             Err(failed) => failed,
         }
@@ -129,92 +166,63 @@ impl LedgerKind {
     async fn list(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
         trace.route = LIST;
         let begun = nanos(clock::now().since(shared.origin));
-        let mut reading = Reading { ledger: self, shared, due: trace.due, done: false, settling: false };
+        let mut reading = self.reading(shared, trace.due);
+        let mut counted = BTreeMap::<u32, u64>::new();
         let mut note = |value: &str, times: u64| {
-            if let Some(number) = value.strip_prefix(&self.prefix).and_then(|rest| rest.parse().ok()) {
-                self.book.borrow_mut().found(number, begun, times);
+            if let Some(number) = self.values.number(value) {
+                let sum = counted.entry(number).or_default();
+                *sum = sum.saturating_add(times);
             }
         };
-        if let Err(failed) = self.store.list(shared, trace, &self.prefix, &mut note).await {
+        let listed = self.store.list(shared, trace, self.values.prefix(), &mut note).await;
+        // What was seen was seen, also in a list that broke off.
+        for (number, times) in counted {
+            self.book.borrow_mut().found(number, begun, times);
+        }
+        if let Err(failed) = listed {
             return failed;
         }
-        let Missing { missing, settling } = self.book.borrow_mut().listed(begun);
-        if settling == 0 {
-            self.lists.set(self.lists.get() + 1);
-            reading.done = missing == 0 || self.lists.get() >= LISTS;
-        }
-        if missing == 0 { SampleOutcome::Ok } else { SampleOutcome::StateLost }
+        let Missing { missing, settling } = self.book.borrow().missing_in_lists(begun);
+        reading.settling = settling > 0;
+        reading.missed = !reading.settling && self.lists_lack(shared, trace.due.probe, &missing);
+        reading.done = !reading.settling && !reading.missed;
+        if missing.is_empty() { SampleOutcome::Ok } else { SampleOutcome::StateLost }
     }
 
-    /// The value of a write: a word that no other run writes.
-    fn value(&self, number: u32) -> String {
-        format!("{}{number}", self.prefix)
+    /// Whether it removes its values.
+    fn removes(&self) -> bool {
+        !self.keep && self.store.removes()
     }
 
-    /// Plans the reading after one that failed or missed its value; none when enough was tried.
-    fn read_again(&self, shared: &Shared, due: Due, settling: bool) {
-        let Turn::Again(what) = due.turn else { return };
-        let gap = if what == EVERYTHING || settling && self.book.borrow().is_last_round() {
-            LAST_GAP * 2
-        } else {
-            let before = self.book.borrow_mut().tried(what);
-            if self.book.borrow().is_last_round() {
-                if before + 1 >= LAST_TRIES {
-                    return;
-                }
-                LAST_GAP
-            } else {
-                Duration::from_millis(GAPS_MS[usize::from(before).min(GAPS_MS.len() - 1)])
+    async fn put_away(&self, shared: &Rc<Shared>, trace: &mut Trace) -> SampleOutcome {
+        trace.route = REMOVE;
+        let mut reading = self.reading(shared, trace.due);
+        self.afterwards.set(Some(Afterwards::NotRemoved(SampleOutcome::ResponseTimeout)));
+        let sent = self.book.borrow().all_sent();
+        match self.store.remove(shared, trace, &self.values, &sent, &self.removed).await {
+            Ok(()) => {
+                reading.done = true;
+                self.afterwards.set(Some(Afterwards::Removed(self.removed.get())));
+                SampleOutcome::Ok
             }
-        };
-        shared.again(due.probe, clock::now().plus(gap), what);
-    }
-
-    /// A reading that was due and not sent is due again.
-    pub fn skipped(&self, shared: &Shared, due: Due) {
-        self.read_again(shared, due, false);
-    }
-
-    /// Everything is read once more: in one list where the store has one, else value by value.
-    pub fn last_turns(&self, now_ns: u64) -> Vec<(u64, u32)> {
-        let all = self.book.borrow_mut().begin_last_round();
-        if all.is_empty() {
-            return Vec::new();
+            Err(failed) => {
+                self.afterwards.set(Some(Afterwards::NotRemoved(failed)));
+                failed
+            }
         }
-        if self.store.lists() {
-            return vec![(now_ns, EVERYTHING)];
-        }
-        let step = (1_000_000_000 / LAST_RATE).min(nanos(LAST_WITHIN) / all.len() as u64);
-        (0..).zip(all).map(|(place, number)| (now_ns + place * step, number)).collect()
     }
 
     /// The books.
     pub fn state(&self) -> StateFindings {
-        let writes: Writes = self.book.borrow().writes();
-        StateFindings::Writes(writes)
+        let writes = self.book.borrow().writes();
+        let afterwards = match self.afterwards.get() {
+            _ if writes.attempted == 0 => None,
+            None if self.keep => Some(Afterwards::Kept),
+            None if !self.store.removes() => Some(Afterwards::NotOurs),
+            // Its turn did not come.
+            None => Some(Afterwards::NotRemoved(SampleOutcome::NotSent)),
+            some => some,
+        };
+        StateFindings::Writes(Writes { prefix: self.values.prefix().to_owned(), afterwards, ..writes })
     }
-}
-
-/// A reading that has not found what it looked for yet; dropped like that, by its deadline or a failure, it plans the next.
-struct Reading<'a> {
-    ledger: &'a LedgerKind,
-    shared: &'a Shared,
-    due: Due,
-    done: bool,
-    /// What it missed may still come.
-    settling: bool,
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.ledger.read_again(self.shared, self.due, self.settling);
-        }
-    }
-}
-
-/// What the values of a run begin with: unlike those of any other run, also of one with the same seed.
-pub fn prefix(seed: u64, at: Mono) -> String {
-    let wall = clock::wall().0;
-    format!("fd{:x}{:x}-", wall / 1_000_000, (seed ^ at.0) & 0xffff)
 }

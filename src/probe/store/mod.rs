@@ -4,7 +4,11 @@
 pub mod keep;
 pub mod postgres;
 pub mod redis;
+mod servers;
+mod tls;
 mod watched;
+
+pub use watched::{LARGEST, LARGEST_LIST};
 
 use crate::{
     model::{

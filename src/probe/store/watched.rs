@@ -1,8 +1,6 @@
-//! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how.
-//!
-//! It is also the bound on what a server may say: the clients collect an answer of any length, and read for as long as something comes. So
-//! a stream gives no more than an answer may have, counted anew whenever an answer was taken, and no more in a second than the pacing
-//! thread can spare; what comes beyond that has to wait in the network.
+//! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how. It also ends by
+//! itself where a server sends without end, which such a client would gather, and gives no more of it in a second than the pacing thread can
+//! spare: such a client reads for as long as something comes. The rest waits in the network.
 
 use std::{
     io,
@@ -31,10 +29,14 @@ const OPEN: u8 = 0;
 const EOF: u8 = 1;
 const RESET: u8 = 2;
 const BROKEN: u8 = 3;
-const FLOODED: u8 = 4;
+const TOO_LARGE: u8 = 4;
 
-/// The most of an answer, unless more was asked for.
-const LARGEST: u64 = 256 << 10;
+/// The most that a server may send from one answer to the next: many small ones, after it was held up, or one large one.
+pub const LARGEST: u64 = 16 << 20;
+/// The most of an answer that holds everything.
+pub const LARGEST_LIST: u64 = 256 << 20;
+/// The most of a greeting, before anything is asked. Far less than what is paced: on its way it may be another thread's.
+const GREETING: u64 = 1 << 20;
 /// The most that is read of one connection in a second.
 const BYTES_A_SECOND: u64 = 8 << 20;
 
@@ -44,10 +46,10 @@ pub struct Notes {
     ended: AtomicU8,
     /// Something was written that was not: the request did not leave.
     unsent: AtomicBool,
-    /// Bytes since the last answer was taken.
-    received: AtomicU64,
-    /// The most that these may be, when that is more than [`LARGEST`].
-    most: AtomicU64,
+    /// The TLS handshake is done.
+    secured: AtomicBool,
+    /// How much more may come.
+    room: AtomicU64,
 }
 
 impl Notes {
@@ -63,20 +65,32 @@ impl Notes {
             EOF if reused => Some(SampleOutcome::EofReused),
             EOF => Some(SampleOutcome::EofNew),
             BROKEN => Some(SampleOutcome::Unreachable),
-            FLOODED => Some(SampleOutcome::TooLarge),
+            TOO_LARGE => Some(SampleOutcome::TooLarge),
             _ if self.unsent.load(Ordering::Relaxed) => Some(SampleOutcome::SendFailed),
             _ => None,
         }
     }
 
-    /// An answer that is asked for on this stream may have so many bytes.
-    pub fn expects(&self, bytes: u64) {
-        self.most.fetch_max(bytes, Ordering::Relaxed);
+    /// A request begins or is answered: so much may come until the next is. Several may be under way, and answers come in turn.
+    pub fn allow(&self, most: u64) {
+        self.room.fetch_max(most, Ordering::Relaxed);
     }
 
-    /// An answer was taken: what comes now belongs to the next.
-    pub fn answered(&self) {
-        self.received.store(0, Ordering::Relaxed);
+    /// So much came; whether that is too much.
+    fn came(&self, bytes: u64) -> bool {
+        let room = self.room.load(Ordering::Relaxed);
+        self.room.store(room.saturating_sub(bytes), Ordering::Relaxed);
+        bytes > room
+    }
+
+    /// The TLS handshake is done.
+    pub fn secured(&self) {
+        self.secured.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_secured(&self) -> bool {
+        self.secured.load(Ordering::Relaxed)
     }
 
     fn end(&self, how: u8) {
@@ -108,16 +122,12 @@ impl Watched {
     /// Watches a stream.
     pub fn new(stream: TcpStream) -> (Self, Arc<Notes>) {
         let notes = Arc::new(Notes::default());
+        notes.allow(GREETING);
         (Self { stream, notes: notes.clone(), since: clock::now(), read: 0, pause: None }, notes)
     }
 
-    /// Counts what was read; after too much of it there is a pause, or the end.
-    fn count(&mut self, bytes: u64) -> io::Result<()> {
-        let most = self.notes.most.load(Ordering::Relaxed).max(LARGEST);
-        if self.notes.received.fetch_add(bytes, Ordering::Relaxed) + bytes > most {
-            self.notes.end(FLOODED);
-            return Err(io::Error::other("the server's answer has no end"));
-        }
+    /// So much was read; after too much of it in one second there is a pause.
+    fn pace(&mut self, bytes: u64) {
         let second = Duration::from_secs(1);
         let past = clock::now().since(self.since);
         if past >= second {
@@ -127,7 +137,6 @@ impl Watched {
         if self.read > BYTES_A_SECOND {
             self.pause = Some(Box::pin(tokio::time::sleep(second.saturating_sub(past))));
         }
-        Ok(())
     }
 }
 
@@ -149,8 +158,15 @@ impl AsyncRead for Watched {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &read {
             Poll::Ready(Ok(())) if room && buf.filled().len() == before => self.notes.end(EOF),
-            Poll::Ready(Ok(())) => self.count((buf.filled().len() - before) as u64)?,
             Poll::Ready(Err(error)) => self.notes.failed(error),
+            Poll::Ready(Ok(())) => {
+                let bytes = (buf.filled().len() - before) as u64;
+                if self.notes.came(bytes) {
+                    self.notes.end(TOO_LARGE);
+                    return Poll::Ready(Err(io::Error::other("it sends too much")));
+                }
+                self.pace(bytes);
+            }
             Poll::Pending => {}
         }
         read
@@ -188,5 +204,14 @@ mod tests {
         drop(stream);
         assert!(!notes.is_open());
         assert_eq!(notes.outcome(true), Some(SampleOutcome::EofReused));
+    }
+
+    #[test]
+    fn what_comes_between_two_answers_has_a_bound() {
+        let notes = Notes::default();
+        notes.allow(100);
+        assert!(!notes.came(60) && !notes.came(40));
+        notes.allow(100);
+        assert!(!notes.came(60) && notes.came(41));
     }
 }

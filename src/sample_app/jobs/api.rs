@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use super::{database::Database, is_id, queue::Queue};
 use crate::sample_app::{
     here,
+    host_port::HostPort,
     server::{self, App, RunError, ServerOptions, body, page},
 };
 
@@ -24,10 +25,10 @@ pub struct Options {
     pub server: ServerOptions,
     /// Redis, as HOST:PORT
     #[arg(long, value_name = "ADDRESS")]
-    pub queue: String,
+    pub queue: HostPort,
     /// PostgreSQL, as HOST:PORT
     #[arg(long, value_name = "ADDRESS")]
-    pub database: String,
+    pub database: HostPort,
 }
 
 /// Runs it until SIGTERM or SIGINT.
@@ -36,6 +37,9 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     let instance = server.instance.get_or_insert_with(here::name).clone();
     server::run(&server, async || Ok(Api { queue: Queue::new(&options.queue, &instance), database: Database::new(&options.database) }))
 }
+
+/// The largest body of a request, in bytes.
+const LARGEST: usize = 1000;
 
 struct Api {
     queue: Queue,
@@ -55,8 +59,8 @@ impl App for Api {
                 Err(why) => unavailable(why),
             },
             (&Method::POST, "/jobs") => {
-                let asked: Json = body(request, 1000).await.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
-                let Some(id) = asked["id"].as_str().filter(|id| is_id(id)) else {
+                let asked: Option<Json> = body(request, LARGEST).await.and_then(|body| serde_json::from_slice(&body).ok());
+                let Some(id) = asked.as_ref().and_then(|asked| asked["id"].as_str()).filter(|id| is_id(id)) else {
                     return page(StatusCode::BAD_REQUEST, "{ \"id\": ID } is expected\n");
                 };
                 match self.queue.put(id).await {

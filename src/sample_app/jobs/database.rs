@@ -1,28 +1,38 @@
 //! What PostgreSQL knows of the jobs: which are done.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, NoTls, Row, types::Type};
-use tokio_util::task::TaskTracker;
+use tokio_postgres::{
+    Client, NoTls, Row,
+    types::{ToSql, Type},
+};
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_millis(500);
-/// How long a statement may take.
-const STATEMENT: Duration = Duration::from_secs(1);
+use crate::sample_app::{
+    host_port::HostPort,
+    stores::postgres::{self, in_words},
+};
+
+/// How long a statement may take, with the connection that it may need.
+const STATEMENT: Duration = Duration::from_millis(1500);
 /// The password, where one is asked for.
 const PASSWORD: &str = "PGPASSWORD";
 
-/// The database.
+/// Makes the table where it is not there: in a database that begins anew.
+pub(super) const TABLE: &str = "create table if not exists done (id text primary key, at timestamptz not null default now())";
+/// Its name.
+pub(super) const NAME: &str = "done";
+
+/// The database: one connection, which all requests share.
 pub(super) struct Database {
-    at: String,
-    open: Mutex<Option<Client>>,
+    at: HostPort,
+    open: Mutex<Option<Arc<Client>>>,
 }
 
 impl Database {
-    /// The database at `HOST:PORT`; connected to when it is needed.
-    pub(super) fn new(at: &str) -> Self {
-        Self { at: at.to_owned(), open: Mutex::new(None) }
+    /// Connected to when it is needed.
+    pub(super) fn new(at: &HostPort) -> Self {
+        Self { at: at.clone(), open: Mutex::default() }
     }
 
     /// Notes that a job is done; once, however often it is told.
@@ -38,47 +48,47 @@ impl Database {
     /// All jobs that are done, in order.
     pub(super) async fn done(&self) -> Result<Vec<String>, String> {
         let rows = self.ask("select id from done order by at, id", &[]).await?;
-        rows.iter().map(|row| row.try_get(0).map_err(|error| error.to_string())).collect()
+        rows.iter().map(|row| row.try_get(0).map_err(|error| in_words(&error))).collect()
     }
 
-    async fn ask(&self, statement: &str, values: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)]) -> Result<Vec<Row>, String> {
-        let mut open = self.open.lock().await;
+    async fn ask(&self, statement: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, String> {
         let asked = async {
-            if open.as_ref().is_none_or(Client::is_closed) {
-                *open = Some(self.connect().await?);
+            let client = self.client().await?;
+            let answer = client.query_typed(statement, values).await;
+            if answer.is_err() {
+                self.leave(&client).await;
             }
-            let Some(client) = &*open else { return Err("it is not connected".to_owned()) };
-            client.query_typed(statement, values).await.map_err(|error| in_words(&error))
+            answer.map_err(|error| in_words(&error))
         };
-        let answer = tokio::time::timeout(CONNECT + STATEMENT, asked).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        if answer.is_err() {
-            // A new one for the next statement.
-            *open = None;
-        }
+        let answer = tokio::time::timeout(STATEMENT, asked).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         answer.map_err(|why| format!("PostgreSQL at {}: {why}", self.at))
     }
 
-    async fn connect(&self) -> Result<Client, String> {
-        let (host, port) = self.at.rsplit_once(':').ok_or("HOST:PORT is expected")?;
-        let port = port.parse().map_err(|_| "HOST:PORT is expected")?;
-        let mut config = Config::new();
-        config.host(host).port(port).user("shop").dbname("postgres").connect_timeout(CONNECT);
+    async fn client(&self) -> Result<Arc<Client>, String> {
+        let mut open = self.open.lock().await;
+        if let Some(client) = open.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        *open = None;
+        let mut config = postgres::connection(&self.at);
+        // A server that is gone without a word, as a container's is, is noticed by this.
+        config.tcp_user_timeout(STATEMENT);
         if let Ok(password) = std::env::var(PASSWORD) {
             config.password(password);
         }
         let (client, connection) = config.connect(NoTls).await.map_err(|error| in_words(&error))?;
         // It ends when the client is dropped.
-        TaskTracker::new().spawn(async move { drop(connection.await) });
+        tokio_util::task::TaskTracker::new().spawn(async move { drop(connection.await) });
         // Two who make it at once may both fail but for one; then it is there.
-        let _ = client.batch_execute("create table if not exists done (id text primary key, at timestamptz not null default now())").await;
-        Ok(client)
+        let _ = client.batch_execute(TABLE).await;
+        Ok(open.insert(Arc::new(client)).clone())
     }
-}
 
-/// An error with its cause, which is what it is about.
-fn in_words(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    /// A new connection for the next statement, unless somebody has seen to that.
+    async fn leave(&self, client: &Arc<Client>) {
+        let mut open = self.open.lock().await;
+        if open.as_ref().is_some_and(|known| Arc::ptr_eq(known, client)) {
+            *open = None;
+        }
     }
 }

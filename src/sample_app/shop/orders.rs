@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
-    pool::{Pool, Wanted, in_words},
+    pool::{Pool, Wanted},
     redis_store::RedisStore,
 };
-use crate::sample_app::host_port::HostPort;
+use crate::sample_app::{host_port::HostPort, stores::postgres::in_words};
 
 /// How long a statement may take. With a synchronous standby that is gone, a commit would wait for ever.
 const STATEMENT: Duration = Duration::from_secs(2);

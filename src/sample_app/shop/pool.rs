@@ -8,12 +8,18 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
 
-use crate::sample_app::host_port::HostPort;
+use crate::{
+    clock,
+    model::time::Mono,
+    sample_app::{host_port::HostPort, stores::postgres::in_words},
+};
 
 /// The most connections of one process and kind.
 const MOST: usize = 24;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_millis(500);
+/// So long a connection is kept to another server than is wanted: the one that is wanted may have come.
+const MAKESHIFT: Duration = Duration::from_millis(500);
 
 /// Which server is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +34,15 @@ pub(super) enum Wanted {
 pub(super) struct Pool {
     members: Vec<HostPort>,
     wanted: Wanted,
-    idle: Mutex<Vec<Client>>,
+    /// With the moment until which they are used, where there is one.
+    idle: Mutex<Vec<(Client, Option<Mono>)>>,
     slots: Semaphore,
 }
 
 /// A connection in use. Given back only by `give_back`: one that is dropped was in the middle of something, and closes.
 pub(super) struct InUse<'p> {
     pub(super) client: Client,
+    until: Option<Mono>,
     pool: &'p Pool,
     _slot: SemaphorePermit<'p>,
 }
@@ -49,32 +57,32 @@ impl Pool {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match idle {
-                Some(client) if client.is_closed() => {}
-                Some(client) => return Ok(InUse { client, pool: self, _slot: slot }),
+                Some((client, until)) if client.is_closed() || until.is_some_and(|until| until < clock::now()) => {}
+                Some((client, until)) => return Ok(InUse { client, until, pool: self, _slot: slot }),
                 None => break,
             }
         }
-        let client = match self.wanted {
+        let (client, until) = match self.wanted {
             Wanted::Primary => {
                 let client = connect(&self.members, TargetSessionAttrs::ReadWrite).await?;
                 // Who comes first makes the table; two who make it at once may both fail but for one.
                 let _ = client
                     .batch_execute("create table if not exists orders (id text primary key, at timestamptz not null default now())")
                     .await;
-                client
+                (client, None)
             }
             Wanted::Standby => match connect(&self.members, TargetSessionAttrs::ReadOnly).await {
-                Ok(client) => client,
-                Err(_) => connect(&self.members, TargetSessionAttrs::Any).await?,
+                Ok(client) => (client, None),
+                Err(_) => (connect(&self.members, TargetSessionAttrs::Any).await?, Some(clock::now().plus(MAKESHIFT))),
             },
         };
-        Ok(InUse { client, pool: self, _slot: slot })
+        Ok(InUse { client, until, pool: self, _slot: slot })
     }
 }
 
 impl InUse<'_> {
     pub(super) fn give_back(self) {
-        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.client);
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((self.client, self.until));
     }
 }
 
@@ -95,12 +103,4 @@ async fn connect(members: &[HostPort], wanted: TargetSessionAttrs) -> Result<Cli
         }
     }
     Err(why)
-}
-
-/// An error with its cause, which is what it is about.
-pub(super) fn in_words(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

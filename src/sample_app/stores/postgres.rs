@@ -36,9 +36,9 @@ pub struct Options {
     /// Where the other one is reached for its changes, when not directly: a line between two zones
     #[arg(long, value_name = "ADDRESS", requires = "peer")]
     pub through: Option<SocketAddr>,
-    /// Begin empty at every start, as on a disk that is new
-    #[arg(long, requires = "first")]
-    pub new_disk: bool,
+    /// What it finds when it is started again
+    #[arg(long, value_enum, default_value_t = Disk::Kept)]
+    pub disk: Disk,
     /// When the first primary answers a commit
     #[arg(long, value_enum, default_value_t = Replication::Asynchronous)]
     pub replication: Replication,
@@ -51,6 +51,15 @@ pub enum Replication {
     Asynchronous,
     /// When the standby's disk has it too.
     Synchronous,
+}
+
+/// What a server that died finds when it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Disk {
+    /// What it had.
+    Kept,
+    /// Nothing: its disk died with it.
+    New,
 }
 
 /// How long one look at the peer may take.
@@ -69,7 +78,7 @@ pub fn run(options: &Options) -> Result<(), RunError> {
     drop(runtime);
     match follows {
         Some(primary) => copied(options, primary, plain, &cluster)?,
-        None if !options.new_disk && is_ours(&options.data) && cluster.join("PG_VERSION").exists() => {}
+        None if options.disk == Disk::Kept && is_ours(&options.data) && cluster.join("PG_VERSION").exists() => {}
         None => made(options, plain, &cluster)?,
     }
     let mut command = Command::new(server);
@@ -128,14 +137,24 @@ pub(super) async fn is_primary(address: &HostPort) -> Option<bool> {
 }
 
 /// How a server of the examples is reached.
-pub(super) fn connection(address: &HostPort) -> Config {
+pub(in crate::sample_app) fn connection(address: &HostPort) -> Config {
     let mut config = Config::new();
-    config.host(&address.host).port(address.port).user(USER).dbname("postgres").connect_timeout(LOOK);
+    config.host(&address.host).port(address.port).user(USER).dbname(DATABASE).connect_timeout(LOOK);
     config
 }
 
+/// An error with its cause, which is what it is about.
+pub(in crate::sample_app) fn in_words(error: &tokio_postgres::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 /// The owner of the databases.
-const USER: &str = "shop";
+pub(in crate::sample_app) const USER: &str = "shop";
+/// The one that the examples use.
+pub(in crate::sample_app) const DATABASE: &str = "postgres";
 
 /// An empty database. Its log's files are small, so that its folder is.
 fn made(options: &Options, plain: Plain, cluster: &Path) -> Result<(), RunError> {

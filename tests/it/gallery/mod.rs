@@ -38,8 +38,10 @@ rows! {
     containers_api: "containers/api", nothing_more;
     containers_worker: "containers/worker", containers::jobs_waited;
     containers_careless: "containers/careless", containers::what_it_had_in_hand_is_lost;
-    containers_queue: "containers/queue", nothing_more;
+    containers_queue: "containers/queue", containers::jobs_waited_in_the_queue;
+    containers_queue_in_memory: "containers/queue-in-memory", containers::what_waited_is_lost;
     containers_database: "containers/database", containers::what_came_after_the_backup_is_lost;
+    containers_disk_kept: "containers/disk-kept", containers::every_job_is_there;
     names_hour: "names/hour", names::visitors_disagree;
     names_unchecked: "names/unchecked", names::all_lose_a_third;
     names_seconds: "names/seconds", nothing_more;

@@ -18,12 +18,12 @@ pub struct Composed<'e> {
 }
 
 impl<'e> Composed<'e> {
-    pub(super) fn up(engine: &'e Engine, files: &[PathBuf], variables: &[(&str, &str)]) -> Self {
+    pub(super) fn up(engine: &'e Engine, files: &[PathBuf], variables: &[(&str, &str)], services: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let name = format!("composed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let project = Self { engine, files: files.to_vec(), name, variables };
-        project.compose(&["up", "-d"]);
+        project.compose(&[&["up", "-d"], services].concat());
         project
     }
 

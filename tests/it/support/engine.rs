@@ -153,7 +153,12 @@ impl Engine {
 
     /// The same of several files, each put over those before it.
     pub fn compose_all(&self, files: &[PathBuf], variables: &[(&str, &str)]) -> Composed<'_> {
-        Composed::up(self, files, variables)
+        Composed::up(self, files, variables, &[])
+    }
+
+    /// Only these services of a file.
+    pub fn compose_some(&self, file: &Path, variables: &[(&str, &str)], services: &[&str]) -> Composed<'_> {
+        Composed::up(self, &[file.to_owned()], variables, services)
     }
 }
 

@@ -8,11 +8,11 @@ use std::{collections::BTreeSet, thread::sleep, time::Duration};
 use firedrill::{
     model::{
         ids::ProbeName,
-        probe::{ProbeKind, ProbeSpec, Text},
+        probe::{ProbeKind, ProbeSpec, Text, TlsSettings},
         quantity::Rate,
         sample::{Sample, SampleOutcome},
         state::{StateFindings, Writes},
-        store::{LEDGER, LedgerProbe, LedgerStore},
+        store::{LEDGER, LedgerProbe, LedgerStore, PostgresLedger},
     },
     probe::{Launch, NetworkProber, Prober},
 };
@@ -102,12 +102,18 @@ impl Failover {
         }
     }
 
+    /// What it wrote stays, to be compared.
     fn probe(self, old: u16, new: u16) -> ProbeSpec {
         let url = format!("postgres://shop@127.0.0.1:{old},127.0.0.1:{new}/postgres?target_session_attrs=read-write");
-        let store = LedgerStore::Postgres { url: Text::Plain(url), read_from: None, table: LEDGER.to_owned() };
+        let store =
+            PostgresLedger { url: Text::Plain(url), read_from: None, table: LEDGER.to_owned(), own: None, tls: TlsSettings::default() };
         ProbeSpec {
             name: ProbeName::from("orders"),
-            kind: ProbeKind::Ledger(Box::new(LedgerProbe { store, settles_within: Duration::ZERO })),
+            kind: ProbeKind::Ledger(Box::new(LedgerProbe {
+                store: LedgerStore::Postgres(store),
+                settles_within: Duration::ZERO,
+                keep: true,
+            })),
             rate: Rate(self.rate),
             timeout: Duration::from_secs(2),
             slow: None,

@@ -320,6 +320,8 @@ impl Recorded {
             sticky_changes: 13,
             forced_log_ins: 13,
             lost_within: Some(Span { from_s: HIT + 0.4, to_s: HIT + 2.1 }),
+            lost_at_the_end: 0,
+            last_round_s: Some(100.2),
         }
     }
 

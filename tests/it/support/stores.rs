@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{TcpListener, TcpStream},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -87,6 +89,33 @@ pub fn postgres(folder: &Path, port: u16, role: &[&str]) -> Server {
     let server = started(&mut command, port);
     until("PostgreSQL to take questions", || column(port, "SELECT 1").is_ok());
     server
+}
+
+/// The same, but that it takes strangers only over TLS and with a password, `canary-4711` of the user `app`. Its certificate is
+/// `local.pem`.
+pub fn guarded_postgres(folder: &Path, port: u16) -> Server {
+    let mut open = postgres(folder, port, &["--first"]);
+    column(port, "CREATE USER app PASSWORD 'canary-4711'; GRANT CREATE ON SCHEMA public TO app").unwrap();
+    open.kill();
+    let cluster = folder.join(port.to_string()).join("cluster");
+    let owner = fs::metadata(&cluster).unwrap();
+    for name in ["local.pem", "local.key"] {
+        let to = cluster.join(name);
+        fs::copy(tls_file(name), &to).unwrap();
+        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(&to, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+    let append =
+        |file: &str, text: &str| fs::OpenOptions::new().append(true).open(cluster.join(file)).unwrap().write_all(text.as_bytes()).unwrap();
+    append("postgresql.conf", "ssl=on\nssl_cert_file='local.pem'\nssl_key_file='local.key'\n");
+    let rules = "host all shop 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
+    fs::write(cluster.join("pg_hba.conf"), rules).unwrap();
+    postgres(folder, port, &["--first"])
+}
+
+/// A key or certificate of the tests.
+pub fn tls_file(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/tls").join(name).display().to_string()
 }
 
 /// A line to a port, on which everything takes so long.
