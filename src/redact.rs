@@ -92,9 +92,9 @@ fn replace(value: &mut Value, secret: &str) -> bool {
             }
             found
         }
-        Value::Array(items) => items.iter_mut().fold(false, |found, item| replace(item, secret) || found),
+        Value::Array(items) => replace_in(items, secret),
         Value::Object(map) => {
-            let mut found = map.values_mut().fold(false, |found, item| replace(item, secret) || found);
+            let mut found = replace_in(map.values_mut(), secret);
             let names: Vec<String> = map.keys().filter(|name| name.contains(secret)).cloned().collect();
             for name in names {
                 found = true;
@@ -106,6 +106,15 @@ fn replace(value: &mut Value, secret: &str) -> bool {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// The same in each of several values.
+fn replace_in<'v>(values: impl IntoIterator<Item = &'v mut Value>, secret: &str) -> bool {
+    let mut found = false;
+    for value in values {
+        found |= replace(value, secret);
+    }
+    found
 }
 
 /// How a value is written where not every character may stand.
@@ -121,10 +130,9 @@ fn decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(&byte) = bytes.get(at) {
-        match hex(at).filter(|_| byte == b'%') {
-            Some(decoded) => (at, _) = (at + 3, out.push(decoded)),
-            None => (at, _) = (at + 1, out.push(byte)),
-        }
+        let decoded = hex(at).filter(|_| byte == b'%');
+        out.push(decoded.unwrap_or(byte));
+        at += if decoded.is_some() { 3 } else { 1 };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -28,7 +28,7 @@ fn everything_that_was_kept_is_survived() {
 /// The oracle of the planner is itself right about worlds that no fuzzer thought of: many seeds, no file.
 #[test]
 fn the_planner_keeps_its_caps_in_random_worlds() {
-    for seed in 0..3000 {
+    for seed in 0..500 {
         let mut stream = firedrill::plan::draw::Stream::new(seed, 0, 0, "fuzz");
         let bytes: Vec<u8> = (0..200).map(|_| stream.below(256) as u8).collect();
         drive::planner::drive(&bytes);

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, fs, io::Write, os::unix::ffi::OsStrExt};
 
 use super::{
-    ran,
+    gentle, ran,
     servers::{Server, head},
 };
 use crate::cli::rig::{EXPERIMENT, Rig, SYSTEM, Said, Started};
@@ -62,7 +62,7 @@ fn what_a_system_says_is_shown_and_not_obeyed() {
         server.address
     );
     let step = "method:\n  - run: [cat, words]\n  - run: [sh, -c, \"cat words >&2; exit 1\"]\n";
-    let rig = Rig::with(SYSTEM, &EXPERIMENT.replace("probes:\n", &probe).replace("method:\n", step));
+    let rig = Rig::with(SYSTEM, &gentle().replace("probes:\n", &probe).replace("method:\n", step));
     let words = [&b"y".repeat(1 << 20), EVIL.as_bytes(), b"\xff\xfe\n", EVIL.as_bytes(), EVIL.as_bytes(), EVIL.as_bytes()].concat();
     fs::write(rig.path("words"), words).unwrap();
     let run = ran(&rig, &|| rig.command(["run", "experiment.yaml"]));
@@ -125,7 +125,7 @@ fn labels_and_names_of_a_local_system_are_shown_as_text() {
         c => out + &c.to_string(),
     });
     let labels = format!("labels: {{ \"{yaml}\": \"{yaml}\", plain: \"{}\" }}\n    health:", "x".repeat(200_000));
-    let rig = Rig::with(&SYSTEM.replace("health:", &labels), EXPERIMENT);
+    let rig = Rig::with(&SYSTEM.replace("health:", &labels), &gentle());
     let ran = super::ran(&rig, &|| rig.command(["run", "experiment.yaml"]));
     said(&ran);
     if ran.status.code() == Some(2) {

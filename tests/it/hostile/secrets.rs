@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    ran,
+    gentle, ran,
     servers::{Server, some},
 };
 use crate::cli::rig::{EXPERIMENT, Rig, SYSTEM, Said};
@@ -132,7 +132,7 @@ fn a_run_in_which_every_secret_is_said_back_tells_none() {
         parrot.address
     );
     let step = "method:\n  - run: [sh, -c, \"echo $PLANTED_HEADER $PLANTED_BODY $PLANTED_REDIS >&2; exit 7\"]\n";
-    let experiment = EXPERIMENT.replace("probes:\n", &probes).replace("method:\n", step);
+    let experiment = gentle().replace("probes:\n", &probes).replace("method:\n", step);
     let rig = Rig::with(SYSTEM, &experiment);
     let mut secrets = secrets(&rig);
     secrets[2].1 = format!("redis://me:{PASSWORD}@{}", redis.address);

@@ -12,8 +12,18 @@ use super::{
     servers::{Server, pour, some, trickle},
 };
 
-const BAD: &[O] =
-    &[O::TooLarge, O::Expectation, O::ResponseTimeout, O::EofNew, O::EofReused, O::Reset, O::BadHttp, O::Unreachable, O::SendFailed];
+const BAD: &[O] = &[
+    O::TooLarge,
+    O::Expectation,
+    O::ConnectTimeout,
+    O::ResponseTimeout,
+    O::EofNew,
+    O::EofReused,
+    O::Reset,
+    O::BadHttp,
+    O::Unreachable,
+    O::SendFailed,
+];
 
 /// Answers whatever is sent with these bytes, then with `more`.
 fn answers(first: &'static [u8], more: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Server {
@@ -137,6 +147,7 @@ fn inventive_redis() -> Server {
             let answer = match words.first().map(String::as_str) {
                 Some("HINCRBY") => ":1\r\n".to_owned(),
                 Some("HGET") => bulk("1"),
+                Some("HDEL") => ":9223372036854775807\r\n".to_owned(),
                 Some("HSCAN") => {
                     let prefix = words[4].trim_end_matches('*');
                     let pairs: String =
