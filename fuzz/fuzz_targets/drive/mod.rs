@@ -7,5 +7,8 @@ pub mod file;
 pub mod journal;
 pub mod planner;
 
+/// What a target does with its input.
+pub type Target = fn(&[u8]);
+
 /// The targets by name: a folder in `fuzz/corpus` each.
-pub const TARGETS: [(&str, fn(&[u8])); 3] = [("file", file::drive), ("journal", journal::drive), ("planner", planner::drive)];
+pub const TARGETS: [(&str, Target); 3] = [("file", file::drive), ("journal", journal::drive), ("planner", planner::drive)];

@@ -11,7 +11,7 @@ use firedrill::{
         blast_radius::{Caps, MinHealthy},
         experiment::{Bind, Experiment, FaultStep, PhoenixStep, Recovery, Step},
         fault::{Fault, FaultKind, PartitionMode},
-        ids::{InstanceId, Service},
+        ids::{InstanceId, Service, Zone},
         instance::{Instance, InstanceState, Inventory, PROTECTED},
         quantity::Share,
         selector::{Pick, ProcessMatch, Selector, Take},
@@ -243,7 +243,7 @@ fn judge(drawn: &Drawn, experiment: &Experiment, inventory: &Inventory, others: 
 fn names(target: &Selector, i: &Instance) -> bool {
     let at = |named: &[&str], here: &str| named.contains(&here);
     let zone = match &target.zone {
-        Some(Pick::Named(zones)) => at(&zones.iter().map(|z| z.as_str()).collect::<Vec<_>>(), i.zone.as_str()),
+        Some(Pick::Named(zones)) => at(&zones.iter().map(Zone::as_str).collect::<Vec<_>>(), i.zone.as_str()),
         _ => true,
     };
     (target.services.is_empty() || target.services.contains(&i.service))

@@ -1,7 +1,7 @@
 //! Answers over HTTP that are endless, slow, wrong about their length, compressed to nothing, or send the client somewhere else; to every
 //! probe that speaks it.
 
-use std::{io::Write, thread::sleep, time::Duration};
+use std::{fmt::Write as _, io::Write, thread::sleep, time::Duration};
 
 use firedrill::model::sample::SampleOutcome as O;
 
@@ -129,19 +129,17 @@ fn nobody_follows_a_redirect() {
     for (name, server) in [("circle", &circle), ("other", &other), ("file", &file), ("metadata", &metadata)] {
         probes += &http(&format!("http-{name}"), server, "");
         let url = format!("http://{}", server.address);
-        probes += &format!(
-            "  journey-{name}: {{ journey: {{ users: 2, think: 100ms, steps: [ {{ name: a, get: \"{url}/\" }} ] }}, timeout: 400ms }}\n"
-        );
-        probes += &format!("  prometheus-{name}: {{ prometheus: \"{url}\", query: up, expect: \"> 0\", {CLIENT} }}\n");
-        probes += &format!("  websocket-{name}: {{ websocket: \"ws://{}/\", {CLIENT} }}\n", server.address);
-        probes += &format!(
-            "  ledger-{name}: {{ ledger: {{ http: {{ write: {{ post: \"{url}/w\", body: \"${{value}}\" }}, read: {{ get: \"{url}/${{value}}\" }} }} }}, {CLIENT} }}\n"
-        );
+        writeln!(
+            probes,
+            "  journey-{name}: {{ journey: {{ users: 2, think: 100ms, steps: [ {{ name: a, get: \"{url}/\" }} ] }}, timeout: 400ms }}"
+        )
+        .unwrap();
+        writeln!(probes, "  prometheus-{name}: {{ prometheus: \"{url}\", query: up, expect: \"> 0\", {CLIENT} }}").unwrap();
+        writeln!(probes, "  websocket-{name}: {{ websocket: \"ws://{}/\", {CLIENT} }}", server.address).unwrap();
+        writeln!(probes, "  ledger-{name}: {{ ledger: {{ http: {{ write: {{ post: \"{url}/w\", body: \"${{value}}\" }}, read: {{ get: \"{url}/${{value}}\" }} }} }}, {CLIENT} }}").unwrap();
     }
-    probes += &format!(
-        "  lead: {{ journey: {{ users: 2, think: 50ms, steps: [ {{ name: a, get: \"http://{0}/\", capture: {{ next: {{ header: location }} }} }}, {{ name: b, get: \"http://{0}/${{next}}\" }} ] }}, timeout: 400ms }}\n",
-        lead.address
-    );
+    writeln!(probes, "  lead: {{ journey: {{ users: 2, think: 50ms, steps: [ {{ name: a, get: \"http://{0}/\", capture: {{ next: {{ header: location }} }} }}, {{ name: b, get: \"http://{0}/${{next}}\" }} ] }}, timeout: 400ms }}",
+        lead.address).unwrap();
     let found = attack(&probes, 1000);
     for name in ["circle", "other", "file", "metadata"] {
         for kind in ["http", "journey", "websocket", "ledger"] {

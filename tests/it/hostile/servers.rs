@@ -76,7 +76,7 @@ pub fn head(stream: &mut TcpStream) -> std::io::Result<()> {
 
 /// Reads whatever was sent, so much at most.
 pub fn some(stream: &mut TcpStream) -> std::io::Result<()> {
-    match stream.read(&mut [0; 65_536])? {
+    match stream.read(&mut [0; 16_384])? {
         0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
     }

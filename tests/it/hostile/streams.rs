@@ -64,12 +64,13 @@ fn a_websocket_that_talks_without_end_or_nonsense_costs_no_more_than_its_share()
         ("not-text", opened(pour(&[0x81, 2, 0xff, 0xfe])), ENDED),
         ("slow-frame", opened(trickle(&[0x81])), ENDED),
     ];
-    let probes: String = servers
+    let probes = servers
         .iter()
         .map(|(name, server, _)| {
             format!("  {name}: {{ websocket: \"ws://{}/\", rate: 3/s, timeout: 400ms, sockets: 2 }}\n", server.address)
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let found = attack(&probes, 1500);
     for (name, _, allowed) in &servers {
         let fate = found.only(name, allowed);
@@ -155,7 +156,8 @@ fn a_name_server_that_lies_or_never_stops_is_a_failed_lookup() {
             "largest-datagrams",
             names(
                 |socket, question, from| {
-                    let answer = [&question[..2], &[0x81, 0x80, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[0xff; 60_000][..]].concat();
+                    let answer =
+                        [&question[..2], &[0x81, 0x80, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &vec![0xff; 60_000][..]].concat();
                     for _ in 0..20 {
                         let _ = socket.send_to(&answer, from);
                     }
@@ -169,10 +171,11 @@ fn a_name_server_that_lies_or_never_stops_is_a_failed_lookup() {
         ("tcp-endless", names(cut, pour(&[0xff, 0xff]))),
         ("tcp-noise", names(cut, pour(&[0, 12, 7, 7, 0x81, 0x80, 0, 0, 0, 1, 0, 0, 0, 0]))),
     ];
-    let probes: String = servers
+    let probes = servers
         .iter()
         .map(|(name, address)| format!("  {name}: {{ dns: {{ name: www.example, server: \"{address}\" }}, rate: 10/s, timeout: 400ms }}\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let found = attack(&probes, 1200);
     for (name, _) in &servers {
         let fate = found.only(name, FAILED);
