@@ -117,7 +117,9 @@ fn no_duration_follows_the_wall_clock() {
     let events = rig.events();
     let at = |name: &str| events.iter().find(|e| e["event"] == name).unwrap_or_else(|| panic!("no {name}"))["at"].as_u64().unwrap();
     let moments: Vec<u64> = events.iter().map(|event| event["at"].as_u64().unwrap()).collect();
-    assert!(moments.is_sorted(), "time went back");
+    // What took effect is told a little after its moment, which may be behind another's.
+    let back = moments.windows(2).map(|two| two[0].saturating_sub(two[1])).max();
+    assert!(back < Some(1_000_000_000), "time went back by {back:?} ns");
     // The wall clock of the record is that of the start, carried on: it tells the order of things, too.
     let offset = |event: &serde_json::Value| event["wall"].as_i64().unwrap() - event["at"].as_i64().unwrap();
     assert!(events.iter().all(|event| offset(event) == offset(&events[0])), "the record's wall clock was stepped");
