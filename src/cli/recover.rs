@@ -17,6 +17,7 @@ use crate::{
         verdict::Verdict,
     },
     platform::{Platform, PlatformError},
+    report::words::whole,
     state_dir,
 };
 
@@ -48,7 +49,7 @@ pub async fn recover(args: Recover) -> u8 {
     for found in found {
         if !found.path.exists() {
             if finished(&found.path) {
-                say::out(&format!("{}: nothing to recover: it was undone\n", found.path.display()));
+                say::out(&format!("{}: nothing to recover: it was undone\n", whole(&found.path.display().to_string())));
                 continue;
             }
             say::problem(format!("`{}` is neither a journal nor the id of an unfinished run", found.path.display()));
@@ -177,10 +178,10 @@ pub(super) fn tell(run: &str, recovered: &Recovered) -> u8 {
         say::problem(format!("{run}: the end of its journal was damaged ({damage}); what came before was used"));
     }
     for line in &recovered.restored {
-        say::out(&format!("{run}: undone: {line}\n"));
+        say::out(&format!("{}: undone: {}\n", whole(run), whole(line)));
     }
     for line in &recovered.nothing {
-        say::out(&format!("{run}: nothing to undo: {line}\n"));
+        say::out(&format!("{}: nothing to undo: {}\n", whole(run), whole(line)));
     }
     for residue in &recovered.stuck {
         say::problem(format!("{run}: left behind: {}: {}", residue.what, residue.why));
@@ -192,6 +193,6 @@ pub(super) fn tell(run: &str, recovered: &Recovered) -> u8 {
         say::problem(format!("{run}: nothing is left behind, but that cannot be written down, so its journal stays: {why}"));
         return Verdict::Error.exit_code();
     }
-    say::out(&format!("{run}: recovered\n"));
+    say::out(&format!("{}: recovered\n", whole(run)));
     0
 }

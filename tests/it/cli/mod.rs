@@ -15,6 +15,7 @@ mod orphans;
 mod planning;
 pub mod rig;
 mod running;
+mod stepping;
 mod stopping;
 mod terminal;
 mod torn;
