@@ -18,8 +18,8 @@ use crate::{
 const MOST: usize = 24;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_millis(500);
-/// So long a connection is kept to another server than is wanted: the one that is wanted may have come.
-const MAKESHIFT: Duration = Duration::from_millis(500);
+/// So often one request looks whether a standby has come, while others are content with the primary.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Which server is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,55 +34,89 @@ pub(super) enum Wanted {
 pub(super) struct Pool {
     members: Vec<HostPort>,
     wanted: Wanted,
-    /// With the moment until which they are used, where there is one.
-    idle: Mutex<Vec<(Client, Option<Mono>)>>,
+    idle: Mutex<Vec<Idle>>,
+    /// While there is no standby: when the next request looks for one.
+    look_at: Mutex<Option<Mono>>,
     slots: Semaphore,
+}
+
+/// A connection that nobody uses.
+struct Idle {
+    client: Client,
+    /// To another server than is wanted.
+    makeshift: bool,
 }
 
 /// A connection in use. Given back only by `give_back`: one that is dropped was in the middle of something, and closes.
 pub(super) struct InUse<'p> {
     pub(super) client: Client,
-    until: Option<Mono>,
+    makeshift: bool,
     pool: &'p Pool,
     _slot: SemaphorePermit<'p>,
 }
 
 impl Pool {
     pub(super) fn new(members: &[HostPort], wanted: Wanted) -> Self {
-        Self { members: members.to_vec(), wanted, idle: Mutex::default(), slots: Semaphore::new(MOST) }
+        Self { members: members.to_vec(), wanted, idle: Mutex::default(), look_at: Mutex::default(), slots: Semaphore::new(MOST) }
     }
 
     pub(super) async fn take(&self) -> Result<InUse<'_>, String> {
         let slot = self.slots.acquire().await.map_err(|_| "the shop ends".to_owned())?;
-        loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                Some((client, until)) if client.is_closed() || until.is_some_and(|until| until < clock::now()) => {}
-                Some((client, until)) => return Ok(InUse { client, until, pool: self, _slot: slot }),
-                None => break,
-            }
-        }
-        let (client, until) = match self.wanted {
-            Wanted::Primary => {
-                let client = connect(&self.members, TargetSessionAttrs::ReadWrite).await?;
-                // Who comes first makes the table; two who make it at once may both fail but for one.
-                let _ = client
-                    .batch_execute("create table if not exists orders (id text primary key, at timestamptz not null default now())")
-                    .await;
-                (client, None)
-            }
-            Wanted::Standby => match connect(&self.members, TargetSessionAttrs::ReadOnly).await {
-                Ok(client) => (client, None),
-                Err(_) => (connect(&self.members, TargetSessionAttrs::Any).await?, Some(clock::now().plus(MAKESHIFT))),
-            },
+        let idle = self.idle();
+        let Idle { client, makeshift } = match idle {
+            Some(found) if !found.makeshift || !self.looks_now() => found,
+            other => self.connect(other).await?,
         };
-        Ok(InUse { client, until, pool: self, _slot: slot })
+        Ok(InUse { client, makeshift, pool: self, _slot: slot })
+    }
+
+    /// An idle connection that is open.
+    fn idle(&self) -> Option<Idle> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| idle.pop()).find(|found| !found.client.is_closed())
+    }
+
+    /// Whether it is time to look for a standby. Who is told so looks; the others need not for a while.
+    fn looks_now(&self) -> bool {
+        let mut look_at = self.look_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        let due = look_at.is_none_or(|at| at <= now);
+        if due {
+            *look_at = Some(now.plus(LOOK_EVERY));
+        }
+        due
+    }
+
+    /// A new connection; `instead` where there is no standby to connect to.
+    async fn connect(&self, instead: Option<Idle>) -> Result<Idle, String> {
+        if self.wanted == Wanted::Primary {
+            let client = connect(&self.members, TargetSessionAttrs::ReadWrite).await?;
+            // Who comes first makes the table; two who make it at once may both fail but for one.
+            let _ = client
+                .batch_execute("create table if not exists orders (id text primary key, at timestamptz not null default now())")
+                .await;
+            return Ok(Idle { client, makeshift: false });
+        }
+        let known_to_be_away = self.look_at.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if instead.is_some() || !known_to_be_away || self.looks_now() {
+            if let Ok(client) = connect(&self.members, TargetSessionAttrs::ReadOnly).await {
+                *self.look_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|idle| !idle.makeshift);
+                return Ok(Idle { client, makeshift: false });
+            }
+            *self.look_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::now().plus(LOOK_EVERY));
+        }
+        match instead {
+            Some(found) => Ok(found),
+            None => Ok(Idle { client: connect(&self.members, TargetSessionAttrs::Any).await?, makeshift: true }),
+        }
     }
 }
 
 impl InUse<'_> {
     pub(super) fn give_back(self) {
-        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((self.client, self.until));
+        let idle = Idle { client: self.client, makeshift: self.makeshift };
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 }
 
