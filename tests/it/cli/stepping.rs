@@ -147,8 +147,7 @@ fn what_is_left_behind_is_undone_whatever_the_clock_says() {
     eventually("the system is up", || wall.told().is_some() && up.said_so_far().contains("cli-test is up"));
     let run = acting(&wall);
     wall.step(0, -3600);
-    run.signal(Signal::KILL);
-    run.end();
+    run.kill_with_its_helper();
     wall.step(-3600, 3600);
     Started::new(wall.command(&["recover"]).spawn().unwrap()).end().code(0).says("undone: ");
     eventually("all three serve", || rig.serving().len() == 3);
