@@ -5,7 +5,9 @@
 //! PLACE is `journal` for appends, or a name a platform gives its calls: `engine` is every request to a Docker engine that changes
 //! something, `host-tool` every program that changes a container's network. WHAT is `before` and `after` (the process is aborted), `torn`
 //! (half a record is written, then abort), `enospc`, `eio` and `short` (the write, or the call, fails and nothing was done), `lost` (it was
-//! done, and its answer does not come).
+//! done, and its answer does not come). `deadman` is the beginning of an undo by the dead-man's switch.
+//!
+//! The helper of a run has fail points of its own, in `FIREDRILL_DEADMAN_FAILPOINT`: what befalls the run does not befall both.
 
 /// What is to go wrong at this visit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,19 @@ pub fn visit(place: &str) -> Option<Fail> {
 pub fn visit(_place: &str) -> Option<Fail> {
     None
 }
+
+/// Gives a helper process its own fail points in place of ours.
+#[cfg(feature = "failpoints")]
+pub fn hand_on(command: &mut std::process::Command) {
+    command.env_remove("FIREDRILL_FAILPOINT");
+    if let Some(points) = std::env::var_os("FIREDRILL_DEADMAN_FAILPOINT") {
+        command.env("FIREDRILL_FAILPOINT", points);
+    }
+}
+
+/// A helper process has no fail points either.
+#[cfg(not(feature = "failpoints"))]
+pub fn hand_on(_command: &mut std::process::Command) {}
 
 /// Ends the process as a crash does, if the visit asks for it here.
 pub fn crash(at: Option<Fail>, here: Fail) {

@@ -76,6 +76,7 @@ pub mod model;
 pub mod plan;
 pub mod platform;
 pub mod probe;
+pub mod redact;
 pub mod report;
 pub mod sample_app;
 pub mod state_dir;

@@ -23,6 +23,8 @@ use crate::{
 };
 
 const ENDING: &str = "lock";
+/// The purpose of who holds a lock to undo what a dead run left.
+pub const RECOVERY: &str = "recover";
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,13 @@ pub enum LockError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl LockError {
+    /// Whether who holds it only undoes what a dead run left, and so will soon be done.
+    pub fn by_recovery(&self) -> bool {
+        matches!(self, Self::Held { holder: Some(holder), .. } if holder.purpose == RECOVERY)
+    }
 }
 
 fn held(scope: &Scope, holder: Option<&Holder>) -> String {
@@ -112,7 +121,11 @@ pub fn take_in(folder: &Path, holder: &Holder) -> Result<Lock, LockError> {
 fn take_one(folder: &Path, holder: &Holder, claim: &Claim) -> Result<Held, LockError> {
     let path = file_of(folder, &claim.place);
     let error = |source| LockError::Io { path: path.clone(), source };
-    let mut file = open(&path).map_err(error)?;
+    let (mut file, writable) = match open(&path) {
+        // What was left can be undone from a state directory that has become read-only. Who is there already excludes the others as ever.
+        Err(refused) if refused.kind() == io::ErrorKind::ReadOnlyFilesystem => (File::open(&path).map_err(|_| error(refused))?, false),
+        other => (other.map_err(error)?, true),
+    };
     let how = if claim.whole { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
     match flock(&file, how) {
         Ok(()) => {}
@@ -129,7 +142,11 @@ fn take_one(folder: &Path, holder: &Holder, claim: &Claim) -> Result<Held, LockE
         text = serde_json::to_vec(holder).map_err(|e| error(e.into()))?;
         text.push(b'\n');
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).map_err(error)?;
+    if writable {
+        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text));
+        // On a full disk the kernel holds the lock all the same, only who has it is not told.
+        written.or_else(|why| if why.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error(why)) })?;
+    }
     Ok(Held { file, whole: claim.whole })
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::deployer;
 #[cfg(feature = "docker")]
 use super::keeper;
+use super::{deadman, deployer};
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -61,6 +61,9 @@ pub enum Verb {
     /// (internal) The first process of a local system's namespace.
     #[command(hide = true)]
     Init(local::init::InitArgs),
+    /// (internal) Undoes a run when its firedrill is gone or hangs.
+    #[command(hide = true)]
+    Deadman(deadman::DeadmanArgs),
     /// (internal) The deployment tool of the examples, for command steps.
     #[command(hide = true)]
     Deployer(deployer::Deployer),

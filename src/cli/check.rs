@@ -14,7 +14,7 @@ pub fn check(args: &Check) -> u8 {
     }
     let bad = findings.has_errors();
     match args.format {
-        TextOrJson::Json => say::out(&format!("{:#}\n", findings.json())),
+        TextOrJson::Json => say::json(findings.json()),
         TextOrJson::Text => {
             say::err(&findings.text(say::colour_on_stderr()));
             if !bad {

@@ -6,7 +6,7 @@ use super::{
     runner::{self, Job},
     say, signals,
 };
-use crate::{engine::halt::Halt, file, model::verdict::Verdict};
+use crate::{engine::halt::Halt, file, model::verdict::Verdict, report::words::whole};
 
 /// Runs an ad-hoc drill.
 pub async fn drill(args: Drill) -> u8 {
@@ -22,7 +22,7 @@ pub async fn drill(args: Drill) -> u8 {
             say::problem(format!("{}: {error}", path.display()));
             return Verdict::Invalid.exit_code();
         }
-        say::out(&format!("saved as {}\n", path.display()));
+        say::out(&format!("saved as {}\n", whole(&path.display().to_string())));
     }
     let environment = match loading::environment(&args.place, args.system.as_deref()) {
         Ok(environment) => environment,

@@ -7,6 +7,7 @@ use crate::{
     journal::{Header, Store},
     lock,
     model::verdict::Verdict,
+    report::words::whole,
 };
 
 /// Halts one run, or all of this user's.
@@ -25,10 +26,11 @@ pub fn halt(args: &HaltArgs) -> u8 {
         match interrupt(&header) {
             Ok(true) => {
                 halted += 1;
-                say::out(&format!("{}: told to stop and undo (process {})\n", header.run, header.pid));
+                say::out(&format!("{}: told to stop and undo (process {})\n", whole(header.run.as_str()), header.pid));
             }
             Ok(false) => {
-                say::out(&format!("{}: its process is gone; `firedrill recover {}` undoes what it left behind\n", header.run, header.run));
+                let run = whole(header.run.as_str());
+                say::out(&format!("{run}: its process is gone; `firedrill recover {run}` undoes what it left behind\n"));
             }
             Err(error) => {
                 say::problem(format!("{}: process {} could not be signalled: {error}", header.run, header.pid));

@@ -18,7 +18,7 @@ use crate::{
             style::{Style, Tone},
             summary::{Row, table},
         },
-        words::{percent, seconds},
+        words::{percent, seconds, visible},
     },
 };
 
@@ -110,7 +110,7 @@ pub(super) async fn climb(out: &Path) -> Result<u8, String> {
         let environment = rung.environment();
         let trial = rung.trial(&folder.path, &environment);
         let tried = trial.run(out, &halt, &mut repeats).await;
-        let report = tried.report.as_ref().map(|report| format!("  {}", report.display())).unwrap_or_default();
+        let report = tried.report.as_ref().map(|report| format!("  {}", visible(&report.display().to_string()))).unwrap_or_default();
         let (tone, word) = tried.seen();
         say::out(&format!("{}{report}\n", style.paint(tone, &word)));
         let surprise = trial.surprise(&tried);

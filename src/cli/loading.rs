@@ -8,7 +8,7 @@ use crate::{
         self, Diagnostic, Diagnostics, LoadOptions, Severity, Source,
         project::{self, Project},
     },
-    model::{environment::Environment, experiment::Experiment},
+    model::{environment::Environment, experiment::Experiment, guardrail::AbortWhen},
     plan::file as plan_file,
     probe::{self, Unusable},
 };
@@ -38,7 +38,8 @@ pub enum Purpose {
 /// Every error of the file at once.
 pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Diagnostics> {
     let mut loaded = file::load(path, &options(place))?;
-    let Some(environment) = loaded.environment.take() else {
+    // Left in its place: what is checked depends on it.
+    let Some(environment) = loaded.environment.clone() else {
         let mut error = Diagnostic::error(format!("nothing says where {} is to run", path.display()));
         error.expected("a firedrill.yaml beside it or above, with `environments:`");
         return Err(vec![error].into());
@@ -52,10 +53,15 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Dia
 /// The secrets that are not there, or are nothing, each at its place. Nothing is started for a run that could not send them.
 fn secrets(loaded: &file::Loaded, purpose: Purpose) -> Diagnostics {
     let mut findings = Vec::new();
-    for spec in &loaded.experiment.probes {
-        for Unusable { place, problem, empty } in probe::unusable(spec) {
+    let probes = loaded.experiment.probes.iter().map(|spec| (format!("probes.{}", spec.name), spec.clone()));
+    let guards = loaded.experiment.abort_when.iter().enumerate().filter_map(|(n, when)| match when {
+        AbortWhen::Asked(guard) => Some((format!("guardrails.abort-when[{n}]"), guard.probe("guard".into()))),
+        AbortWhen::Metric { .. } | AbortWhen::BurnRate { .. } => None,
+    });
+    for (at, spec) in probes.chain(guards) {
+        for Unusable { place, problem, empty } in probe::unusable(&spec) {
             // A header is written in any case, and known in lower case.
-            let path = format!("probes.{}.{place}", spec.name);
+            let path = format!("{at}.{place}");
             let path = loaded.spans.keys().find(|key| key.eq_ignore_ascii_case(&path)).unwrap_or(&path);
             let mut finding = loaded.error(path, problem);
             finding.expected("a value that is not empty");

@@ -6,6 +6,7 @@ mod ask;
 mod aws;
 mod check;
 mod connect;
+mod deadman;
 mod demo;
 pub mod deployer;
 mod drill;
@@ -66,6 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Keeper(args) => on_runtime(keeper::keeper(args)),
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
+        Verb::Deadman(args) => deadman::deadman(&args),
         Verb::Init(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::Blog(args) => ended(sample_app::blog::run(&args)),

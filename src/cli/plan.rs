@@ -39,7 +39,7 @@ pub async fn plan(args: PlanArgs) -> u8 {
         return Verdict::Error.exit_code();
     }
     match args.format {
-        TextOrJson::Json => say::out(&plan::file::write(&plan)),
+        TextOrJson::Json => say::json(plan),
         TextOrJson::Text => say::out(&plan::show::show(&plan, say::colour_on_stdout())),
     }
     0

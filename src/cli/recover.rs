@@ -17,6 +17,7 @@ use crate::{
         verdict::Verdict,
     },
     platform::{Platform, PlatformError},
+    report::words::whole,
     state_dir,
 };
 
@@ -48,7 +49,7 @@ pub async fn recover(args: Recover) -> u8 {
     for found in found {
         if !found.path.exists() {
             if finished(&found.path) {
-                say::out(&format!("{}: nothing to recover: it was undone\n", found.path.display()));
+                say::out(&format!("{}: nothing to recover: it was undone\n", whole(&found.path.display().to_string())));
                 continue;
             }
             say::problem(format!("`{}` is neither a journal nor the id of an unfinished run", found.path.display()));
@@ -140,22 +141,28 @@ async fn orphans(store: &Store, platform: &dyn Platform) -> Result<Option<(Strin
 fn holder(scope: Scope, claims: Vec<Claim>, run: RunId) -> Holder {
     let pid = std::process::id();
     let pid_started = lock::started(pid).unwrap_or_default();
-    Holder { scope, claims, pid, pid_started, run, purpose: "recover".to_owned(), since: clock::wall() }
+    Holder { scope, claims, pid, pid_started, run, purpose: lock::RECOVERY.to_owned(), since: clock::wall() }
 }
 
 /// Whether this is the id of a run that owes nothing any more.
-fn finished(run: &Path) -> bool {
+pub(super) fn finished(run: &Path) -> bool {
     let plain = run.file_name() == Some(run.as_os_str());
     plain && state_dir::path().join("journals/done").join(run).with_extension("journal").exists()
 }
 
-/// Recovers one run; a failure comes with the verdict that it means.
-async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
+/// Recovers one run; a failure comes with the verdict that it means: *not started* when somebody is at work there.
+pub(super) async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict, String)> {
     let replay = found.replay.map_err(|error| (Verdict::Error, error.to_string()))?;
     let header = replay.header;
     // A run that lives holds this lock: there are never two actors.
     let holder = holder(header.scope.clone(), header.claims.clone(), header.run.clone());
-    let _lock = lock::take(&holder).map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    let locks = state_dir::folder("locks").map_err(|error| (Verdict::Error, format!("locks cannot be taken: {error}")))?;
+    let taken = recover::locked(&locks, &holder, Clock::start()).await;
+    let _lock = taken.map_err(|error| (Verdict::NotStarted, error.to_string()))?;
+    if !found.path.exists() {
+        // Who had the lock until now undid it.
+        return Ok((header.run, Recovered::default()));
+    }
     // Relative paths of the environment are relative to where the run was started.
     std::env::set_current_dir(&header.working_directory)
         .map_err(|error| (Verdict::Error, format!("{}: {error}", header.working_directory.display())))?;
@@ -166,22 +173,26 @@ async fn one(store: &Store, found: Found) -> Result<(RunId, Recovered), (Verdict
 }
 
 /// Says what was done; gives the exit code.
-fn tell(run: &str, recovered: &Recovered) -> u8 {
+pub(super) fn tell(run: &str, recovered: &Recovered) -> u8 {
     if let Some(damage) = &recovered.damage {
         say::problem(format!("{run}: the end of its journal was damaged ({damage}); what came before was used"));
     }
     for line in &recovered.restored {
-        say::out(&format!("{run}: undone: {line}\n"));
+        say::out(&format!("{}: undone: {}\n", whole(run), whole(line)));
     }
     for line in &recovered.nothing {
-        say::out(&format!("{run}: nothing to undo: {line}\n"));
+        say::out(&format!("{}: nothing to undo: {}\n", whole(run), whole(line)));
     }
     for residue in &recovered.stuck {
         say::problem(format!("{run}: left behind: {}: {}", residue.what, residue.why));
     }
-    if recovered.stuck.is_empty() {
-        say::out(&format!("{run}: recovered\n"));
-        return 0;
+    if !recovered.stuck.is_empty() {
+        return Verdict::Residue.exit_code();
     }
-    Verdict::Residue.exit_code()
+    if let Some(why) = &recovered.unwritten {
+        say::problem(format!("{run}: nothing is left behind, but that cannot be written down, so its journal stays: {why}"));
+        return Verdict::Error.exit_code();
+    }
+    say::out(&format!("{}: recovered\n", whole(run)));
+    0
 }

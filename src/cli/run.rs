@@ -13,7 +13,7 @@ use crate::{
     file::Diagnostics,
     model::{experiment::Experiment, plan::Plan, verdict::Verdict},
     plan::file as plan_file,
-    report::{self, worst},
+    report::{self, words, worst},
 };
 
 /// Runs files one after another.
@@ -57,7 +57,7 @@ pub async fn run(args: Run) -> u8 {
     if many {
         say::out(&format!("\n{} files; the worst verdict is {worst}\n", verdicts.len()));
         for (name, verdict) in &verdicts {
-            say::out(&format!("  {verdict:<12} {name}\n"));
+            say::out(&format!("  {verdict:<12} {}\n", words::whole(name)));
         }
     }
     worst.exit_code()

@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{connect, fresh, say};
+use super::{connect, deadman::Helper, fresh, say};
 use crate::{
     clock::Clock,
     engine::{
@@ -108,6 +109,7 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
         folder: folder.clone(),
         store: Store::open().map_err(|error| format!("the journals cannot be kept, so nothing is done: {error}"))?,
         locks: state_dir::folder("locks").map_err(|error| format!("locks cannot be taken, so nothing is done: {error}"))?,
+        deadman: Some(Arc::new(Helper)),
     };
     let prober = NetworkProber::new();
     let finished = Box::pin(run::run(request, platform.platform(), &prober, halt, Clock::start(), events)).await;

@@ -2,21 +2,43 @@
 
 use std::io::{IsTerminal, Write};
 
-/// Prints to standard output.
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{redact, report::words};
+
+/// Prints to standard output. Foreign text in it is made [`words::visible`] by who puts it there.
 pub fn out(text: &str) {
+    write(&redact::hide(text));
+}
+
+fn write(text: &str) {
     let mut stdout = std::io::stdout().lock();
     // Also what does not end with a line's end is to be seen now.
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Prints to standard error.
-pub fn err(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+/// Prints JSON to standard output, which may be a terminal: nothing in its texts is obeyed.
+pub fn json<T: Serialize + DeserializeOwned>(value: T) {
+    let text = serde_json::to_string_pretty(&redact::without(value));
+    let text = text.unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
+    write(&format!("{}\n", words::json(&text)));
 }
 
-/// Prints `firedrill: …` to standard error.
+/// Prints to standard error; as [`out`].
+pub fn err(text: &str) {
+    let _ = std::io::stderr().lock().write_all(redact::hide(text).as_bytes());
+}
+
+/// Prints `firedrill: …` to standard error. The text may be anybody's: a terminal obeys nothing in it, and none of its lines can be taken
+/// for one of ours.
 pub fn problem(text: impl std::fmt::Display) {
-    err(&format!("firedrill: {text}\n"));
+    err(&format!("firedrill: {}\n", lines(&text.to_string())));
+}
+
+/// Foreign lines, all but the first indented.
+fn lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(words::whole).collect();
+    lines.join("\n  ")
 }
 
 /// Whether standard error takes colours.
@@ -34,4 +56,15 @@ fn colour(stream: &impl IsTerminal) -> bool {
         return false;
     }
     std::env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") || stream.is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_lines_are_shown_and_not_obeyed() {
+        let text = "it wrote:\n  \u{1b}]0;title\u{7}\r\nfiredrill: all is well\u{202e}\n";
+        assert_eq!(lines(text), "it wrote:\n    \\u{1b}]0;title\\u{7}\n  firedrill: all is well\\u{202e}");
+    }
 }

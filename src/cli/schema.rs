@@ -15,6 +15,6 @@ pub fn schema(args: &Schema) -> u8 {
         SchemaOf::Event => schemars::schema_for!(Event).to_value(),
         SchemaOf::Plan => schemars::schema_for!(Plan).to_value(),
     };
-    say::out(&format!("{schema:#}\n"));
+    say::json(schema);
     0
 }

@@ -28,7 +28,7 @@ pub async fn targets(args: Targets) -> u8 {
     match inventory {
         Ok(inventory) => {
             match args.format {
-                TableOrJson::Json => say::out(&format!("{:#}\n", serde_json::json!(inventory))),
+                TableOrJson::Json => say::json(inventory),
                 TableOrJson::Table => say::out(&table(&inventory.instances)),
             }
             0

@@ -9,7 +9,9 @@ use tokio::{
 };
 
 use super::{
+    deadman::{Lease, Trouble},
     emit::Emitter,
+    guards::Guards,
     halt::{Halt, Urgency},
     state::RunState,
 };
@@ -52,6 +54,7 @@ pub(crate) struct Dispatcher {
     pub(crate) emitter: Emitter,
     pub(crate) state: RunState,
     pub(crate) live: Live,
+    guards: Guards,
     pub(crate) prober: Box<dyn RunningProber>,
     pub(crate) status: watch::Sender<Status>,
     /// The phase and its beginning.
@@ -61,12 +64,13 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(clock: Clock, emitter: Emitter, state: RunState, live: Live, prober: Box<dyn RunningProber>) -> Self {
+    pub(crate) fn new(clock: Clock, emitter: Emitter, state: RunState, live: Live, guards: Guards, prober: Box<dyn RunningProber>) -> Self {
         Self {
             clock,
             emitter,
             state,
             live,
+            guards,
             prober,
             status: watch::Sender::new(Status::default()),
             phase: (Phase::WarmUp, Mono::default()),
@@ -82,6 +86,7 @@ impl Dispatcher {
         mut facts: mpsc::UnboundedReceiver<Fact>,
         mut observations: mpsc::Receiver<Observation>,
         halt: &Halt,
+        lease: &Lease,
     ) -> T {
         let mut script = pin!(script);
         let mut tick = tokio::time::interval(FOLD_EVERY);
@@ -110,7 +115,10 @@ impl Dispatcher {
                     seen = halt.urgency();
                     self.note(self.clock.now(), EventKind::Halting { by: halting(seen, halt) });
                 }
-                _ = tick.tick() => self.fold(halt),
+                _ = tick.tick() => {
+                    self.fold(halt);
+                    self.watched(lease, halt);
+                }
                 out = &mut script => {
                     while let Ok((at, kind)) = facts.try_recv() {
                         self.note(at, kind);
@@ -130,14 +138,34 @@ impl Dispatcher {
         self.emitter.emit(at, kind);
     }
 
+    /// Sees that somebody watches this run. Without that, it does not go on.
+    fn watched(&mut self, lease: &Lease, halt: &Halt) {
+        match lease.beat() {
+            None => {}
+            Some(Trouble::Replaced(why)) => {
+                let text = format!("the dead-man's switch had to be started again: {why}");
+                self.note(self.clock.now(), EventKind::Warning { text });
+            }
+            // The first halt undoes; one that was called by somebody else already is not made stronger.
+            Some(Trouble::Alone(why)) if halt.urgency() == Urgency::None => {
+                halt.call(format!("nobody would undo without firedrill: {why}"));
+            }
+            Some(Trouble::Alone(why)) => {
+                let text = format!("nobody would undo without firedrill: {why}");
+                self.note(self.clock.now(), EventKind::Warning { text });
+            }
+        }
+    }
+
     /// Folds what the prober has; looks at the guardrails; tells the script; ticks the reporters.
     fn fold(&mut self, halt: &Halt) {
         let now = self.clock.now();
         for sample in self.prober.take() {
             self.live.push(&sample);
         }
+        let asked = self.guards.abort();
         if halt.urgency() == Urgency::None
-            && let Some(why) = self.live.abort(now)
+            && let Some(why) = self.live.abort(now).or(asked)
         {
             halt.call(why);
         }

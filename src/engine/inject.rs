@@ -97,6 +97,7 @@ pub(crate) async fn inject(
 
 /// Everything that is about to be done is on the disk, with one wait for it, before the first of it is done.
 fn arm(script: &mut Script<'_>, ready: Vec<Prepared>) -> Result<(), String> {
+    script.lease.busy();
     script.journal.armed(&ready).map_err(|error| format!("the journal cannot be written, so nothing was done: {error}"))?;
     for prepared in &ready {
         script.tell(EventKind::Armed { act: Box::new(prepared.act.clone()), undo: prepared.undo.clone() });

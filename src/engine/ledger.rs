@@ -1,6 +1,6 @@
 //! The run's side of the journal: what is about to be done is durable before it is done.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
     journal::{ActRecord, Journal, JournalError, Record, Store, sealed},
@@ -8,6 +8,7 @@ use crate::{
         act::{Effect, Prepared},
         ids::ActId,
     },
+    redact,
 };
 
 /// An open journal, and which acts it knows.
@@ -22,6 +23,11 @@ impl Ledger {
     /// For a new journal, or for one that is continued by a recovery.
     pub(crate) fn new(journal: Journal) -> Self {
         Self { journal, planned: BTreeSet::new(), owed: BTreeSet::new() }
+    }
+
+    /// Where the journal is.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.journal.path()
     }
 
     /// Acts that will be done. One that is known already is not written twice.
@@ -88,7 +94,7 @@ impl Ledger {
                 _ => {}
             }
         }
-        let records: Vec<Record> = records.into_iter().map(|(act, what)| Record::Act { act, what }).collect();
+        let records: Vec<Record> = records.into_iter().map(|(act, what)| Record::Act { act, what: without_secrets(what) }).collect();
         self.journal.append_all(&records)?;
         for act in done {
             // What stays of it goes when the journal is closed.
@@ -108,4 +114,20 @@ impl Ledger {
         })?;
         store.finish(self.journal)
     }
+}
+
+/// The record without secrets in what a system said. The act and its undo stay as they are: what is in them is needed.
+fn without_secrets(mut record: ActRecord) -> ActRecord {
+    let hide = |text: &mut String| {
+        if let Cow::Owned(hidden) = redact::hide(text) {
+            *text = hidden;
+        }
+    };
+    match &mut record {
+        ActRecord::Injected { status } | ActRecord::InjectFailed { status } => status.why_mut().into_iter().for_each(hide),
+        ActRecord::Reverted { says } => hide(says),
+        ActRecord::NothingToUndo { why } | ActRecord::Stuck { why } => hide(why),
+        ActRecord::Planned { .. } | ActRecord::Armed { .. } | ActRecord::Reverting => {}
+    }
+    record
 }

@@ -117,6 +117,7 @@ impl Script<'_> {
     }
 
     async fn replacement(&self, victim: &Instance, before: &Before, give_up: Mono, wait: Duration) -> Fate {
+        self.promise(Some(give_up));
         loop {
             let missing = match self.platform.inventory().await {
                 Ok(now) => match before.replaced(victim, &now) {

@@ -8,7 +8,10 @@ use crate::{
     model::{
         act::{Act, Prepared},
         experiment::Experiment,
+        guardrail::AbortWhen,
+        ids::ProbeName,
         plan::{Plan, PlannedFault},
+        quantity::show_duration,
     },
     plan::{self, Drawn, Occupied, Refusal},
     platform::{Platform, PlatformError},
@@ -90,9 +93,20 @@ async fn assemble(experiment: &Experiment, platform: &dyn Platform, drawn: Drawn
     let notes = platform.preflight(&acts).await.map_err(|error| NotPlanned::NotPrepared(error.to_string()))?;
     expanded.note(notes);
     let undos = try_join_all(expanded.acts().map(|act| prepared(platform, act))).await?;
-    expanded
+    let plan = expanded
         .into_plan(&experiment.title, plan::digest(experiment), platform.capabilities().platform, undos)
-        .map_err(NotPlanned::NotPrepared)
+        .map_err(NotPlanned::NotPrepared)?;
+    Ok(Plan { guards: guards(experiment), ..plan })
+}
+
+/// What ends the run early, and how soon it is noticed.
+fn guards(experiment: &Experiment) -> Vec<String> {
+    let timeout = |name: &ProbeName| experiment.probes.iter().find(|probe| probe.name == *name).map(|probe| probe.timeout);
+    let says = |when: &AbortWhen| {
+        let within = when.noticed_within(when.probe().and_then(timeout).unwrap_or_default());
+        format!("{when}; noticed within {}", show_duration(within))
+    };
+    experiment.abort_when.iter().map(says).collect()
 }
 
 async fn prepared(platform: &dyn Platform, act: &Act) -> Result<crate::model::undo::Undo, NotPlanned> {

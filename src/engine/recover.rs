@@ -1,7 +1,7 @@
 //! Recovery: the same undo, from the middle. Replays a journal, reverts whatever may still be in effect, never injects. Run twice,
 //! nothing more happens.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     capacity,
@@ -10,13 +10,37 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    journal::{ActRecord, Journal, JournalError, Store, replay, sealed},
-    model::{act::Prepared, ids::RunId, outcome::Residue, undo::Undo},
+    journal::{self, ActRecord, Journal, JournalError, Store, replay, sealed},
+    lock::{self, Holder, Lock, LockError},
+    model::{
+        act::Prepared,
+        ids::{ActId, RunId},
+        outcome::Residue,
+        undo::Undo,
+    },
     platform::{Platform, PlatformError},
 };
 
 /// How long what was brought back gets to be in service.
 const IN_SERVICE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long somebody else's recovery of the same place is waited for.
+const OTHERS_RECOVERY: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Takes the lock of a place. A recovery that is going on there is waited for: it is what would have to come first anyway. A run is not.
+///
+/// # Errors
+/// When it is held, or cannot be used.
+pub async fn locked(folder: &Path, holder: &Holder, clock: Clock) -> Result<Lock, LockError> {
+    let give_up = clock.now().plus(OTHERS_RECOVERY);
+    loop {
+        match lock::take_in(folder, holder) {
+            Err(error) if error.by_recovery() && clock.now() < give_up => clock.sleep(LOOK_EVERY).await,
+            other => return other,
+        }
+    }
+}
 
 /// What a recovery came to.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +53,8 @@ pub struct Recovered {
     pub stuck: Vec<Residue>,
     /// What the journal itself had lost.
     pub damage: Option<String>,
+    /// Why the journal could not be written: what was undone is not in it, and it stays. To recover it again does no harm.
+    pub unwritten: Option<String>,
 }
 
 impl Recovered {
@@ -41,33 +67,37 @@ impl Recovered {
 }
 
 /// Undoes what a journal says may still be in effect, the last armed first; puts it away when nothing is left. The caller holds
-/// the lock of the journal's scope, so its run is dead.
+/// the lock of the journal's scope, so its run is dead. A journal that cannot be written (the disk is full, or read-only) does not stop the
+/// undo, as it does not stop that of a run.
 ///
 /// # Errors
-/// When the journal cannot be read or written: nothing is undone that could not be recorded.
-pub async fn recover(
-    store: &Store,
-    path: &std::path::Path,
-    platform: &dyn Platform,
-    clock: Clock,
-) -> Result<(RunId, Recovered), JournalError> {
-    let (journal, read) = Journal::reopen(path)?;
+/// When the journal cannot be read: nothing was undone.
+pub async fn recover(store: &Store, path: &Path, platform: &dyn Platform, clock: Clock) -> Result<(RunId, Recovered), JournalError> {
+    let mut unwritten = None;
+    let (mut ledger, read) = match Journal::reopen(path) {
+        Ok((journal, read)) => (Some(Ledger::new(journal)), read),
+        Err(error @ JournalError::Io { .. }) => {
+            let read = journal::read(path)?;
+            unwritten = Some(error);
+            (None, read)
+        }
+        Err(error) => return Err(error),
+    };
     let Some(replayed) = replay(&read.records) else {
         return Err(JournalError::NotAJournal { path: path.to_owned(), why: "it does not begin with a header".to_owned() });
     };
     let run = replayed.header.run;
-    let mut ledger = Ledger::new(journal);
     let mut recovered = Recovered { damage: read.damage, ..Recovered::default() };
     for owed in replayed.owed {
         let mut prepared = owed.prepared;
         let act = prepared.act.id;
         let who = format!("{} of {}", prepared.act.fault.kind(), prepared.act.target.says());
-        ledger.write_all(vec![(act, ActRecord::Reverting)])?;
+        note(ledger.as_mut(), act, ActRecord::Reverting, &mut unwritten);
         let undone = match unseal(path, &mut prepared, owed.sealed) {
             Ok(()) => revert(platform, &prepared, clock, clock.now().plus(LIMIT)).await,
             Err(why) => Undone::Stuck(why),
         };
-        ledger.write_all(vec![(act, undone.record())])?;
+        note(ledger.as_mut(), act, undone.record(), &mut unwritten);
         match undone {
             Undone::Restored(says) => recovered.restored.push(format!("{who}: {says}")),
             Undone::Nothing(why) => recovered.nothing.push(format!("{who}: {why}")),
@@ -77,14 +107,22 @@ pub async fn recover(
         }
     }
     recovered.settled(platform, clock).await;
-    if recovered.stuck.is_empty() {
-        ledger.close(store)?;
+    if let (true, None, Some(ledger)) = (recovered.stuck.is_empty(), &unwritten, ledger) {
+        unwritten = ledger.close(store).err();
     }
+    recovered.unwritten = unwritten.map(|error| error.to_string());
     Ok((run, recovered))
 }
 
+/// Writes a record if that is possible; keeps the first reason why it is not.
+fn note(ledger: Option<&mut Ledger>, act: ActId, what: ActRecord, unwritten: &mut Option<JournalError>) {
+    if let Some(Err(error)) = ledger.map(|ledger| ledger.write_all(vec![(act, what)])) {
+        unwritten.get_or_insert(error);
+    }
+}
+
 /// Puts the secret part back into an undo that has one.
-fn unseal(journal: &std::path::Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
+fn unseal(journal: &Path, prepared: &mut Prepared, sealed: bool) -> Result<(), String> {
     if let (true, Undo::Restore { secret, .. }) = (sealed, &mut prepared.undo) {
         let kept = sealed::open(journal, prepared.act.id);
         *secret = Some(kept.map_err(|error| format!("the secret part of its undo, kept beside the journal, cannot be read: {error}"))?);

@@ -1,6 +1,6 @@
 //! Sets a run up and drives it: lock → recovery of a dead predecessor → plan → journal → probes → script → conclusion.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf};
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use futures_util::FutureExt;
 
@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     conclude::{Finished, blind, conclude},
+    deadman::{Deadman, Lease},
     dispatcher::{Dispatcher, Status},
     emit::Emitter,
+    guards::Guards,
     halt::Halt,
     ledger::Ledger,
     planning, recover,
@@ -56,6 +58,8 @@ pub struct Request {
     pub store: Store,
     /// The folder of locks.
     pub locks: PathBuf,
+    /// Who undoes when this process cannot; nobody where everything ends with it.
+    pub deadman: Option<Arc<dyn Deadman>>,
 }
 
 /// Runs an experiment. Events go into `events` as they happen; the last one carries the verdict.
@@ -97,6 +101,7 @@ struct Ready {
     store: Store,
     /// Held until the end of the run: dropping it frees the scope.
     lock: Lock,
+    lease: Lease,
     state: RunState,
 }
 
@@ -105,7 +110,7 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
     let scope = platform.scope().await.map_err(|error| error.to_string())?;
     let store = request.store.clone();
     let claims = platform.claims().await.map_err(|error| error.to_string())?;
-    let lock = take_lock(request, &scope, &claims)?;
+    let lock = take_lock(request, &scope, &claims, clock).await?;
     nothing_beside(&store, &scope, &claims)?;
     recover_predecessors(&store, &scope, platform, clock, emitter).await?;
 
@@ -120,11 +125,19 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
         still_there(&plan, platform).await?;
     }
     let ledger = begin_journal(request, &store, (&scope, claims), &plan).map_err(|error| format!("nothing is done: {error}"))?;
+    // Before anything can be in effect, and before anything is measured.
+    let lease = match Lease::begin(request.deadman.clone(), ledger.path(), clock).await {
+        Ok(lease) => lease,
+        Err(why) => {
+            close(ledger, &store, emitter, clock);
+            return Err(format!("nothing is done: the dead-man's switch cannot be started: {why}"));
+        }
+    };
     let mut state = RunState::default();
     let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
     state.apply(clock.now(), &planned);
     emitter.emit(clock.now(), planned);
-    Ok(Ready { plan, ledger, store, lock, state })
+    Ok(Ready { plan, ledger, store, lock, lease, state })
 }
 
 /// The victims of a plan that was made earlier are looked for at once: it would be a pity to find out after the baseline. The check at
@@ -145,7 +158,7 @@ async fn still_there(plan: &Plan, platform: &dyn Platform) -> Result<(), String>
     ))
 }
 
-fn take_lock(request: &Request, scope: &Scope, claims: &[Claim]) -> Result<Lock, String> {
+async fn take_lock(request: &Request, scope: &Scope, claims: &[Claim], clock: Clock) -> Result<Lock, String> {
     let pid = std::process::id();
     let holder = Holder {
         scope: scope.clone(),
@@ -156,7 +169,7 @@ fn take_lock(request: &Request, scope: &Scope, claims: &[Claim]) -> Result<Lock,
         purpose: request.file.as_ref().map_or_else(|| "drill".to_owned(), |file| format!("run {file}")),
         since: clock::wall(),
     };
-    lock::take_in(&request.locks, &holder).map_err(|error| error.to_string())
+    recover::locked(&request.locks, &holder, clock).await.map_err(|error| error.to_string())
 }
 
 fn begin_journal(request: &Request, store: &Store, (scope, claims): (&Scope, Vec<Claim>), plan: &Plan) -> Result<Ledger, JournalError> {
@@ -203,6 +216,9 @@ async fn recover_predecessors(
         if let Some(first) = recovered.stuck.first() {
             return Err(format!("run {run} left something behind that cannot be undone: {} ({})", first.what, first.why));
         }
+        if let Some(why) = recovered.unwritten {
+            return Err(format!("run {run} had been interrupted and is undone, but that cannot be written down: {why}"));
+        }
         let undone = match recovered.restored.len() {
             1 => "1 act".to_owned(),
             n => format!("{n} acts"),
@@ -230,25 +246,31 @@ async fn drive(
     clock: Clock,
     mut emitter: Emitter,
 ) -> Finished {
-    let Ready { plan, ledger, store, lock, state } = ready;
+    let Ready { plan, ledger, store, lock, lease, state } = ready;
     let experiment = &request.experiment;
     let launch = Launch { probes: experiment.probes.clone(), seed: plan.seed, folder: request.folder.join("samples") };
-    let started = match platform.observe().await {
-        Ok(observations) => prober.launch(launch).map(|running| (observations, running)).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let guards = Guards::begin(experiment, prober, plan.seed, &request.folder.join("guards"));
+    let started = match (platform.observe().await, guards) {
+        (Ok(observations), Ok(guards)) => {
+            prober.launch(launch).map(|running| (observations, guards, running)).map_err(|error| error.to_string())
+        }
+        (Err(error), _) => Err(error.to_string()),
+        (_, Err(why)) => Err(why),
     };
-    let (observations, running) = match started {
+    let (observations, guards, running) = match started {
         Ok(started) => started,
         Err(why) => {
             let finished = Finished::not_started(why);
             close(ledger, &store, &mut emitter, clock);
+            lease.ended();
             emitter.emit(clock.now(), finished.event());
             return finished;
         }
     };
     let origin = running.origin();
     let live = Live::new(experiment, origin);
-    let mut dispatcher = Dispatcher::new(clock, emitter, state, live, running);
+    let watched = lease.clone();
+    let mut dispatcher = Dispatcher::new(clock, emitter, state, live, guards, running);
     let (facts, heard) = mpsc::unbounded_channel();
     let status: watch::Receiver<Status> = dispatcher.status.subscribe();
     let mut script = Script {
@@ -259,19 +281,21 @@ async fn drive(
         platform,
         halt,
         journal: ledger,
+        lease,
         facts,
         status,
         pending: Vec::new(),
         watch_until: None,
         recover_with: format!("firedrill recover {}", request.run),
     };
-    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt).await;
+    let ended = dispatcher.drive(guarded(&mut script), heard, observations, halt, &watched).await;
     let ledger = script.journal;
     let span = (origin, clock.now());
     // Everything is undone, or named as residue, which keeps the journal open: from here on nothing can hurt the system.
     if dispatcher.state.residue.is_empty() {
         close(ledger, &store, &mut dispatcher.emitter, clock);
     }
+    watched.ended();
     drop(lock);
     finish(&request, &plan, dispatcher, ended, span).await
 }

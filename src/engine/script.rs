@@ -10,6 +10,7 @@ use super::{
     built,
     capacity::Capacity,
     command,
+    deadman::Lease,
     dispatcher::{Fact, Status},
     halt::{Halt, Urgency},
     inject::{self, Looked},
@@ -46,6 +47,8 @@ pub(crate) struct Script<'a> {
     pub(crate) platform: &'a dyn Platform,
     pub(crate) halt: &'a Halt,
     pub(crate) journal: Ledger,
+    /// Tells the dead-man's switch by when this run will be heard of.
+    pub(crate) lease: Lease,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     pub(crate) status: watch::Receiver<Status>,
     /// Acts that are in effect, in the order in which they were armed.
@@ -99,6 +102,15 @@ impl Script<'_> {
         let _ = status.wait_for(|status| status.lost).await;
         while self.platform.inventory().await.is_ok() {
             self.clock.sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Tells the dead-man's switch what comes next: a wait until then, or else work. With nothing in effect it need not look.
+    pub(crate) fn promise(&self, wait_until: Option<Mono>) {
+        match wait_until {
+            _ if self.journal.owed().is_empty() => self.lease.waits(None),
+            Some(until) => self.lease.waits(Some(until)),
+            None => self.lease.busy(),
         }
     }
 
@@ -182,6 +194,7 @@ impl Script<'_> {
             if begun && self.halt.urgency() > Urgency::None {
                 return None;
             }
+            self.promise(None);
             // What has to be read for it is read before it begins.
             let acts = self.acts(step).await;
             let looked = match &acts {
@@ -208,10 +221,13 @@ impl Script<'_> {
             // What lasts "until the end of the method" is watched only if the method does not itself say how long.
             self.watch_until = None;
             let result = match (&step.work, acts, looked) {
-                (Work::Wait(d), ..) => match self.wait(*d).await {
-                    Waited::Lost => Err("the system under the run is gone".to_owned()),
-                    Waited::Whole | Waited::Halted => Ok(()),
-                },
+                (Work::Wait(d), ..) => {
+                    self.promise(Some(self.clock.now().plus(*d)));
+                    match self.wait(*d).await {
+                        Waited::Lost => Err("the system under the run is gone".to_owned()),
+                        Waited::Whole | Waited::Halted => Ok(()),
+                    }
+                }
                 (Work::Phoenix(phoenix), Ok(acts), Some(looked)) => {
                     self.phoenix(acts.into_iter().map(|(act, _)| act).collect(), looked, phoenix.wait, capacity).await
                 }
@@ -264,6 +280,7 @@ impl Script<'_> {
         ends.sort_unstable();
         ends.dedup();
         for end in ends {
+            self.promise(Some(begun.plus(end)));
             match self.wait_until(begun.plus(end), Urgency::Undo).await {
                 Waited::Whole => {}
                 Waited::Halted => return Ok(()),
@@ -284,12 +301,14 @@ impl Script<'_> {
         let pending = self.pending.iter().filter(|p| owed.contains(&p.act.id)).cloned().collect();
         undo::undo(self, pending).await;
         self.pending.clear();
+        self.promise(None);
     }
 
     /// A last step without a hold is in effect until the capacity that it took is back by itself, for at most the watch time; what
     /// took no capacity, or leaves nothing to undo, for the whole of it.
     async fn watch(&self, capacity: &Capacity) -> Waited {
         let Some((give_up, whole)) = self.watch_until else { return Waited::Whole };
+        self.promise(Some(give_up));
         loop {
             let now = self.clock.now();
             if now >= give_up || (!whole && capacity.missing(self.platform).await.is_none()) {

@@ -62,6 +62,7 @@ fn last_batch(acts: &[Prepared]) -> usize {
 }
 
 async fn together(script: &mut Script<'_>, batch: Vec<Prepared>) {
+    script.promise(None);
     // From here on the journal may fail without stopping the undo: what is in memory is enough for it.
     let mut trouble = script.journal.write_all(batch.iter().map(|prepared| (prepared.act.id, ActRecord::Reverting)).collect()).err();
     for prepared in &batch {

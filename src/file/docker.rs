@@ -96,7 +96,8 @@ fn host(node: &Node, sink: &mut Sink) -> Option<DockerHost> {
         && !SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
     {
         let span = fields.node("host").map_or(fields.span, |n| n.span);
-        sink.error(span, format!("{} is no address of a Docker engine", super::escape::quote(text)))
+        let shown = if super::hidden::credentials(text).is_empty() { super::escape::quote(text) } else { "this".to_owned() };
+        sink.error(span, format!("{shown} is no address of a Docker engine"))
             .expected("`unix:///run/docker.sock` or `tcp://HOST:PORT` (an engine behind ssh: forward its socket with `ssh -L`)");
     }
     Some(DockerHost {

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::diagnostic::{Diagnostic, Diagnostics};
+use super::{
+    diagnostic::{Diagnostic, Diagnostics},
+    hidden,
+};
 
 /// The most bytes that are read of a file.
 pub const LARGEST: u64 = 1 << 20;
@@ -70,7 +73,8 @@ impl Source {
             text.drain(..'\u{feff}'.len_utf8());
         }
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Arc::new(Self { name: name.into(), text, line_starts, hidden: Mutex::default() })
+        let hidden = Mutex::new(hidden::credentials(&text));
+        Arc::new(Self { name: name.into(), text, line_starts, hidden })
     }
 
     /// Reads a file: at most 1 MiB of UTF-8. Only regular files, so that a pipe or a device cannot hang the check.

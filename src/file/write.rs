@@ -1,5 +1,6 @@
 //! An experiment as a file: what `drill --save` writes. It reads back as the same experiment.
 
+mod abort;
 mod journey;
 mod protocols;
 mod store;
@@ -110,13 +111,8 @@ fn write_guardrails(out: &mut String, experiment: &Experiment) {
     }
     if !experiment.abort_when.is_empty() {
         out.push_str("  abort-when:\n");
-        for abort in &experiment.abort_when {
-            let pairs = vec![
-                pair("probe", quoted(abort.probe.as_str())),
-                pair(abort.metric.name(), comparison(abort.comparison)),
-                pair("for", time(abort.held_for)),
-            ];
-            let _ = writeln!(out, "    - {}", flow(pairs));
+        for when in &experiment.abort_when {
+            let _ = writeln!(out, "    - {}", flow(abort::abort_when(when)));
         }
     }
 }

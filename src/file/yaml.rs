@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span as ScanSpan};
 use super::{
     diagnostic::Sink,
     escape::{quote, unsafe_char},
-    scan_error,
+    hidden, scan_error,
     source::{Source, Span},
 };
 
@@ -108,7 +108,11 @@ pub fn parse(source: &Arc<Source>, sink: &mut Sink) -> Option<Node> {
     if !fit_to_parse(source, sink) {
         return None;
     }
-    Builder::new(source, sink).run()
+    let root = Builder::new(source, sink).run();
+    if let Some(root) = &root {
+        hidden::hide(root, source);
+    }
+    root
 }
 
 /// What is refused before the parser sees it: it is quick here, and the words are better.

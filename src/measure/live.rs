@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    abort::AbortView,
     reading::{decide_availability, decide_latency},
     sliding::{BUCKET_NS, Slice, Sliding},
     words,
@@ -31,8 +32,6 @@ const KEEP_NS: u64 = 120_000_000_000;
 const KEEP_AT_MOST_NS: u64 = 900_000_000_000;
 /// A bucket's end is known this long after the last deadline in it: the prober hands samples over in batches.
 const HANDOVER_NS: u64 = 250_000_000;
-/// An abort condition looks at windows of a second, or of as many requests as say anything.
-const ABORT_WINDOW_NS: u64 = 1_000_000_000;
 /// So many.
 const FEW_INTERVALS: u64 = 5;
 
@@ -51,27 +50,16 @@ pub struct Live {
 }
 
 #[derive(Debug)]
-struct ProbeView {
+pub(super) struct ProbeView {
     name: ProbeName,
     interval_ns: u64,
     /// Whether the rate says how many requests are due in a bucket.
     even: bool,
     timeout_ns: u64,
-    sliding: Sliding,
+    pub(super) sliding: Sliding,
     since_tick: Slice,
     since_warm_up: Slice,
     frontier: u64,
-}
-
-#[derive(Debug)]
-struct AbortView {
-    when: AbortWhen,
-    place: usize,
-    judged: u64,
-    bad_since: Option<u64>,
-    /// For outages: since when most requests have failed, and for how many buckets in all.
-    failing_since: Option<u64>,
-    failing: u64,
 }
 
 impl ProbeView {
@@ -104,7 +92,7 @@ impl ProbeView {
     }
 
     /// The buckets in which enough requests are due to say anything.
-    fn few(&self) -> u64 {
+    pub(super) fn few(&self) -> u64 {
         (FEW_INTERVALS * self.interval_ns).div_ceil(BUCKET_NS).max(1)
     }
 }
@@ -112,7 +100,12 @@ impl ProbeView {
 impl Live {
     /// Follows a run of the experiment; `origin` is the prober's.
     pub fn new(experiment: &Experiment, origin: Mono) -> Self {
-        let longest = experiment.abort_when.iter().map(|a| nanos(a.held_for)).chain([nanos(experiment.recovery.hold)]).max().unwrap_or(0);
+        let looks_back = |abort: &AbortWhen| match abort {
+            AbortWhen::Metric { held_for, .. } => nanos(*held_for),
+            AbortWhen::BurnRate { over, .. } => nanos(*over),
+            AbortWhen::Asked(_) => 0,
+        };
+        let longest = experiment.abort_when.iter().map(looks_back).chain([nanos(experiment.recovery.hold)]).max().unwrap_or(0);
         let slowest = experiment.probes.iter().map(|p| nanos(p.timeout)).max().unwrap_or(0);
         let keep_ns = (2 * longest + 2 * slowest).clamp(KEEP_NS, KEEP_AT_MOST_NS);
         let place = |name: &ProbeName| experiment.probes.iter().position(|p| p.name == *name);
@@ -120,7 +113,11 @@ impl Live {
             origin,
             probes: experiment.probes.iter().map(|spec| ProbeView::new(spec, keep_ns)).collect(),
             conditions: experiment.steady_state.clone(),
-            aborts: experiment.abort_when.iter().filter_map(|when| Some(AbortView::new(when, place(&when.probe)?))).collect(),
+            aborts: experiment
+                .abort_when
+                .iter()
+                .filter_map(|when| Some(AbortView::new(when, experiment.objective, place(when.probe()?)?)))
+                .collect(),
             warm_up_ns: nanos(experiment.warm_up),
             hold: (nanos(experiment.recovery.hold) / BUCKET_NS).max(1),
             judged: 0,
@@ -266,53 +263,8 @@ impl Live {
     }
 }
 
-impl AbortView {
-    fn new(when: &AbortWhen, place: usize) -> Self {
-        Self { when: when.clone(), place, judged: 0, bad_since: None, failing_since: None, failing: 0 }
-    }
-
-    /// Judges every boundary up to the frontier; the value that was bad for long enough.
-    fn judge(&mut self, probe: &ProbeView, frontier: u64) -> Option<f64> {
-        let held_for = nanos(self.when.held_for) / BUCKET_NS;
-        let counts = matches!(self.when.metric, Metric::Failures | Metric::StateLost | Metric::Stale);
-        let window = if counts { held_for.max(1) } else { (ABORT_WINDOW_NS / BUCKET_NS).min(held_for).max(probe.few()) };
-        while self.judged < frontier {
-            self.judged += 1;
-            let value = match self.when.metric {
-                Metric::LongestOutage | Metric::Downtime => Value::Measured(self.outage(probe)),
-                metric => value(metric, &probe.sliding.slice(self.judged.saturating_sub(window), self.judged)),
-            };
-            let bad = match value {
-                Value::Measured(value) if self.judged >= window && self.when.comparison.holds(value) => value,
-                _ => {
-                    self.bad_since = None;
-                    continue;
-                }
-            };
-            let since = *self.bad_since.get_or_insert(self.judged);
-            if counts || self.judged - since >= held_for {
-                return Some(bad);
-            }
-        }
-        None
-    }
-
-    /// The length in seconds of the outage that is open (or of all so far): stretches in which most requests fail.
-    fn outage(&mut self, probe: &ProbeView) -> f64 {
-        let slice = probe.sliding.slice(self.judged - 1, self.judged);
-        if slice.requests > 0 {
-            let failing = slice.ok * 2 < slice.requests;
-            self.failing_since = if failing { self.failing_since.or(Some(self.judged - 1)) } else { None };
-        }
-        self.failing += u64::from(self.failing_since.is_some());
-        let open = self.failing_since.map_or(0, |since| self.judged - since);
-        let buckets = if self.when.metric == Metric::Downtime { self.failing } else { open };
-        (buckets * BUCKET_NS) as f64 / 1e9
-    }
-}
-
 /// What a metric is over a slice.
-enum Value {
+pub(super) enum Value {
     Measured(f64),
     /// Nothing was measured.
     Nothing,
@@ -320,7 +272,7 @@ enum Value {
     NotLive,
 }
 
-fn value(metric: Metric, slice: &Slice) -> Value {
+pub(super) fn value(metric: Metric, slice: &Slice) -> Value {
     let some = |value: Option<f64>| value.map_or(Value::Nothing, Value::Measured);
     let class = |outcome: SampleOutcome| Value::Measured(slice.failures.get(&outcome).copied().unwrap_or(0) as f64);
     match metric {

@@ -28,7 +28,10 @@
 //! | `judge`, `reading`, `words` | conditions to judgements, and their text |
 //! | `showing` | judgements to what the run showed |
 //! | `live`, `sliding` | the view while the run goes on |
+//! | `abort`, `asked` | abort conditions: on probes, and on what is asked beside them |
 
+mod abort;
+mod asked;
 mod budget;
 mod capacity;
 pub mod course;
@@ -59,6 +62,7 @@ mod windows;
 mod words;
 mod worst;
 
+pub use asked::AskedView;
 pub use course::{Course, Replacing};
 pub use judge::judge;
 pub use latency::Latencies;

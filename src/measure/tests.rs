@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use proptest::prelude::*;
+
 use super::{
     Course, Input, Live, judge, measure, shown,
     source::InMemory,
@@ -419,7 +421,7 @@ fn an_abort_condition_must_be_bad_without_a_break() {
     let mut experiment = experiment(200.0, vec![]);
     let comparison = Comparison { op: Op::Below, bound: 0.5, unit: Metric::Availability.unit() };
     let held_for = Duration::from_secs(10);
-    experiment.abort_when = vec![AbortWhen { probe: "home".into(), metric: Metric::Availability, comparison, held_for }];
+    experiment.abort_when = vec![AbortWhen::Metric { probe: "home".into(), metric: Metric::Availability, comparison, held_for }];
     let aborted = |source: InMemory| drive(&mut Live::new(&experiment, ORIGIN), &source, 60.0, |live, now| live.abort(now).is_some());
     let at = aborted(record(200.0, 60.0, |s| fail(s, 20.0, 50.0))).unwrap();
     assert!((30.0..31.2).contains(&at), "{at}");
@@ -442,4 +444,43 @@ fn the_tick_counts_since_the_last_one() {
     let tick = live.tick().remove(&"home".into()).unwrap();
     assert_eq!((tick.requests, tick.ok, tick.failures[&SampleOutcome::Refused]), (200, 190, 10));
     assert_eq!(live.tick().remove(&"home".into()).unwrap().requests, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// From the record to the numbers, in one go: each phase's availability is the ratio of what its samples say, and its outages do not
+    /// overlap and hold every failure.
+    #[test]
+    fn the_numbers_of_each_phase_are_those_of_its_samples(
+        outcomes in prop::collection::vec(prop_oneof![4 => Just(SampleOutcome::Ok), 1 => (0_u8..20).prop_map(|n| SampleOutcome::from_number(n).unwrap())], 300),
+        slow in prop::collection::vec(0_u32..900_000, 300),
+    ) {
+        let source = record(10.0, 30.0, |s| {
+            s.outcome = outcomes[s.number as usize];
+            s.done_us = slow[s.number as usize];
+        });
+        let m = measured(&experiment(10.0, vec![]), &source, 20.0, 30.0);
+        let probe = &m.probes[0];
+        // Due every 100 ms; what is in flight when the first act takes effect, at 10 s, belongs to the fault.
+        let phase_of = |k: usize| match k {
+            0..10 => Phase::WarmUp,
+            10..100 if k as u64 * 100_000 + u64::from(slow[k]) <= 10_000_000 => Phase::Baseline,
+            10..200 => Phase::Fault,
+            _ => Phase::Recovery,
+        };
+        for phase in [Phase::Baseline, Phase::Fault, Phase::Recovery] {
+            let these: Vec<bool> = (0..300).filter(|k| phase_of(*k) == phase).map(|k| outcomes[k].is_ok()).collect();
+            let ok = these.iter().filter(|ok| **ok).count();
+            let stats = &probe.phases.iter().find(|stats| stats.phase == phase).unwrap().stats;
+            prop_assert_eq!((stats.requests, stats.ok), (these.len() as u64, ok as u64), "{}", phase);
+            prop_assert_eq!(stats.availability.map(|a| a.value), Some(ok as f64 / these.len() as f64));
+        }
+        // Outages begin where the baseline does.
+        let failures = outcomes[10..].iter().filter(|outcome| !outcome.is_ok()).count() as u64;
+        prop_assert_eq!(probe.outages.iter().map(|outage| outage.failures).sum::<u64>(), failures);
+        for pair in probe.outages.windows(2) {
+            prop_assert!(pair[0].until_s.is_some_and(|until| until <= pair[1].after_s + 1e-9), "{:?}", pair);
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::model::{
-    guardrail::AbortWhen,
+    guardrail::{AbortWhen, Asked},
     ids::{ProbeName, Service},
     measurement::{Estimate, Latency, Phoenix},
     quantity::{count, plural, show_duration},
+    sample::SampleOutcome,
     steady_state::{Comparison, Metric, Phase, Unit},
 };
 
@@ -216,8 +217,19 @@ pub fn live_value(condition: &str, metric: Metric, value: f64, n: u64) -> String
 
 /// `home availability < 50% for 10 s (now 12.00 %)`.
 pub fn aborted(when: &AbortWhen, value: f64) -> String {
-    let condition = condition(&when.probe, when.metric, when.comparison);
-    format!("{condition} for {} (now {})", show_duration(when.held_for), live(when.metric, value))
+    match when {
+        AbortWhen::Metric { probe, metric, comparison, held_for } => {
+            let condition = condition(probe, *metric, *comparison);
+            format!("{condition} for {} (now {})", show_duration(*held_for), live(*metric, value))
+        }
+        AbortWhen::BurnRate { .. } => format!("{when} (now {value:.1} times)"),
+        AbortWhen::Asked(_) => when.to_string(),
+    }
+}
+
+/// A guard that gave no answer so often that it counts as bad.
+pub fn unanswered(when: &Asked, times: u32, class: SampleOutcome) -> String {
+    format!("{when}: nobody knows, there was no answer {times} times in a row ({})", class.name())
 }
 
 /// A condition that could not be told.

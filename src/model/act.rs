@@ -170,6 +170,15 @@ impl EffectStatus {
         }
     }
 
+    /// The reason as it can be changed, where there is one.
+    pub fn why_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Happened => None,
+            Self::Vanished { found } => Some(found),
+            Self::Refused { why } | Self::Failed { why } | Self::Unknown { why } | Self::Spared { why } => Some(why),
+        }
+    }
+
     /// The reason, where there is one.
     pub fn why(&self) -> Option<&str> {
         match self {

@@ -15,6 +15,9 @@ use super::{
 /// The version of the plan file that this build writes and reads.
 pub const PLAN_VERSION: u32 = 1;
 
+/// So long after the moment at which firedrill should have been heard of, the dead-man's switch takes it for hung.
+pub const HANGS_AFTER: Duration = Duration::from_secs(5);
+
 /// What a run will do, and to whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
@@ -34,6 +37,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// What the caps allow, and how much of it this plan uses.
     pub caps: Vec<CapUse>,
+    /// What ends the run early, each as a person reads it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<String>,
     /// Things worth knowing: a share rounded up to one, instances left out because they are protected.
     pub notes: Vec<String>,
 }

@@ -71,6 +71,16 @@ pub enum ProcessMatch {
     },
 }
 
+impl fmt::Display for ProcessMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PidFile(path) => write!(f, "pid-file {path}"),
+            Self::Command { executable, arguments: None } => write!(f, "executable {executable}"),
+            Self::Command { executable, arguments: Some(pattern) } => write!(f, "executable {executable} arguments {pattern}"),
+        }
+    }
+}
+
 /// How many of the matching instances are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

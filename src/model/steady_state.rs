@@ -227,6 +227,17 @@ impl Op {
         }
     }
 
+    /// What holds exactly when this does not, for numbers.
+    pub fn inverse(self) -> Option<Self> {
+        match self {
+            Self::AtLeast => Some(Self::Below),
+            Self::AtMost => Some(Self::Above),
+            Self::Above => Some(Self::AtMost),
+            Self::Below => Some(Self::AtLeast),
+            Self::Equal => None,
+        }
+    }
+
     /// The sign in the file.
     pub fn sign(self) -> &'static str {
         match self {

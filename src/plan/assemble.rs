@@ -88,6 +88,7 @@ impl Expanded {
             seed: self.drawn.seed,
             steps,
             caps: self.drawn.caps,
+            guards: Vec::new(),
             notes: self.drawn.notes,
         };
         let joined = plan.acts().count();

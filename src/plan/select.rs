@@ -3,24 +3,20 @@
 use std::collections::BTreeSet;
 
 use globset::{Glob, GlobMatcher};
-use regex_lite::Regex;
 
 use crate::model::{
     ids::{InstanceId, Region, Service, Zone},
     instance::{Instance, InstanceState, Inventory},
-    selector::{Pick, ProcessMatch, Selector},
+    selector::{Pick, Selector},
 };
 
 /// The label that says what a part of the system does for the others: `balancer` or `store`.
 pub const ROLE: &str = "firedrill.role";
 /// The role of a managed store, which a platform makes fail over.
 pub const STORE: &str = "store";
-/// Labels by which a platform describes a process that the tool did not start.
-pub const PROCESS_PID_FILE: &str = "process.pid-file";
-/// The path of its executable.
-pub const PROCESS_EXECUTABLE: &str = "process.executable";
-/// Its arguments, joined by one space.
-pub const PROCESS_ARGUMENTS: &str = "process.arguments";
+/// The label by which a platform says which `process:` selectors mean a process that the tool did not start: one a line, as they are displayed.
+/// Not what is in its arguments: there are secrets in command lines.
+pub const PROCESS: &str = "firedrill.process";
 
 /// What a selector found. All lists are sorted by id, whatever the order of the inventory.
 #[derive(Debug, Default)]
@@ -43,8 +39,6 @@ pub struct Compiled<'a> {
     services: BTreeSet<&'a Service>,
     ids: BTreeSet<&'a InstanceId>,
     name: Option<GlobMatcher>,
-    executable: Option<GlobMatcher>,
-    arguments: Option<Regex>,
 }
 
 impl<'a> Compiled<'a> {
@@ -55,19 +49,10 @@ impl<'a> Compiled<'a> {
     pub fn new(selector: &'a Selector) -> Result<Self, String> {
         let glob =
             |text: &str| Glob::new(text).map(|g| g.compile_matcher()).map_err(|e| format!("`{text}` is not a name pattern: {}", e.kind()));
-        let (executable, arguments) = match &selector.process {
-            Some(ProcessMatch::Command { executable, arguments }) => (
-                Some(glob(executable)?),
-                arguments.as_ref().map(|a| Regex::new(a).map_err(|e| format!("`{a}` is not a regular expression: {e}"))).transpose()?,
-            ),
-            _ => (None, None),
-        };
         Ok(Self {
             services: selector.services.iter().collect(),
             ids: selector.ids.iter().collect(),
             name: selector.name.as_deref().map(glob).transpose()?,
-            executable,
-            arguments,
             selector,
         })
     }
@@ -86,16 +71,9 @@ impl<'a> Compiled<'a> {
     }
 
     fn fits_process(&self, i: &Instance) -> bool {
-        let label = |key: &str| i.labels.get(key).map_or("", String::as_str);
-        match &self.selector.process {
-            None => true,
-            Some(ProcessMatch::PidFile(path)) => !i.managed && label(PROCESS_PID_FILE) == path,
-            Some(ProcessMatch::Command { .. }) => {
-                !i.managed
-                    && self.executable.as_ref().is_some_and(|g| g.is_match(label(PROCESS_EXECUTABLE)))
-                    && self.arguments.as_ref().is_none_or(|r| r.is_match(label(PROCESS_ARGUMENTS)))
-            }
-        }
+        let Some(wanted) = &self.selector.process else { return true };
+        let wanted = wanted.to_string();
+        !i.managed && i.labels.get(PROCESS).is_some_and(|meant| meant.lines().any(|line| line == wanted))
     }
 
     /// A balancer is only ever meant when it is named in some way: a zone alone does not mean the thing that watches the zones, nor the

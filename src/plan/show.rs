@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::model::{
     act::Target,
     fault::{Fault, PartitionMode},
-    plan::{Plan, PlannedFault, Work},
+    plan::{HANGS_AFTER, Plan, PlannedFault, PlannedStep, Work},
     quantity,
     undo::Undo,
 };
@@ -60,6 +60,20 @@ pub fn show(plan: &Plan, colour: bool) -> String {
             .collect();
         table(&mut out, "  ", &rows);
     }
+    let _ = writeln!(out, "\n{}", bold("dead-man's switch, should firedrill not go on"));
+    let mut rows = vec![["gone".to_owned(), "a helper process undoes everything at once".to_owned()]];
+    let hangs = quantity::show_duration(HANGS_AFTER);
+    rows.push([
+        "hangs".to_owned(),
+        format!("the helper ends it and undoes everything, {hangs} after it should have gone on{}", limits(&plan.steps)),
+    ]);
+    table(&mut out, "  ", &rows);
+    if !plan.guards.is_empty() {
+        let _ = writeln!(out, "\n{}", bold("halted and undone when"));
+        for guard in &plan.guards {
+            let _ = writeln!(out, "  {}", clean(guard));
+        }
+    }
     if !plan.notes.is_empty() {
         let _ = writeln!(out, "\n{}", bold("notes"));
         for note in &plan.notes {
@@ -67,6 +81,21 @@ pub fn show(plan: &Plan, colour: bool) -> String {
         }
     }
     out
+}
+
+/// When, after the beginning of each step that says how long it lasts, a firedrill that hangs in it is ended.
+fn limits(steps: &[PlannedStep]) -> String {
+    let after = |step: &PlannedStep| {
+        let lasts = match &step.work {
+            Work::Wait(d) => Some(*d),
+            Work::Phoenix(phoenix) => Some(phoenix.wait),
+            Work::Faults(faults) => faults.iter().filter_map(|fault| fault.hold).max(),
+            Work::Command(_) => None,
+        };
+        lasts.map(|lasts| format!("step {} after {}", step.number, quantity::show_duration(lasts + HANGS_AFTER)))
+    };
+    let each: Vec<String> = steps.iter().filter_map(after).collect();
+    if each.is_empty() { String::new() } else { format!(": {}", each.join(", ")) }
 }
 
 /// `lasts` says until when a fault without a hold does.

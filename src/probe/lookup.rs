@@ -20,6 +20,7 @@ use hickory_net::{
     xfer::{DnsHandle, DnsRequestSender, FirstAnswer},
 };
 use hickory_resolver::{TokioResolver, config::LookupIpStrategy, system_conf::read_system_conf};
+use tokio::task::JoinSet;
 
 /// Whom to ask.
 #[derive(Clone)]
@@ -72,11 +73,14 @@ impl Asked {
                 let (four, six) = futures_util::join!(ask(RecordType::A), ask(RecordType::AAAA));
                 both(&four, &six)
             }
-            Self::System(resolver) => match tokio::time::timeout(limit, resolver.lookup_ip(host)).await {
-                Ok(Ok(found)) => of_records(found.as_lookup().answers()).ok_or(NotFound::Failed),
-                Ok(Err(error)) => Err(not_found(&error)),
-                Err(_) => Err(NotFound::Late),
-            },
+            Self::System(resolver) => {
+                let (resolver, host) = (Arc::clone(resolver), host.to_owned());
+                match tokio::time::timeout(limit, apart(async move { resolver.lookup_ip(host).await })).await {
+                    Ok(Ok(found)) => of_records(found.as_lookup().answers()).ok_or(NotFound::Failed),
+                    Ok(Err(error)) => Err(not_found(&error)),
+                    Err(_) => Err(NotFound::Late),
+                }
+            }
         }
     }
 }
@@ -102,8 +106,8 @@ pub fn absolute(host: &str) -> Result<Name, String> {
 
 /// One question over UDP; over TCP when the answer was cut short. Whatever code the server gives is an answer.
 pub async fn ask(server: SocketAddr, name: Name, record: RecordType, limit: Duration) -> Result<DnsResponse, NetError> {
-    let request = || DnsRequest::from_query(Query::query(name.clone(), record), DnsRequestOptions::default());
-    let whole = async {
+    let whole = async move {
+        let request = || DnsRequest::from_query(Query::query(name.clone(), record), DnsRequestOptions::default());
         let provider = TokioRuntimeProvider::default();
         let mut datagrams = UdpClientStream::builder(server, provider.clone())
             .with_timeout(Some(limit))
@@ -117,7 +121,18 @@ pub async fn ask(server: SocketAddr, name: Name, record: RecordType, limit: Dura
         let exchange = TcpClientStream::exchange(server, None, limit, None, provider).await?;
         exchange.send(request()).first_answer().await
     };
-    tokio::time::timeout(limit, whole).await.unwrap_or(Err(NetError::Timeout))
+    tokio::time::timeout(limit, apart(whole)).await.unwrap_or(Err(NetError::Timeout))
+}
+
+/// Carries a question out in a task of the runtime's, which gives way to others however much comes: somebody who sends datagrams without
+/// end would else be listened to without end. Dropped, it ends.
+async fn apart<T: Send + 'static>(question: impl Future<Output = Result<T, NetError>> + Send + 'static) -> Result<T, NetError> {
+    let mut task = JoinSet::new();
+    task.spawn(question);
+    match task.join_next().await {
+        Some(Ok(answer)) => answer,
+        Some(Err(_)) | None => Err(NetError::from("the question came to no end")),
+    }
 }
 
 /// What both families' answers come to. One that failed does not take away what the other found.

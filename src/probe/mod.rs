@@ -32,7 +32,7 @@ mod stage;
 mod store;
 mod tasks;
 mod tcp;
-mod wakeup;
+pub mod wakeup;
 mod websocket;
 
 pub use launch::NetworkProber;

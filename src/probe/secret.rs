@@ -1,11 +1,15 @@
-//! Texts that may be secrets, resolved once at launch, and looked for before. The values never reach an error, a log or a report.
+//! Texts that may be secrets, resolved once at launch, and looked for before. The values never reach an error, a log or a report, not even
+//! when a system says them back: see `redact`.
 
 use std::path::Path;
 
-use crate::model::{
-    journey::{JourneyStep, StepBody},
-    probe::{ProbeKind, ProbeSpec, Text},
-    store::LedgerStore,
+use crate::{
+    model::{
+        journey::{JourneyStep, StepBody},
+        probe::{ProbeKind, ProbeSpec, Text},
+        store::LedgerStore,
+    },
+    redact,
 };
 
 /// A secret file is a token or a password, not a data set.
@@ -100,7 +104,11 @@ fn find(text: &Text) -> Result<String, (String, bool)> {
             (value, format!("the file `{path}`"))
         }
     };
-    if value.trim().is_empty() { Err((format!("{what} is empty"), true)) } else { Ok(value) }
+    if value.trim().is_empty() {
+        return Err((format!("{what} is empty"), true));
+    }
+    redact::keep(&value);
+    Ok(value)
 }
 
 #[cfg(test)]

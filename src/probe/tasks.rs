@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -47,6 +48,20 @@ struct Slot<F> {
     held: Duration,
     signal: Arc<Signal>,
     waker: Waker,
+}
+
+/// Lets the pacing thread look at the clock, and at the other requests, before this one goes on: for whoever reads as long as something
+/// comes.
+pub async fn give_way() {
+    let mut gave = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gave, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What a step came to.

@@ -14,6 +14,7 @@ use crate::{
         draw::{Purpose, draw, pick},
         pacer::Shared,
         stage::Trace,
+        tasks::give_way,
     },
 };
 
@@ -73,6 +74,8 @@ impl TcpKind {
             return SampleOutcome::Ok;
         };
         let mut got = Vec::new();
+        // Where the text may begin that was not seen yet: what came before is not looked at again with each byte that comes.
+        let mut looked = 0;
         loop {
             match connected.stream.read_buf(&mut got).await {
                 Ok(0) if got.is_empty() => return SampleOutcome::EofNew,
@@ -82,14 +85,16 @@ impl TcpKind {
                 Err(_) => return SampleOutcome::ResponseTimeout,
             }
             trace.bytes = got.len() as u64;
-            if got.windows(wanted.len()).any(|part| part == wanted) {
+            if got[looked..].windows(wanted.len()).any(|part| part == wanted) {
                 return SampleOutcome::Ok;
             }
+            looked = (got.len() + 1).saturating_sub(wanted.len());
             if got.len() > LARGEST {
                 return SampleOutcome::TooLarge;
             }
             // Something else came: if nothing more does, that is what was wrong.
             trace.certain = Some(SampleOutcome::Expectation);
+            give_way().await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::fan_out::Reporter;
+use super::{fan_out::Reporter, words};
 use crate::event::{EVENT_VERSION, Event, EventKind};
 
 /// The name in a run folder.
@@ -40,7 +40,8 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, event)?;
+        let line = serde_json::to_string(event)?;
+        self.out.write_all(words::json(&line).as_bytes())?;
         self.out.write_all(b"\n")?;
         if matches!(event.kind, EventKind::Tick { .. } | EventKind::RunEnded { .. } | EventKind::Armed { .. }) {
             self.out.flush()?;

@@ -113,7 +113,7 @@ pub fn render(record: &RunRecord) -> String {
         serde_json::json!({ "version": RESULT_VERSION, "error": error.to_string() }).to_string()
     });
     text.push('\n');
-    text
+    words::json(&text).into_owned()
 }
 
 /// The JSON Schema of `result.json`.

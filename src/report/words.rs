@@ -1,7 +1,7 @@
 //! Numbers and foreign text as a reader sees them. Text from files, headers and platforms is never shown raw: control and
 //! bidirectional characters are escaped, and what is very long is cut.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 pub use crate::model::quantity::{count, plural};
 use crate::model::{
@@ -31,6 +31,24 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// The same, but never cut: for a command that somebody copies.
 pub fn whole(text: &str) -> Cow<'_, str> {
     escape(text, usize::MAX)
+}
+
+/// JSON in which characters that could change how the text around them is shown are written as their numbers: they stand in texts only.
+/// The line ends between values stay.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| misleading(c) && c != '\n';
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if obeyed(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(out, "\\u{unit:04x}"));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn escape(text: &str, longest: usize) -> Cow<'_, str> {
@@ -164,6 +182,10 @@ mod tests {
     fn misleading_characters_are_shown_escaped() {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c\\nd");
         assert_eq!(visible("plain ✓ täxt"), "plain ✓ täxt");
+        let value = serde_json::json!({ "\u{9b}": "a\u{1b}\u{202e}\u{e0041}\u{7f}é\n" });
+        let text = json(&format!("{value:#}")).into_owned();
+        assert!(!text.chars().any(|c| misleading(c) && c != '\n') && text.contains('é'), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         assert_eq!(visible(&"x".repeat(10_000)).chars().count(), LONGEST + 1);
     }
 

@@ -40,3 +40,23 @@ fn every_experiment_and_every_probe_of_the_pages_is_one() {
     }
     assert!(seen >= 6, "{seen} blocks");
 }
+
+/// The tests that a page's tables name, such as `cli::locks::of_two_…`.
+fn named(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    words.filter(|word| word.contains("::")).collect()
+}
+
+#[test]
+fn every_test_that_the_table_of_promises_names_is_there() {
+    let tests = named("docs/safety.md");
+    for test in &tests {
+        let (module, name) = test.rsplit_once("::").unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(module.replace("::", "/")).with_extension("rs");
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {}: {error}", file.display()));
+        assert!(text.contains(&format!("fn {name}()")), "{test} is not in {}", file.display());
+    }
+    assert!(tests.len() > 25, "{tests:?}");
+}

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// May be used by every layer above the model, and by each other; import from the model only.
-const FOUNDATIONS: &[&str] = &["event", "clock", "state_dir", "failpoint"];
+const FOUNDATIONS: &[&str] = &["event", "clock", "state_dir", "failpoint", "redact"];
 
 /// Only declare what there is and call `cli`.
 const ROOTS: &[&str] = &["lib", "main"];

@@ -264,7 +264,7 @@ async fn what_does_not_start_says_why_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [
         ("[no-such-command-here]", "its command `no-such-command-here` was not found in PATH"),
-        ("[sh, -c, 'echo out of luck; exit 3']", "exited with status 3; its last output:\n    out of luck"),
+        ("[sh, -c, 'echo out of luck; exit 3']", "exited with status 3; its last output:\n      out of luck"),
         ("[sleep, '1000']\n    health: { tcp: true, every: 20ms, starts-within: 300ms }", "did not become healthy within 300ms"),
     ];
     for (number, (command, expected)) in cases.into_iter().enumerate() {

@@ -87,7 +87,7 @@ pub(super) async fn visit(only: &[String], out: &Path) -> Result<u8, String> {
         let folder = Scratch::with(example.files)?;
         let trial = trial(example, row, &folder.path);
         let tried = trial.run(out, &halt, &mut repeats).await;
-        let report = tried.report.as_ref().map(|report| format!("  {}", report.display())).unwrap_or_default();
+        let report = tried.report.as_ref().map(|report| format!("  {}", words::visible(&report.display().to_string()))).unwrap_or_default();
         let (tone, word) = tried.seen();
         say::out(&format!("{}{report}\n", style.paint(tone, &word)));
         let surprise = trial.surprise(&tried);

@@ -77,7 +77,7 @@ pub fn experiment(root: &Node, sink: &mut Sink) -> Option<Experiment> {
     let names = probes::names(fields.node("probes"));
     let recovery = fields.get("recovery", sink, recovery);
     let (caps, abort_when) = fields
-        .get("guardrails", sink, |node, sink| guardrails::guardrails(node, &names, sink))
+        .get("guardrails", sink, |node, sink| guardrails::guardrails(node, &names, fields.has("objective"), sink))
         .unwrap_or_else(|| (Caps::default(), Vec::new()));
     fields.get("schedule", sink, schedule::check);
     let experiment = Experiment {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
+    abort::{self, abort_when},
     probes::Named,
-    steady_state::{METRICS, comparisons, known_probe},
 };
 use crate::{
     file::{
         diagnostic::Sink,
         read::{self, Fields},
-        table::{Kind, Table, key, must},
+        table::{Kind, Table, key},
         yaml::Node,
     },
     model::{
@@ -33,7 +33,7 @@ pub static GUARDRAILS: Table = Table::new(
         ),
         key(
             "abort-when",
-            Kind::Either(&[Kind::Table(&ABORT), Kind::List(&Kind::Table(&ABORT))]),
+            Kind::Either(&[Kind::Tables(abort::KINDS), Kind::List(&Kind::Tables(abort::KINDS))]),
             "when this holds for its time, the run is halted and undone",
         ),
     ],
@@ -48,20 +48,14 @@ static MAX_AFFECTED: Table = Table::new(
     ],
 );
 
-static ABORT: Table = Table::new(
-    "`abort-when`",
-    &[must("probe", Kind::Text, "the name of the probe"), must("for", Kind::Duration, "how long it must be bad without a break")],
-)
-.also(&METRICS);
-
-/// The caps and the abort conditions.
-pub fn guardrails(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<(Caps, Vec<AbortWhen>)> {
+/// The caps and the abort conditions; `objective` is whether the file has one.
+pub fn guardrails(node: &Node, probes: &[Named], objective: bool, sink: &mut Sink) -> Option<(Caps, Vec<AbortWhen>)> {
     let fields = Fields::new(node, &GUARDRAILS, sink)?;
     let mut caps = fields.get("max-affected", sink, max_affected).unwrap_or_default();
     caps.min_healthy = fields.get("min-healthy", sink, min_healthy).unwrap_or_default();
     let abort = fields.node("abort-when").map(|node| {
         let items = read::one_or_many(node);
-        items.iter().filter_map(|item| abort_when(item, probes, sink)).collect()
+        items.iter().filter_map(|item| abort_when(item, probes, objective, sink)).collect()
     });
     Some((caps, abort.unwrap_or_default()))
 }
@@ -119,27 +113,4 @@ fn floor(node: &Node, sink: &mut Sink) -> Option<MinHealthy> {
         Some(count) => Some(MinHealthy::Count(count)),
         None => read::wrong(node, EXPECTED, sink),
     }
-}
-
-fn abort_when(node: &Node, probes: &[Named], sink: &mut Sink) -> Option<AbortWhen> {
-    let entries = read::map(node, "`abort-when`", sink)?;
-    let fields = Fields::new(node, &ABORT, sink)?;
-    let probe = fields.get("probe", sink, |node, sink| known_probe(node, probes, sink));
-    let held_for = fields.get("for", sink, read::some_time);
-    let compared = comparisons(entries, fields, probe, sink);
-    if let [_, (second, _), ..] = compared.as_slice() {
-        let span = fields.entry(second.name()).map_or(fields.span, |e| e.key_span);
-        sink.error(span, "an abort condition compares one metric").expected("a list of conditions under `abort-when`, one metric each");
-        return None;
-    }
-    let (metric, comparison) = compared.into_iter().next()?;
-    if metric.is_of_findings() {
-        sink.error(
-            fields.key_span(metric.name()),
-            format!("`{}` is known when the run has ended: nothing is left to abort", metric.name()),
-        )
-        .expected("a metric of requests, like `state-lost: \"> 10\"`");
-        return None;
-    }
-    Some(AbortWhen { probe: probe?.name.as_str().into(), metric, comparison, held_for: held_for? })
 }

@@ -15,6 +15,7 @@ use crate::{
         Span,
         diagnostic::Sink,
         escape::quote,
+        hidden,
         read::{self, Fields},
         table::{Kind, Table, key, must},
         yaml::{Node, Value},
@@ -201,13 +202,6 @@ pub fn text_or_secret<'n>(node: &'n Node, plain: fn(&'n Node, &mut Sink) -> Opti
     Some(Text::File(sink.source().beside(path).display().to_string()))
 }
 
-/// Headers that carry a secret by their nature.
-pub fn looks_secret(name: &str) -> bool {
-    const WHOLE: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
-    const PARTS: [&str; 7] = ["api-key", "apikey", "token", "secret", "password", "credential", "session-id"];
-    WHOLE.contains(&name) || PARTS.iter().any(|p| name.contains(p))
-}
-
 /// Headers by name, whose values may be secrets.
 pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
     const OURS: [&str; 5] = ["host", "connection", "content-length", "transfer-encoding", "upgrade"];
@@ -229,7 +223,7 @@ pub fn headers(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
         let value = text_or_secret(&entry.value, header_value, sink);
         // A value that an answer gives while the probe runs is none of the file's.
         let fixed = matches!(&value, Some(Text::Plain(text)) if template::names(text).next().is_none());
-        if fixed && looks_secret(&name) {
+        if fixed && hidden::looks_secret(&name) {
             sink.source().hide(entry.value.span);
             let variable = name.to_ascii_uppercase().replace('-', "_");
             sink.error(entry.key_span, format!("the header {} holds a secret, and secrets are never written in a file", quote(&entry.key)))

@@ -2,7 +2,8 @@
 //!
 //! One file a concept, each with its key tables beside the code that reads them.
 
-pub mod dns;
+pub mod abort;
+mod dns;
 pub mod experiment;
 pub mod faults;
 pub mod guardrails;

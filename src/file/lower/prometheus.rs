@@ -36,6 +36,18 @@ pub static PROMETHEUS: Table = Table::new(
 
 /// Reads the probe; `fields` has the keys of `PROMETHEUS`.
 pub fn prometheus(fields: Fields<'_>, sink: &mut Sink) -> Option<PrometheusProbe> {
+    let url = server(fields, sink);
+    let query = fields.get("query", sink, query);
+    let compared = fields.get("expect", sink, threshold);
+    let empty = fields.get("empty", sink, |node, sink| read::word(node, &["fails", "passes"], sink));
+    let headers = fields.get("headers", sink, headers).unwrap_or_default();
+    let tls = fields.get("tls", sink, tls).unwrap_or_default();
+    let (op, bound) = compared?;
+    Some(PrometheusProbe { url: url?, query: query?, op, bound, empty_passes: empty == Some("passes"), headers, tls })
+}
+
+/// The server; its `tls` must have a meaning.
+pub fn server(fields: Fields<'_>, sink: &mut Sink) -> Option<String> {
     let mut scheme = None;
     let url = fields.get("prometheus", sink, |node, sink| {
         let text = read::line(node, sink)?.trim();
@@ -49,16 +61,11 @@ pub fn prometheus(fields: Fields<'_>, sink: &mut Sink) -> Option<PrometheusProbe
     if let (Some("http"), Some(tls)) = (scheme, fields.entry("tls")) {
         sink.error(tls.key_span, "`tls` has no meaning for an `http://` URL").expected("an `https://` URL, or no `tls`");
     }
-    let query = fields.get("query", sink, query);
-    let compared = fields.get("expect", sink, threshold);
-    let empty = fields.get("empty", sink, |node, sink| read::word(node, &["fails", "passes"], sink));
-    let headers = fields.get("headers", sink, headers).unwrap_or_default();
-    let tls = fields.get("tls", sink, tls).unwrap_or_default();
-    let (op, bound) = compared?;
-    Some(PrometheusProbe { url: url?, query: query?, op, bound, empty_passes: empty == Some("passes"), headers, tls })
+    url
 }
 
-fn query(node: &Node, sink: &mut Sink) -> Option<String> {
+/// The query.
+pub fn query(node: &Node, sink: &mut Sink) -> Option<String> {
     let text = read::text(node, sink)?.trim();
     if text.is_empty() {
         sink.error(node.span, "the query is empty").expected("a query like `rate(http_requests_total{code=\"500\"}[1m])`");
@@ -73,7 +80,7 @@ fn query(node: &Node, sink: &mut Sink) -> Option<String> {
 }
 
 /// `< 0.05`: any number, of whatever the query measures.
-fn threshold(node: &Node, sink: &mut Sink) -> Option<(Op, f64)> {
+pub fn threshold(node: &Node, sink: &mut Sink) -> Option<(Op, f64)> {
     const EXAMPLE: &str = "`< 0.05`";
     let (op, rest) = sign(node, EXAMPLE, sink)?;
     let plain = rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));

@@ -14,6 +14,7 @@ use crate::{
         Span,
         diagnostic::Sink,
         escape::quote,
+        hidden,
         read::{self, Fields},
         suggest::listed,
         table::{Kind, Table, key, must},
@@ -189,7 +190,7 @@ fn form(node: &Node, sink: &mut Sink) -> Option<Vec<(String, Text)>> {
     for entry in read::map(node, "fields by name", sink)? {
         let value = http::text_or_secret(&entry.value, read::text, sink);
         let fixed = matches!(&value, Some(Text::Plain(text)) if template::names(text).next().is_none());
-        if fixed && http::looks_secret(&entry.key.to_ascii_lowercase()) {
+        if fixed && hidden::looks_secret(&entry.key.to_ascii_lowercase()) {
             sink.source().hide(entry.value.span);
             sink.error(entry.key_span, format!("the field {} holds a secret, and secrets are never written in a file", quote(&entry.key)))
                 .expected(format!("`{}: {{ env: NAME }}` or `{{ file: PATH }}`", entry.key));

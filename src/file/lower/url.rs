@@ -49,6 +49,11 @@ pub fn check_url_of(text: &str, span: Span, schemes: &[&'static str], sink: &mut
 /// Reports a `host:port` that cannot be one.
 pub fn check_address(text: &str, span: Span, sink: &mut Sink) -> bool {
     const EXPECTED: &str = "`host:port`, like `127.0.0.1:5432` or `[::1]:5432`";
+    if text.contains('@') {
+        sink.source().hide(span);
+        sink.error(span, "the address holds a user name or password, and secrets are never written in a file").expected(EXPECTED);
+        return false;
+    }
     if text.contains("://") || text.contains('/') {
         sink.error(span, format!("{} is a URL, not an address", quote(text))).expected(EXPECTED);
         return false;

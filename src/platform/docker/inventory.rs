@@ -227,7 +227,15 @@ pub(super) fn swarm_service(name: &str, stack: Option<&str>) -> Service {
 pub async fn list(engine: &Engine, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Trouble> {
     let filters = (!labels.is_empty()).then(|| HashMap::from([("label".to_owned(), labels)]));
     let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
-    engine.call("a list of containers", READ_LIMIT, engine.docker.list_containers(Some(options))).await
+    let mut found = engine.call("a list of containers", READ_LIMIT, engine.docker.list_containers(Some(options))).await?;
+    // An id becomes the path of a request: `../images/prune` would be another request.
+    found.retain(|found| found.id.as_deref().is_none_or(is_name));
+    Ok(found)
+}
+
+/// Whether an engine can have named something so, or given it this id; anything else it made up.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// A container's own name: others are links to it from other containers.

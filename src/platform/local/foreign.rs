@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 use regex_lite::Regex;
 
 use super::process::{self, Stat};
@@ -13,11 +13,15 @@ use crate::{
         instance::{Instance, InstanceState},
         selector::ProcessMatch,
     },
+    plan::select::PROCESS,
     platform::PlatformError,
 };
 
+/// How the helper is called that undoes a run: whatever is called so is left alone.
+const UNDOER: [&str; 2] = ["deadman", "--journal"];
+
 /// Why a process is never a target, if it is one of those: 1 and below, threads of the kernel, this process and what started it,
-/// and `also` (the supervisor).
+/// the helpers that undo runs, and `also` (the supervisor).
 pub fn untouchable(listing: &[Stat], pid: i32, also: &[i32]) -> Option<&'static str> {
     if pid <= 1 {
         return Some("it is the machine's first process, or no process at all");
@@ -39,6 +43,9 @@ pub fn untouchable(listing: &[Stat], pid: i32, also: &[i32]) -> Option<&'static 
             return Some("it started firedrill");
         }
     }
+    if process::arguments(pid).get(1..3).is_some_and(|words| words == UNDOER) {
+        return Some("it undoes a drill should firedrill be gone");
+    }
     also.contains(&pid).then_some("it supervises the system")
 }
 
@@ -47,41 +54,68 @@ pub fn find(matches: &[ProcessMatch], also: &[i32]) -> Result<Vec<Instance>, Pla
     let listing = process::all();
     let mut found: Vec<Instance> = Vec::new();
     for wanted in matches {
+        let sought = Sought::of(wanted)?;
         for stat in listing.iter().filter(|s| s.alive()) {
-            if found.iter().any(|i| i.identity == stat.identity()) || !fits(wanted, stat)? {
+            if !sought.fits(stat) || untouchable(&listing, stat.pid, also).is_some() {
                 continue;
             }
-            if untouchable(&listing, stat.pid, also).is_none() {
-                found.push(instance(wanted, stat));
+            let line = wanted.to_string();
+            let known = found.iter_mut().find(|i| i.identity == stat.identity()).and_then(|i| i.labels.get_mut(PROCESS));
+            match known {
+                Some(lines) if lines.lines().all(|other| other != line) => *lines = format!("{lines}\n{line}"),
+                Some(_) => {}
+                None => found.push(instance(wanted, stat)),
             }
         }
     }
     Ok(found)
 }
 
-fn fits(wanted: &ProcessMatch, stat: &Stat) -> Result<bool, PlatformError> {
-    match wanted {
-        ProcessMatch::PidFile(path) => {
-            let text = match fs::read_to_string(path) {
-                Ok(text) => text,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-                Err(e) => return Err(PlatformError::Failed(format!("the pid file {path} cannot be read: {e}"))),
-            };
-            let number = text.trim();
-            let pid: i32 =
-                number.parse().map_err(|_| PlatformError::Failed(format!("the pid file {path} does not hold a number, but `{number}`")))?;
-            Ok(pid == stat.pid)
-        }
-        ProcessMatch::Command { executable, arguments } => {
-            let bad = |what: &str, e: String| PlatformError::Refused(format!("the {what} of `process` cannot be used: {e}"));
-            let glob = Glob::new(executable).map_err(|e| bad("executable", e.to_string()))?.compile_matcher();
-            if stat.kernel || !process::executable(stat.pid).is_some_and(|path| glob.is_match(path)) {
-                return Ok(false);
+/// What is looked for, read and compiled once for all processes.
+enum Sought {
+    /// The number in a pid file; none where there is no such file.
+    Number(Option<i32>),
+    Command {
+        executable: GlobMatcher,
+        arguments: Option<Regex>,
+    },
+}
+
+impl Sought {
+    fn of(wanted: &ProcessMatch) -> Result<Self, PlatformError> {
+        match wanted {
+            ProcessMatch::PidFile(path) => {
+                let text = match fs::read_to_string(path) {
+                    Ok(text) => text,
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::Number(None)),
+                    Err(e) => return Err(PlatformError::Failed(format!("the pid file {path} cannot be read: {e}"))),
+                };
+                let number = text.trim();
+                let pid = number
+                    .parse()
+                    .map_err(|_| PlatformError::Failed(format!("the pid file {path} does not hold a number, but `{number}`")))?;
+                Ok(Self::Number(Some(pid)))
             }
-            let Some(pattern) = arguments else { return Ok(true) };
-            let pattern = Regex::new(pattern).map_err(|e| bad("argument pattern", e.to_string()))?;
-            let words = process::arguments(stat.pid);
-            Ok(pattern.is_match(&words.get(1..).unwrap_or_default().join(" ")))
+            ProcessMatch::Command { executable, arguments } => {
+                let bad = |what: &str, e: String| PlatformError::Refused(format!("the {what} of `process` cannot be used: {e}"));
+                let executable = Glob::new(executable).map_err(|e| bad("executable", e.to_string()))?.compile_matcher();
+                let arguments = arguments.as_deref().map(Regex::new).transpose();
+                Ok(Self::Command { executable, arguments: arguments.map_err(|e| bad("argument pattern", e.to_string()))? })
+            }
+        }
+    }
+
+    fn fits(&self, stat: &Stat) -> bool {
+        match self {
+            Self::Number(number) => *number == Some(stat.pid),
+            Self::Command { executable, arguments } => {
+                let called = !stat.kernel && process::executable(stat.pid).is_some_and(|path| executable.is_match(path));
+                called
+                    && arguments.as_ref().is_none_or(|pattern| {
+                        let words = process::arguments(stat.pid);
+                        pattern.is_match(&words.get(1..).unwrap_or_default().join(" "))
+                    })
+            }
         }
     }
 }
@@ -101,7 +135,7 @@ fn instance(wanted: &ProcessMatch, stat: &Stat) -> Instance {
         region: Region::from("local"),
         state: if stat.stopped() { InstanceState::Paused } else { InstanceState::Running },
         healthy: None,
-        labels: std::collections::BTreeMap::new(),
+        labels: [(PROCESS.to_owned(), wanted.to_string())].into(),
         address: None,
         identity: stat.identity(),
         fingerprint: super::fingerprint::found(stat.pid, &process::arguments(stat.pid)),

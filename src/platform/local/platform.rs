@@ -19,6 +19,7 @@ use crate::{
     model::{
         act::{Act, Effect, Group, Prepared, Target},
         capabilities::Capabilities,
+        claim::Claim,
         fault::{Fault, FaultKind, PartitionMode},
         ids::{RunId, Scope},
         instance::{Instance, InstanceState, Inventory},
@@ -87,6 +88,16 @@ impl LocalPlatform {
         let known = status.and_then(|s| s.instances.iter().find(|k| k.instance.id == instance.id));
         known.ok_or_else(|| PlatformError::Refused(format!("{} is not in this system", instance.id)))
     }
+}
+
+/// This machine since it was started, as a part of scopes.
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let machine = match read("/etc/machine-id") {
+        id if id.is_empty() => read("/proc/sys/kernel/hostname"),
+        id => id,
+    };
+    format!("local/{machine}/{}", read("/proc/sys/kernel/random/boot_id"))
 }
 
 /// The change that a fault makes to an instance's traffic.
@@ -161,14 +172,15 @@ impl Platform for LocalPlatform {
     }
 
     async fn scope(&self) -> Result<Scope, PlatformError> {
-        let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
-        let machine = match read("/etc/machine-id") {
-            id if id.is_empty() => read("/proc/sys/kernel/hostname"),
-            id => id,
-        };
-        let boot = read("/proc/sys/kernel/random/boot_id");
-        let system = self.system.as_deref().unwrap_or("processes");
-        Ok(Scope(format!("local/{machine}/{boot}/{system}")))
+        Ok(Scope(format!("{}/{}", machine(), self.system.as_deref().unwrap_or("processes"))))
+    }
+
+    /// A system is a part of its machine: others of it may be drilled at the same time. Processes that nobody here started may be of any
+    /// system, and count as the whole machine.
+    async fn claims(&self) -> Result<Vec<Claim>, PlatformError> {
+        let machine = machine();
+        let around = if self.matches.is_empty() { Claim::part(machine.as_str()) } else { Claim::whole(machine.as_str()) };
+        Ok(vec![Claim::whole(self.scope().await?), around])
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
@@ -294,7 +306,11 @@ impl Platform for LocalPlatform {
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
         let Some(client) = &self.client else {
-            return Ok(mpsc::channel(1).1);
+            // Nobody watches these processes for us. That is silence, and not the end of what is seen.
+            let (sender, receiver) = mpsc::channel(1);
+            let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+            watches.spawn(async move { sender.closed().await });
+            return Ok(receiver);
         };
         let (receiver, task) = client.watch().await?;
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);

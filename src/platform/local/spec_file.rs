@@ -1,6 +1,6 @@
 //! `system.yaml`, from text to `SystemSpec`, with every error at its place.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use super::{
     launch,
@@ -146,17 +146,19 @@ const SHORTEST_RESTART: Duration = Duration::from_millis(10);
 
 /// Reads a system's file. `given` wins over its `vars`.
 pub fn load(path: &Path, given: &BTreeMap<String, String>) -> Result<SystemSpec, Diagnostics> {
-    let source = Source::read(path)?;
-    let mut sink = Sink::new(&source);
-    let mut spec = parse(&source, &mut sink).and_then(|root| system(root, given, &mut sink));
-    if let Some(spec) = &mut spec {
-        let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        full.parent().unwrap_or(Path::new("/")).clone_into(&mut spec.folder);
-        for service in &mut spec.services {
-            service.working_directory = service.working_directory.take().map(|dir| spec.folder.join(dir));
-        }
+    let mut spec = load_source(&Source::read(path)?, given)?;
+    let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    full.parent().unwrap_or(Path::new("/")).clone_into(&mut spec.folder);
+    for service in &mut spec.services {
+        service.working_directory = service.working_directory.take().map(|dir| spec.folder.join(dir));
     }
-    match spec {
+    Ok(spec)
+}
+
+/// Reads a system that was read before: it lies in no folder, and its relative paths are as they are written.
+pub fn load_source(source: &Arc<Source>, given: &BTreeMap<String, String>) -> Result<SystemSpec, Diagnostics> {
+    let mut sink = Sink::new(source);
+    match parse(source, &mut sink).and_then(|root| system(root, given, &mut sink)) {
         Some(spec) if !sink.has_errors() => Ok(spec),
         _ => Err(sink.finish()),
     }

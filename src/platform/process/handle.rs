@@ -95,6 +95,14 @@ impl Handle {
         matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
     }
 
+    /// Its pidfd, for whoever waits for its end together with something else: readable when it has ended.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn fd(&self) -> std::io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
     /// Its line in `/proc`, if the number is still its own.
     pub fn stat(&self) -> Option<Stat> {
         stat(self.pid).filter(|s| s.start_time == self.start_time)

@@ -17,7 +17,7 @@ use crate::{
         http::{
             Expect, HttpKind,
             failure::classify,
-            link::{Body, Link},
+            link::{Body, LARGEST_HEAD, Link},
         },
         pacer::Shared,
         stage::Trace,
@@ -59,6 +59,8 @@ impl HttpKind {
         let reused = link.used;
         link.used = true;
         link.notes().clear();
+        // The library bounds a head, and not how many come before the one that counts. It reads ahead of the head by as much again.
+        link.notes().most.set(Some(3 * LARGEST_HEAD as u64));
         trace.reused = reused;
         let answer = {
             let mut answer = pin!(link.sender.send_request(request));
@@ -75,6 +77,8 @@ impl HttpKind {
             }
             Err(error) => return Exchanged::Done(classify(&error, link.notes(), reused, false), None),
         };
+        // A chunk of one byte takes six.
+        link.notes().most.set(Some(self.body_limit.saturating_mul(8).saturating_add(4 * LARGEST_HEAD as u64)));
         self.note_head(shared, &response, trace);
         if let Some(ear) = &mut ear {
             (ear.on_head)(response.headers());

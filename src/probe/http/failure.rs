@@ -6,7 +6,7 @@ use crate::{model::sample::SampleOutcome, probe::http::wire::Notes};
 
 /// Classifies a failure after the request was handed to the connection. `head` says whether the answer's head had been read.
 pub fn classify(error: &hyper::Error, notes: &Notes, reused: bool, head: bool) -> SampleOutcome {
-    if error.is_parse_too_large() {
+    if error.is_parse_too_large() || notes.flooded.get() {
         return SampleOutcome::TooLarge;
     }
     if error.is_parse() {

@@ -24,7 +24,7 @@ use crate::{
 pub type Body = Full<Bytes>;
 
 /// The most that is read ahead of a request's own wishes: an answer's head that is larger is `too-large`.
-const LARGEST_HEAD: usize = 64 * 1024;
+pub const LARGEST_HEAD: usize = 64 * 1024;
 
 /// hyper's side of a connection; it must be polled while a request is under way.
 type Driver = Pin<Box<Connection<TokioIo<Wire>, Body>>>;

@@ -1,5 +1,8 @@
 //! The socket under an HTTP connection, which notes what really happened on it: an HTTP library's error does not say whether the
 //! other side closed, reset, or never answered a byte.
+//!
+//! It is also where a server that sends without end is stopped. A library reads on as long as something comes, and some of what comes is
+//! never an answer (`100 Continue`, for ever): so the socket gives a share at a time, and no more in all than the answer may have.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,6 +21,9 @@ use tokio_rustls::client::TlsStream;
 
 use crate::{clock, model::time::Mono};
 
+/// What is read in one go; then the pacing thread looks at the clock, and at the other requests.
+const SHARE: usize = 64 * 1024;
+
 /// What happened on the socket since the present request began.
 #[derive(Debug, Default)]
 pub struct Notes {
@@ -31,6 +37,12 @@ pub struct Notes {
     pub written: Cell<u64>,
     /// The other side closed.
     pub eof: Cell<bool>,
+    /// Bytes that may arrive; none is no bound.
+    pub most: Cell<Option<u64>>,
+    /// More than that arrived.
+    pub flooded: Cell<bool>,
+    /// Bytes of the present share.
+    share: Cell<usize>,
     /// How reading failed.
     pub read_error: Cell<Option<Errno>>,
     /// How writing failed.
@@ -59,6 +71,8 @@ impl Notes {
             self.like_http.set(self.like_http.get() && rest[..n] == bytes[..n]);
         }
         self.received.set(self.received.get() + bytes.len() as u64);
+        self.share.set(self.share.get() + bytes.len());
+        self.flooded.set(self.most.get().is_some_and(|most| self.received.get() > most));
     }
 
     fn failed(error: &io::Error) -> Errno {
@@ -104,6 +118,15 @@ pub struct Wire(pub Rc<Line>);
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let notes = &self.0.notes;
+        if notes.flooded.get() {
+            return Poll::Ready(Err(io::Error::other("more came than an answer may have")));
+        }
+        if notes.share.get() >= SHARE {
+            notes.share.set(0);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let room = buf.remaining() > 0;
         let read = match &mut *self.0.socket.borrow_mut() {
@@ -116,7 +139,8 @@ impl AsyncRead for Wire {
             // A TLS peer that closes without saying so.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.0.notes.eof.set(true),
             Poll::Ready(Err(error)) => self.0.notes.read_error.set(Some(Notes::failed(error))),
-            _ => {}
+            Poll::Ready(Ok(())) => {}
+            Poll::Pending => self.0.notes.share.set(0),
         }
         read
     }

@@ -1,11 +1,12 @@
 //! A ledger over an application's own HTTP requests. `${value}` in them stands for the value.
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::CONTENT_TYPE};
 use http_body_util::Full;
 
+use super::listed;
 use crate::{
     model::{
         probe::{HttpExpect, HttpProbe, NameModels, Text},
@@ -121,8 +122,14 @@ impl HttpStore {
         }
     }
 
-    /// Gives every value there is.
-    pub async fn list(&self, shared: &Rc<Shared>, trace: &mut Trace, note: &mut dyn FnMut(&str, u64)) -> Result<(), SampleOutcome> {
+    /// Gives every value there is that begins with `prefix`, and how often.
+    pub async fn list(
+        &self,
+        shared: &Rc<Shared>,
+        trace: &mut Trace,
+        prefix: &str,
+        note: &mut dyn FnMut(&str, u64),
+    ) -> Result<(), SampleOutcome> {
         let (Some(kind), Some(list)) = (&self.list, &self.spec.list) else { return Err(SampleOutcome::NotSent) };
         let uri = uri(&list.url, "").ok_or(SampleOutcome::NotSent)?;
         let expect = Expect::new(&HttpExpect::default()).map_err(|_| SampleOutcome::NotSent)?;
@@ -131,31 +138,14 @@ impl HttpStore {
             SampleOutcome::Ok | SampleOutcome::OkSlow => {}
             failed => return Err(failed),
         }
-        let (body, pointer) = (given.answer, list.json.clone());
-        // Of a long list that is work for another thread.
-        let counted = tokio::task::spawn_blocking(move || counted(&body, pointer.as_deref())).await.ok().flatten();
+        // As long as all that was written, or as a hostile answer may be: work for another thread.
+        let (pointer, prefix) = (list.json.clone(), prefix.to_owned());
+        let counted = tokio::task::spawn_blocking(move || listed::count(&given.answer, pointer.as_deref(), &prefix)).await.ok().flatten();
         for (value, times) in counted.ok_or(SampleOutcome::Expectation)? {
             note(&value, times);
         }
         Ok(())
     }
-}
-
-/// How often each value is in a list: a JSON array, or lines. Nothing when it is no list.
-fn counted(body: &[u8], pointer: Option<&str>) -> Option<HashMap<String, u64>> {
-    let mut counted = HashMap::<String, u64>::new();
-    let mut count = |value: &str| match counted.get_mut(value) {
-        Some(times) => *times += 1,
-        None => drop(counted.insert(value.to_owned(), 1)),
-    };
-    match pointer {
-        None => String::from_utf8_lossy(body).lines().for_each(|line| count(line.trim())),
-        Some(pointer) => {
-            let found: serde_json::Value = serde_json::from_slice(body).ok()?;
-            found.pointer(pointer)?.as_array()?.iter().filter_map(serde_json::Value::as_str).for_each(count);
-        }
-    }
-    Some(counted)
 }
 
 /// The request for one value.

@@ -7,6 +7,7 @@
 
 mod book;
 mod http;
+mod listed;
 mod postgres;
 mod redis;
 mod stores;

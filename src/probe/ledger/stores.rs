@@ -124,7 +124,7 @@ impl Store {
         note: &mut dyn FnMut(&str, u64),
     ) -> Result<(), SampleOutcome> {
         match self {
-            Self::Http(http) => http.list(shared, trace, note).await,
+            Self::Http(http) => http.list(shared, trace, prefix, note).await,
             Self::Redis(redis) => redis.list(shared, trace, prefix, note).await,
             Self::Postgres(postgres) => postgres.list(shared, trace, prefix, note).await,
         }

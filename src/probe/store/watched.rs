@@ -1,5 +1,6 @@
 //! A stream that notes how it ended: a database's client says that "the connection was closed", and not by whom or how. It also ends by
-//! itself where a server sends without end, which such a client would gather.
+//! itself where a server sends without end, which such a client would gather, and gives no more of it in a second than the pacing thread can
+//! spare: such a client reads for as long as something comes. The rest waits in the network.
 
 use std::{
     io,
@@ -8,16 +9,21 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::Sleep,
 };
 
-use crate::model::sample::SampleOutcome;
+use crate::{
+    clock,
+    model::{sample::SampleOutcome, time::Mono},
+};
 
 const OPEN: u8 = 0;
 const EOF: u8 = 1;
@@ -29,6 +35,10 @@ const TOO_LARGE: u8 = 4;
 pub const LARGEST: u64 = 16 << 20;
 /// The most of an answer that holds everything.
 pub const LARGEST_LIST: u64 = 256 << 20;
+/// The most of a greeting, before anything is asked. Far less than what is paced: on its way it may be another thread's.
+const GREETING: u64 = 1 << 20;
+/// The most that is read of one connection in a second.
+const BYTES_A_SECOND: u64 = 8 << 20;
 
 /// What happened on a stream.
 #[derive(Debug, Default)]
@@ -101,14 +111,32 @@ impl Notes {
 pub struct Watched {
     stream: TcpStream,
     notes: Arc<Notes>,
+    /// The second that is counted, and what was read in it.
+    since: Mono,
+    read: u64,
+    /// Nothing is read until then.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
     /// Watches a stream.
     pub fn new(stream: TcpStream) -> (Self, Arc<Notes>) {
         let notes = Arc::new(Notes::default());
-        notes.allow(LARGEST);
-        (Self { stream, notes: notes.clone() }, notes)
+        notes.allow(GREETING);
+        (Self { stream, notes: notes.clone(), since: clock::now(), read: 0, pause: None }, notes)
+    }
+
+    /// So much was read; after too much of it in one second there is a pause.
+    fn pace(&mut self, bytes: u64) {
+        let second = Duration::from_secs(1);
+        let past = clock::now().since(self.since);
+        if past >= second {
+            (self.since, self.read) = (clock::now(), 0);
+        }
+        self.read += bytes;
+        if self.read > BYTES_A_SECOND {
+            self.pause = Some(Box::pin(tokio::time::sleep(second.saturating_sub(past))));
+        }
     }
 }
 
@@ -122,16 +150,24 @@ impl Drop for Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
         let (before, room) = (buf.filled().len(), buf.remaining() > 0);
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         match &read {
             Poll::Ready(Ok(())) if room && buf.filled().len() == before => self.notes.end(EOF),
             Poll::Ready(Err(error)) => self.notes.failed(error),
-            Poll::Ready(Ok(())) if self.notes.came((buf.filled().len() - before) as u64) => {
-                self.notes.end(TOO_LARGE);
-                return Poll::Ready(Err(io::Error::other("it sends too much")));
+            Poll::Ready(Ok(())) => {
+                let bytes = (buf.filled().len() - before) as u64;
+                if self.notes.came(bytes) {
+                    self.notes.end(TOO_LARGE);
+                    return Poll::Ready(Err(io::Error::other("it sends too much")));
+                }
+                self.pace(bytes);
             }
-            _ => {}
+            Poll::Pending => {}
         }
         read
     }

@@ -40,6 +40,8 @@ const ORDERS: usize = 256;
 /// The most that is read of one connection in a second; what a server sends beyond that has to wait in the network.
 const MESSAGES_A_SECOND: u32 = 5_000;
 const BYTES_A_SECOND: usize = 8 << 20;
+/// Bytes that may come between two messages, beside what a message may have.
+const BETWEEN: u64 = 64 << 10;
 
 /// What a request waits for; the number is the request's.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,7 @@ impl End {
             _ => {}
         }
         match error {
+            _ if notes.flooded.get() => Self::As(SampleOutcome::TooLarge),
             _ if notes.eof.get() => Self::Closed,
             Error::ConnectionClosed | Error::AlreadyClosed => Self::Closed,
             Error::Capacity(_) | Error::AttackAttempt => Self::As(SampleOutcome::TooLarge),
@@ -272,9 +275,14 @@ impl Allowance {
 }
 
 /// Carries a connection until it ends.
-pub async fn drive(line: &Line, mut stream: WebSocketStream<Wire>, notes: &Notes, mut orders: Receiver<Message>) -> End {
+///
+/// `limit` is the most bytes of a message. The library counts what a message holds, and not the frames that hold nothing: what comes until a
+/// message is whole is bounded beside it.
+pub async fn drive(line: &Line, mut stream: WebSocketStream<Wire>, notes: &Notes, limit: u64, mut orders: Receiver<Message>) -> End {
     let mut allowance = Allowance::new();
+    notes.most.set(Some(limit.saturating_mul(2).saturating_add(BETWEEN)));
     loop {
+        notes.clear();
         let next = tokio::select! {
             next = std::future::poll_fn(|cx| turn(&mut stream, &mut orders, cx)) => next,
             () = line.given_up.notified() => return End::As(SampleOutcome::ResponseTimeout),

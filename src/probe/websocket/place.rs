@@ -220,7 +220,8 @@ impl Population {
                 );
                 let (population, shared, driven, trace) = (self.clone(), shared.clone(), line.clone(), trace.clone());
                 self.tasks.spawn_local(async move {
-                    let end = drive(&driven, stream, &socket.notes, orders).await;
+                    let limit = population.settings.config.max_message_size.map_or(u64::MAX, |bytes| bytes as u64);
+                    let end = drive(&driven, stream, &socket.notes, limit, orders).await;
                     drop(held);
                     population.ended(&shared, place, &driven, end, &trace);
                 });

@@ -1,13 +1,23 @@
 //! The verbs as a user meets them: through the real binary, on real processes.
 
+mod crash_points;
+mod deadman;
 mod drill;
 mod files;
 mod findings;
+pub mod foreign;
+mod full_disk;
+mod guards;
+mod halting;
 mod journeys;
+mod locks;
 mod orphans;
 mod planning;
 pub mod rig;
 mod running;
+mod stepping;
 mod stopping;
+mod terminal;
+mod torn;
 mod trouble;
 mod websockets;

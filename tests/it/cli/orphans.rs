@@ -60,10 +60,9 @@ fn at_work(rig: &Rig) -> super::rig::Started {
     panic!("this machine is too busy for a drill of 200 requests a second");
 }
 
-/// Kills the run, and takes its journal away.
+/// Kills the run and its helper, and takes its journal away.
 fn lose(rig: &Rig, run: super::rig::Started) {
-    run.signal(Signal::KILL);
-    let _ = run.end();
+    run.kill_with_its_helper();
     let journals = rig.path("state").join("journals");
     let journal = names(&journals).into_iter().find(|name| Path::new(name).extension().is_some_and(|e| e == "journal")).unwrap();
     std::fs::remove_file(journals.join(journal)).unwrap();

@@ -84,8 +84,7 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
     let before = rig.serving();
     let run = rig.acting(&["run", "experiment.yaml"]);
     rig.firedrill(["recover"]).code(3).says("wait for it, or stop it with `firedrill halt");
-    run.signal(Signal::KILL);
-    let _ = run.end();
+    run.kill_with_its_helper();
     assert_eq!(rig.serving().len(), 2, "one is dead");
     let folder = rig.run_folder();
     let id = folder.file_name().unwrap().to_str().unwrap();
@@ -124,8 +123,7 @@ fn the_next_run_finishes_the_undo_of_the_last() {
     let run = rig.acting(&["run", "experiment.yaml"]);
     // Two at once on one system: the second is refused, and touches nothing.
     rig.firedrill(["run", "experiment.yaml"]).code(3).says("NOT STARTED");
-    run.signal(Signal::KILL);
-    let _ = run.end();
+    run.kill_with_its_helper();
     rig.write("experiment.yaml", EXPERIMENT);
     let next = rig.judged(&["run", "experiment.yaml"], 0);
     // `judged` may have made the run twice; only the first found something to recover.

@@ -50,6 +50,8 @@ impl<'e> Application<'e> {
         let mut vars = vec![format!("project={}", self.project.name()), format!("port={}", self.port)];
         if environment == "docker" {
             vars.push(format!("backup={}", self.backup.path().join("backup.sql").display()));
+            // Compose calls its containers in its own way from version to version; the file knows the newest.
+            vars.push(format!("tools=docker exec -i {}", self.project.compose(&["ps", "--quiet", "database"])));
         }
         let mut arguments = vec!["run", experiment, "--env", environment];
         for var in &vars {

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-const ATTEMPTS: usize = 6;
+use crate::support::alone;
+
+const ATTEMPTS: usize = 20;
 
 /// The binary, with nothing in its environment that says where an engine is.
 pub struct User {
@@ -149,10 +151,9 @@ impl Begun {
         panic!("it did not end within two minutes");
     }
 
-    /// Ends it as the kernel would.
+    /// Ends it as the kernel would, and its helper with it.
     pub fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        alone::end(&mut self.0);
     }
 }
 

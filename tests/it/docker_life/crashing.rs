@@ -1,5 +1,6 @@
 //! The tool is killed at every record of its journal, and before and after every call that changes something; and each such call fails, or
-//! its answer is lost. On a real engine, through the binary: nothing is left behind, N of N.
+//! its answer is lost. On a real engine, through the binary: nothing is left behind, N of N. What was killed *before* is undone by `recover` (its
+//! helper is killed too), what was killed *after* by its helper, after which `recover` finds nothing.
 
 use std::{
     collections::BTreeMap,
@@ -121,6 +122,8 @@ fn at_every(place: &str, ways: &[&str], least: u32, then: impl Fn(&User<'_>, &Ou
         }
     });
     let last = last.into_inner();
+    let tried = (last as usize - 1) * ways.len();
+    println!("{place} ({}): {tried} of {tried} without residue", ways.join(", "));
     assert!(last > least, "a drill came to {place} only {} times", last - 1);
 }
 
@@ -130,6 +133,10 @@ fn run(user: &User<'_>, point: &str) -> (Output, bool) {
     for _ in 0..ATTEMPTS {
         let mut command = user.command(&["run", "experiment.yaml", "--yes"]);
         command.env("FIREDRILL_FAILPOINT", point).env("FIREDRILL_LOG", "firedrill::failpoint=info");
+        if point.ends_with(":before") {
+            // Its helper dies with it: what follows is the work of `recover` alone. Where it lives, it has undone all when the output ends.
+            command.env("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
+        }
         let output = command.output().expect("it runs");
         said = says(&output);
         let met = said.contains(&format!("fail point {point} is met"));
@@ -147,6 +154,8 @@ fn recovers(user: &User<'_>, output: &Output, point: &str) {
     assert!(killed || output.status.success(), "{point}: {} {}", output.status, says(output));
     let (code, said) = user.says(&["recover"]);
     assert_eq!(code, Some(0), "{point}: {said}");
+    let helped = says(output).contains("the dead-man's switch undoes what it did");
+    assert!(!helped || said.contains("nothing to recover"), "{point}, the helper had undone it: {said}");
     let (code, said) = user.says(&["recover"]);
     assert!(code == Some(0) && said.contains("nothing to recover"), "{point}, the second time: {said}");
 }

@@ -13,17 +13,8 @@ fn engine_dies(flags: &[&str]) {
     }
     let before = world(&project);
     let user = User::new(&project, "  - pause: { service: web, take: 1 }\n  - kill: { service: web, take: 1 }\n  - wait: 60s\n");
-    let said = std::fs::File::create(user.folder().join("said")).expect("a file");
-    let mut run = user.command(&["run", "experiment.yaml", "--yes"]);
-    let mut child = run.stdout(said.try_clone().expect("a file")).stderr(said).spawn().expect("it starts");
     let text = || std::fs::read_to_string(user.folder().join("said")).unwrap_or_default();
-    for waited in 0.. {
-        if text().contains("step 3") {
-            break;
-        }
-        assert!(waited < 300 && child.try_wait().expect("it is ours").is_none(), "it did not come so far: {}", text());
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    let mut child = user.in_the_middle("step 3");
     engine.end_daemon(Signal::KILL);
     std::thread::sleep(std::time::Duration::from_secs(2));
     engine.start_daemon();

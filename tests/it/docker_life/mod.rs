@@ -4,6 +4,7 @@
 mod conforming;
 mod crashing;
 mod daemon;
+mod deadman;
 mod observing;
 mod orphaned;
 mod recovering;

@@ -4,6 +4,7 @@ use std::process::Child;
 
 use super::rig::User;
 use crate::support::{
+    alone,
     engine::Engine,
     project::{Container, Project},
     quiet::quiet,
@@ -79,10 +80,9 @@ impl<'p> Site<'p> {
     }
 }
 
-/// Kills the run; its state directory goes, too.
+/// Kills the run and its helper; its state directory goes, too.
 fn lose(user: &User<'_>, mut child: Child) {
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    alone::end(&mut child);
     std::fs::remove_dir_all(user.folder().join("state")).expect("removed");
 }
 

@@ -1,7 +1,7 @@
 //! A tool that is killed in the middle of a drill: another process puts back the world as it was.
 
 use super::rig::{User, four, world};
-use crate::support::engine::Engine;
+use crate::support::{alone, engine::Engine};
 
 const METHOD: &str = "
   - suspend-replacement: { service: web, zone: b }
@@ -23,8 +23,7 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
     let of_this = format!("label=com.docker.compose.project={}", project.name());
     let running = engine.docker(&["ps", "-q", "--filter", "status=running", "--filter", &of_this]);
     assert_eq!(running.lines().count(), 1, "everything in zone a is down, and one in zone b is gone");
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    alone::end(&mut child);
     assert!(world(&project) != before);
     let (code, said) = user.says(&["recover"]);
     assert_eq!(code, Some(0), "{said}");
@@ -54,8 +53,7 @@ fn a_container_that_is_off_its_networks_is_put_back_by_another_process() {
     let network = format!("{}_default", project.name());
     let on = || engine.docker(&["ps", "-q", "--filter", &format!("network={network}")]).lines().count();
     assert_eq!(on(), 3, "two are off");
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    alone::end(&mut child);
     let (code, said) = user.says(&["recover"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(on(), 5);

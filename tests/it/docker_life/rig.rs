@@ -210,7 +210,7 @@ impl<'p> User<'p> {
     /// `firedrill run` up to this word of its method, where the run's last wait has begun. On a busy machine firedrill may rightly find
     /// its own baseline too late to be trusted: then it is started again.
     pub fn in_the_middle(&self, word: &str) -> Child {
-        (0..8).find_map(|_| self.started(word)).expect("this machine is not too busy for a drill of 10 requests a second")
+        (0..20).find_map(|_| self.started(word)).expect("this machine is not too busy for a drill of 10 requests a second")
     }
 
     /// A run in the middle of its faults; none when it ended before it did anything.

@@ -7,6 +7,7 @@ use std::{
 
 use super::rig::{STACK, Swarm, eventually};
 use crate::support::{
+    alone,
     engine::{Engine, HAPROXY, WHAT_TIME},
     quiet::quiet,
 };
@@ -111,8 +112,7 @@ fn an_outage_that_is_killed_is_recovered_by_another_process() {
     assert!(child.try_wait().expect("it is ours").is_none(), "it ended: {}", text());
     assert!(swarm.running(0).is_empty(), "something came back while it lasts: {}", text());
     assert!(swarm.state(0).starts_with("pause "), "{}", swarm.state(0));
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    alone::end(&mut child);
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(swarm.running(0).is_empty() && swarm.state(0).starts_with("pause "), "nobody undid it yet");
     let (code, said) = user.says(&["recover"]);
@@ -154,8 +154,7 @@ fn an_outage_whose_journal_is_lost_is_found_by_its_mark() {
     let (code, said) = other.says(&["recover", "--env", "staging"]);
     assert!(code == Some(0) && said.contains("nothing to recover"), "{code:?}: {said}");
     assert_eq!(swarm.state(0), held, "what a run that lives did is left alone");
-    child.kill().expect("killed");
-    child.wait().expect("ended");
+    alone::end(&mut child);
     std::fs::remove_dir_all(user.folder().join("state")).expect("removed");
     // What carries no mark of ours is somebody else's.
     swarm.update(0, &["--label-add", "firedrill.held=20261121-101010-abcdef/somebody"]);

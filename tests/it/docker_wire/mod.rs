@@ -5,4 +5,5 @@ mod deeds;
 mod endpoints;
 mod errors;
 mod fake_engine;
+mod hostile;
 mod inventories;

@@ -172,6 +172,8 @@ impl Drill {
             folder: self.place("run"),
             store: Store::at(self.place("journals")),
             locks: self.place("locks"),
+            // In virtual time, in this very process: there is nobody who could hang or be gone.
+            deadman: None,
         };
         let finished = Box::pin(run::run(request, self.world.as_ref(), &self.prober, halt, self.clock, sink)).await;
         let mut events = Vec::new();

@@ -1,5 +1,6 @@
 //! What several tests share.
 
+pub mod alone;
 pub mod composed;
 pub mod drill;
 pub mod engine;

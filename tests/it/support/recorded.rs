@@ -176,6 +176,7 @@ impl Recorded {
                 total: 6,
                 rule: "max-affected.service: 50% (default)".to_owned(),
             }],
+            guards: vec![],
             notes: vec![],
         }
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::platform::docker::inventory::is_name;
+
 /// The definition of a container that is gone. Its environment may hold secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
@@ -40,6 +42,9 @@ impl Definition {
         let need = |key: &str| format!("the engine does not tell its `{key}`");
         let id = text("Id").ok_or_else(|| need("Id"))?.to_owned();
         let name = text("Name").ok_or_else(|| need("Name"))?.trim_start_matches('/').to_owned();
+        if !is_name(&name) {
+            return Err("the engine gives it a name that none can have".to_owned());
+        }
         let image = text("Image").ok_or_else(|| need("Image"))?.to_owned();
         let mut body = object("Config").ok_or_else(|| need("Config"))?;
         let mut host = object("HostConfig").ok_or_else(|| need("HostConfig"))?;

@@ -9,13 +9,16 @@ use std::{io, sync::Arc};
 
 use bollard::{BollardRequest, Docker, errors::Error};
 use http::{Method, Request, Response, header::CONTENT_TYPE};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
 use self::line::{Lines, Unanswered};
 use super::endpoint::Endpoint;
 use crate::failpoint::{self, Fail};
+
+/// The most of an answer: thousands of containers with all that is known of them.
+const LARGEST: usize = 256 << 20;
 
 /// No connection came about: nothing was asked.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +59,8 @@ impl Wire {
             Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json").body(bollard::body_full(bytes.into()))?;
         let answer = self.send(request).await?;
         let status = answer.status();
-        let bytes = answer.into_body().collect().await?.to_bytes();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+        let bytes = body.map_err(io::Error::other)?.to_bytes();
         if !status.is_success() {
             let text = || String::from_utf8_lossy(&bytes).into_owned();
             let said = serde_json::from_slice::<Value>(&bytes).ok().and_then(|v| v.get("message")?.as_str().map(str::to_owned));

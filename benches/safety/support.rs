@@ -1,0 +1,5 @@
+//! What the drills of the tests need of the tests' own support.
+
+#[path = "../../tests/it/support/alone.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+pub mod alone;

@@ -1,0 +1,244 @@
+//! Halting by every way there is: in each phase, in the middle of the undo, once, twice, three times; by a terminal, by its end, by a pipe that
+//! nobody reads. Whatever it is, what was done is undone, or what is left is said.
+
+use std::{
+    process::{Child, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use firedrill::clock;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{
+    foreign::Foreign,
+    rig::{Started, eventually},
+    terminal::Terminal,
+};
+use crate::support::{alone::helpers, quiet::quiet};
+
+/// Two steps with a wait between them, and phases that are long enough to be halted in.
+fn steps() -> Foreign {
+    let head = "warm-up: 1s\nbaseline: 1s\nrecovery: { hold: 2s, limit: 10s }\nguardrails: { max-affected: { service: 100% } }";
+    let step = |n| format!("  - pause: {}\n    hold: 2s\n", Foreign::target(n));
+    Foreign::new(2, head, &format!("{}  - wait: 2s\n{}", step(0), step(1)))
+}
+
+/// One sleeper stands still for so long; everything else is short.
+fn paused(hold: &str) -> Foreign {
+    let head = "warm-up: 0s\nbaseline: 300ms\nrecovery: { hold: 100ms, limit: 5s }\nguardrails: { max-affected: { service: 100% } }";
+    Foreign::new(1, head, &format!("  - pause: {}\n    hold: {hold}\n", Foreign::target(0)))
+}
+
+fn end(mut child: Child, terminal: impl Fn() -> String) -> ExitStatus {
+    eventually("it ends", || child.try_wait().unwrap().is_some());
+    let status = child.wait().unwrap();
+    println!("{}", terminal());
+    status
+}
+
+#[test]
+fn each_signal_in_each_phase_undoes_and_is_aborted() {
+    let _quiet = quiet();
+    let phases = ["── warm-up", "── baseline", "step 1: ", "step 2: ", "step 3: ", "── recovery"];
+    let signals = [(Signal::INT, "Ctrl-C"), (Signal::TERM, "SIGTERM"), (Signal::HUP, "the terminal was closed (SIGHUP)")];
+    // They mostly wait, and have nothing to do with each other.
+    std::thread::scope(|scope| {
+        for (phase, signal) in phases.into_iter().zip(signals.into_iter().cycle()) {
+            scope.spawn(move || halted_in(phase, signal));
+        }
+    });
+}
+
+fn halted_in(phase: &str, (signal, name): (Signal, &str)) {
+    let drill = steps();
+    let before = drill.world();
+    let run = (0..8).find_map(|_| {
+        let run = drill.rig.start(["run", "experiment.yaml"]);
+        eventually("it comes so far, or ends", || [phase, "report:"].iter().any(|words| run.said_so_far().contains(words)));
+        (!run.said_so_far().contains("report:")).then_some(run)
+    });
+    let run = run.expect("this machine is not too busy for a drill");
+    run.signal(signal);
+    let halted = clock::now();
+    eventually("nothing is stopped", || drill.stopped() == 0);
+    let took = clock::now().since(halted);
+    println!("{name} in {phase}: undone after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    run.end().code(4).says("ABORTED").says(name);
+    assert_eq!(drill.world(), before, "{name} in {phase}");
+}
+
+/// Its undo takes three seconds, and leaves a note that it came to its end.
+fn slow_undo() -> Foreign {
+    let head = "warm-up: 0s\nbaseline: 300ms\nrecovery: { hold: 3s, limit: 10s }\nguardrails: { max-affected: { service: 100% } }";
+    let method =
+        "  - run: [touch, done]\n    undo: [sh, -c, \"touch undoing; sleep 3; rm done undoing\"]\n    timeout: 20s\n  - wait: 60s\n";
+    Foreign::new(1, head, method)
+}
+
+fn in_the_middle(drill: &Foreign) -> Started {
+    let run = drill.rig.acting(&["run", "experiment.yaml"]);
+    run.wait_for("wait 1m");
+    run.signal(Signal::INT);
+    eventually("it is being undone", || drill.rig.path("undoing").exists());
+    run
+}
+
+#[test]
+fn in_the_middle_of_an_undo_twice_still_undoes_and_three_times_says_what_is_left() {
+    let _quiet = quiet();
+    std::thread::scope(|scope| {
+        scope.spawn(once);
+        scope.spawn(twice);
+        scope.spawn(three_times);
+    });
+}
+
+/// What its one step left, and what its undo did not end with.
+fn left(drill: &Foreign) -> Vec<&'static str> {
+    ["done", "undoing"].into_iter().filter(|name| drill.rig.path(name).exists()).collect()
+}
+
+/// The undo is done, and the recovery is watched.
+fn once() {
+    let drill = slow_undo();
+    in_the_middle(&drill).end().code(4).says("── recovery");
+    assert!(left(&drill).is_empty(), "it was undone to its end");
+}
+
+/// The undo is done, and the recovery is not waited for.
+fn twice() {
+    let drill = slow_undo();
+    let run = in_the_middle(&drill);
+    run.signal(Signal::TERM);
+    let said = run.end().code(4).says("not waiting for the recovery");
+    assert!(left(&drill).is_empty(), "{}", said.out);
+}
+
+/// It leaves, and says what is left and what undoes it.
+fn three_times() {
+    let drill = slow_undo();
+    let run = in_the_middle(&drill);
+    let helper = helpers(run.pid());
+    run.signal(Signal::INT);
+    run.wait_for("still undoing");
+    run.signal(Signal::INT);
+    let asked = clock::now();
+    let said = run.end().code(6).says("RESIDUE").says("firedrill recover");
+    assert!(clock::now().since(asked) < Duration::from_secs(10));
+    assert!(left(&drill).contains(&"done"), "it is left: {}", said.out);
+    eventually("the helper has ended too: a person decided that", || {
+        helper.iter().all(|pid| !std::path::Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists())
+    });
+    assert!(left(&drill).contains(&"done"));
+    drill.rig.firedrill(["recover"]).code(0).says("undone:");
+    assert!(left(&drill).is_empty());
+    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_and_a_terminal_that_is_closed_undo() {
+    let _quiet = quiet();
+    for closed in [false, true] {
+        let drill = paused("60s");
+        let before = drill.world();
+        let (mut terminal, child) = Terminal::run(&drill.rig.command(["run", "experiment.yaml"]));
+        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+        if drill.stopped() == 0 {
+            assert!(terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
+            return;
+        }
+        let helper = helpers(Pid::from_child(&child));
+        assert_eq!(helper.len(), 1, "{}", terminal.shows());
+        if closed {
+            drop(terminal);
+            assert_eq!(end(child, String::new).code(), Some(4), "it halted, and did not only die");
+        } else {
+            terminal.press("\x03");
+            let status = end(child, || terminal.shows());
+            assert!(status.code() == Some(4) && terminal.shows().contains("ABORTED"), "{status}: {}", terminal.shows());
+        }
+        assert_eq!(drill.world(), before);
+        drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    }
+}
+
+#[test]
+fn a_run_whose_output_nobody_reads_any_more_goes_on_and_undoes() {
+    let _quiet = quiet();
+    let drill = paused("2s");
+    let before = drill.world();
+    let mut command = drill.rig.command(["run", "experiment.yaml"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever read it is gone before it has said anything.
+    drop((child.stdout.take(), child.stderr.take()));
+    eventually("the sleeper stands still", || drill.stopped() == 1 || child.try_wait().unwrap().is_some());
+    let status = end(child, String::new);
+    assert!(matches!(status.code(), Some(0 | 3 | 5)), "{status}");
+    assert_eq!(drill.world(), before);
+    let report = drill.rig.run_folder().join("report.html");
+    assert!(report.exists(), "its report is written all the same");
+    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+}
+
+#[test]
+fn a_terminal_that_stands_still_holds_up_no_undo() {
+    let _quiet = quiet();
+    let drill = paused("2s");
+    let before = drill.world();
+    let (mut terminal, child) = Terminal::run(&drill.rig.command(["run", "experiment.yaml"]));
+    eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+    // Ctrl-S: nothing more is taken from who writes on it.
+    terminal.press("\x13");
+    eventually("the sleeper goes on", || drill.stopped() == 0);
+    assert!(!terminal.shows().contains("report:") || terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
+    // Ctrl-Q.
+    terminal.press("\x11");
+    let status = end(child, || terminal.shows());
+    assert!(matches!(status.code(), Some(0 | 3 | 5)), "{status}: {}", terminal.shows());
+    assert_eq!(drill.world(), before);
+}
+
+#[test]
+fn ctrl_z_in_the_middle_and_back_in_time_undoes_by_itself_and_too_late_by_the_helper() {
+    let _quiet = quiet();
+    for (away, in_time) in [(1, true), (60, false)] {
+        let drill = paused("3s");
+        let before = drill.world();
+        // A shell with job control, as a person has: what is stopped is its job, and it brings it back.
+        let firedrill = env!("CARGO_BIN_EXE_firedrill");
+        let words = format!("set -m; {firedrill} run experiment.yaml; echo back in {away}; sleep {away}; fg; echo ended with $?");
+        let usual = drill.rig.command([] as [&str; 0]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &words]).current_dir(drill.rig.path(""));
+        for (name, value) in usual.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let (mut terminal, mut child) = Terminal::run(&command);
+        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+        if drill.stopped() == 1 {
+            terminal.press("\x1a");
+            eventually("it is suspended", || terminal.shows().contains("back in"));
+            let suspended = clock::now();
+            assert_eq!(drill.stopped(), 1);
+            eventually("the sleeper goes on", || drill.stopped() == 0);
+            let took = clock::now().since(suspended);
+            println!("suspended for {away} s in a hold of 3 s: undone after {took:?}");
+            if in_time {
+                eventually("it has ended by itself", || terminal.shows().contains("ended with"));
+                assert!(terminal.shows().contains("undone 1.1") || terminal.shows().contains("goes on"), "{}", terminal.shows());
+                assert!(!terminal.shows().contains("dead-man's switch undoes"), "{}", terminal.shows());
+            } else {
+                // 3 s of hold, and 5 s in which it should have gone on.
+                assert!(took > Duration::from_secs(4) && took < Duration::from_secs(20), "{took:?}");
+                eventually("the helper said so", || terminal.shows().contains("did not go on in time and was ended"));
+            }
+        }
+        let _ = kill_process(Pid::from_child(&child), Signal::KILL);
+        let _ = child.wait();
+        assert_eq!(drill.world(), before);
+        drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    }
+}

@@ -1,0 +1,92 @@
+//! The dead-man's switch on containers: firedrill is killed or hangs in the middle of a fault, and the world is as before.
+
+use std::time::Duration;
+
+use firedrill::clock;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::rig::{User, eventually, four, world};
+use crate::support::{alone, engine::Engine, quiet::quiet};
+
+/// Each kind of way back that a container has.
+const METHOD: &str = "
+  - pause: { service: web, zone: a, take: 1 }
+  - remove: { service: web, zone: b, take: 1 }
+  - zone-outage: a
+  - wait: 60s
+";
+
+#[test]
+fn containers_whose_firedrill_is_killed_are_as_before() {
+    let engine = Engine::shared();
+    let project = engine.project("deadman");
+    let _all = four(&project);
+    let before = world(&project);
+    let _quiet = quiet();
+    let user = User::new(&project, METHOD);
+    let mut child = user.in_the_middle("wait 1m");
+    assert!(world(&project) != before);
+    let helper = alone::helpers(Pid::from_child(&child));
+    assert_eq!(helper.len(), 1, "{helper:?}");
+    child.kill().expect("killed");
+    let killed = clock::now();
+    child.wait().expect("ended");
+    let gone = || !std::path::Path::new(&format!("/proc/{}", helper[0].as_raw_nonzero())).exists();
+    eventually("the helper has undone it and ended", gone);
+    println!("from the SIGKILL of firedrill to the end of its helper: {:?}", clock::now().since(killed));
+    let said = std::fs::read_to_string(user.folder().join("said")).expect("what it said");
+    assert!(said.contains("the dead-man's switch undoes what it did"), "{said}");
+    world(&project).is(&before, &said);
+    let (code, said) = user.says(&["recover"]);
+    assert!(code == Some(0) && said.contains("nothing to recover"), "{said}");
+    world(&project).is(&before, &said);
+}
+
+#[test]
+fn a_container_whose_firedrill_hangs_goes_on_after_the_deadline() {
+    let engine = Engine::shared();
+    let project = engine.project("deadman");
+    let web = project.container("web").start();
+    let before = world(&project);
+    let _quiet = quiet();
+    let user = User::new(&project, "  - pause: { service: web }\n    hold: 3s\n");
+    let mut child = user.in_the_middle("happened");
+    kill_process(Pid::from_child(&child), Signal::STOP).expect("stopped");
+    assert_eq!(web.status(), "paused");
+    // 3 s of hold, and 5 s in which it should have gone on.
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(web.status(), "paused", "never two who act");
+    eventually("it goes on", || web.status() == "running");
+    let status = child.wait().expect("ended");
+    assert!(!status.success(), "it was ended first: {status}");
+    let said = std::fs::read_to_string(user.folder().join("said")).expect("what it said");
+    assert!(said.contains("did not go on in time and was ended"), "{said}");
+    world(&project).is(&before, &said);
+}
+
+#[test]
+fn what_another_users_drill_has_taken_down_counts() {
+    let engine = Engine::shared();
+    let project = engine.project("deadman");
+    for zone in ["a", "a", "b", "b"] {
+        project.container("web").zone(zone).start();
+    }
+    let _quiet = quiet();
+    let capped = |method: &str| {
+        let user = User::new(&project, method);
+        let file = user.folder().join("experiment.yaml");
+        let text = std::fs::read_to_string(&file).expect("read").replace("service: 100%", "service: 50%");
+        std::fs::write(file, text).expect("written");
+        user
+    };
+    // State directories of their own: no lock of one is seen by the other, but what it has done is.
+    let first = capped("  - pause: { service: web, zone: a, take: 2 }\n  - wait: 60s\n");
+    let second = capped("  - pause: { service: web, zone: b, take: 1 }\n    hold: 500ms\n");
+    let mut child = first.in_the_middle("wait 1m");
+    let (code, said) = second.says(&["run", "experiment.yaml", "--yes"]);
+    assert!(code == Some(3) && said.contains("service web has 4 instances, 2 of them down already"), "{code:?}: {said}");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("asked");
+    child.wait().expect("ended");
+    let (_, said) = second.says(&["run", "experiment.yaml", "--yes"]);
+    assert!(said.contains("happened") || said.contains("more than 10 ms late"), "{said}");
+}
