@@ -4,6 +4,7 @@
 mod commands;
 mod conforming;
 mod held_back;
+mod names;
 mod permissions;
 mod refusals;
 mod rig;
