@@ -8,6 +8,7 @@ mod names;
 mod permissions;
 mod refusals;
 mod rig;
+mod roles;
 mod selecting;
 mod sites;
 mod stores;
