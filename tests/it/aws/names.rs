@@ -43,6 +43,12 @@ fn tags(lab: &Lab) -> Value {
     answer["ResourceTagSet"]["Tags"].clone()
 }
 
+/// What the newest run did to the health check in the end.
+fn undone(lab: &Lab, says: &str) {
+    let result = lab.result().to_string();
+    assert!(result.contains(says), "{says:?} is not in {result}");
+}
+
 /// Changes it as another user of the account would.
 fn change(lab: &Lab, mut settings: Value) {
     settings["HealthCheckId"] = Value::String(check_of(lab));
@@ -55,7 +61,8 @@ fn it_fails_while_the_region_is_lost_and_is_as_it_was() {
     let (before, named) = (lab.state(), tags(&lab));
     lab.firedrill(&["plan", "experiment.yaml"]).code(0).says("fails while eu-west-1 is lost").says("enabled and not inverted as before");
     assert_eq!(lab.done("route53:UpdateHealthCheck").len(), 0, "a plan only reads");
-    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("is enabled and not inverted again");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
+    undone(&lab, "is enabled and not inverted again");
     let updates = lab.done("route53:UpdateHealthCheck");
     let body = |n: usize| updates[n]["parameters"]["body"].as_str().unwrap().to_owned();
     assert_eq!(updates.len(), 2, "{updates:?}");
@@ -140,7 +147,8 @@ fn one_that_was_inverted_is_inverted_again() {
     let lab = two_regions();
     change(&lab, json!({ "Inverted": true }));
     let before = lab.state();
-    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("is enabled and inverted again");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
+    undone(&lab, "is enabled and inverted again");
     lab.settled();
     assert_eq!(lab.state(), before);
 }
@@ -178,9 +186,14 @@ fn answers_that_are_lost_leave_it_as_it_was() {
 /// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something. Its dead-man's switch
 /// dies before it does anything, so that what follows is the work of `recover` alone.
 fn killed(lab: &Lab, at: usize, when: &str) -> Said {
-    let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-    command.env("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
-    Said::of(command.env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}")).output().unwrap())
+    let run = || {
+        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+        command.env("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
+        Said::of(command.env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}")).output().unwrap())
+    };
+    // A machine that is busy with others has nothing to do with it.
+    let busy = |said: &Said| said.code.is_some() && said.out.contains("more than 10 ms late");
+    (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for")
 }
 
 /// Kills it at each call that changes something, until a run meets it no more.
