@@ -207,7 +207,7 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
         }
         #[cfg(feature = "aws")]
         PlatformSpec::Aws(spec) => {
-            let aws = AwsPlatform::connect(spec.as_ref().clone()).await.map_err(|error| error.to_string())?;
+            let aws = Box::pin(AwsPlatform::connect(spec.as_ref().clone())).await.map_err(|error| error.to_string())?;
             Ok(Connected::Aws(Box::new(aws)))
         }
         #[cfg(not(all(feature = "aws", feature = "docker")))]
