@@ -7,6 +7,8 @@ use super::{
     escape::quote,
     lower::experiment::labels,
     read::{self, Fields},
+    source::Span,
+    suggest::{listed, nearest},
     table::{Kind, Table, key, must},
     yaml::Node,
 };
@@ -34,6 +36,11 @@ pub(super) static AWS: Table = Table::new(
             "service-tag",
             Kind::Text,
             "the tag that names an instance's service; when left out, its Elastic Beanstalk environment, else its Auto Scaling group",
+        ),
+        key(
+            "health-checks",
+            Kind::Map(&Kind::Text),
+            "by region, the id of the Route 53 health check that sends users elsewhere: it fails while a `region-outage` of the region lasts",
         ),
         key(
             "abort-alarms",
@@ -78,8 +85,11 @@ pub(super) fn aws(node: &Node, sink: &mut Sink) -> Option<AwsSpec> {
     }
     let fields = Fields::new(node, &AWS, sink)?;
     let opt_in = if fields.has("opt-in") { fields.get("opt-in", sink, opt_in).unwrap_or(None) } else { AwsSpec::default().opt_in };
+    let regions = fields.get("region", sink, regions).unwrap_or_default();
+    let health_checks = fields.get("health-checks", sink, |node, sink| health_checks(node, &regions, sink)).unwrap_or_default();
     Some(AwsSpec {
-        regions: fields.get("region", sink, regions).unwrap_or_default(),
+        regions,
+        health_checks,
         endpoint: fields.get("endpoint", sink, endpoint),
         profile: fields.get("profile", sink, filled),
         role: fields.get("role", sink, role),
@@ -124,6 +134,15 @@ fn names(node: &Node, sink: &mut Sink) -> Option<Vec<String>> {
 }
 
 fn regions(node: &Node, sink: &mut Sink) -> Option<Vec<Region>> {
+    let all = names(node, sink)?;
+    for (name, node) in all.iter().zip(read::one_or_many(node)) {
+        region(name, node.span, sink);
+    }
+    Some(all.into_iter().map(Region).collect())
+}
+
+/// Whether it can be the name of a region; reported when it cannot.
+fn region(name: &str, span: Span, sink: &mut Sink) -> bool {
     let fine = |name: &str| {
         let (place, number) = name.rsplit_once('-').unwrap_or_default();
         let words: Vec<&str> = place.split('-').collect();
@@ -132,15 +151,42 @@ fn regions(node: &Node, sink: &mut Sink) -> Option<Vec<Region>> {
             && !number.is_empty()
             && number.bytes().all(|b| b.is_ascii_digit())
     };
-    let all = names(node, sink)?;
-    for (name, node) in all.iter().zip(read::one_or_many(node)) {
-        if !fine(name) {
-            let what =
-                if name.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(fine) { "a zone, not a region" } else { "no region" };
-            sink.error(node.span, format!("{} is {what}", quote(name))).expected("a region like `eu-west-1`");
-        }
+    if fine(name) {
+        return true;
     }
-    Some(all.into_iter().map(Region).collect())
+    let what = if name.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(fine) { "a zone, not a region" } else { "no region" };
+    sink.error(span, format!("{} is {what}", quote(name))).expected("a region like `eu-west-1`");
+    false
+}
+
+/// A health check for each region, of those that the environment is in.
+fn health_checks(node: &Node, regions: &[Region], sink: &mut Sink) -> Option<BTreeMap<Region, String>> {
+    let entries = read::map(node, "the ids of health checks by region", sink)?;
+    if entries.is_empty() {
+        sink.error(node.span, "there are no health checks").expected("at least one, like `eu-west-1: ID`; or no `health-checks`");
+    }
+    let mut all: BTreeMap<Region, String> = BTreeMap::new();
+    for entry in entries {
+        if !region(&entry.key, entry.key_span, sink) {
+            continue;
+        }
+        if !regions.is_empty() && !regions.iter().any(|known| known.as_str() == entry.key) {
+            let known = || regions.iter().map(Region::as_str);
+            sink.error(entry.key_span, format!("the environment is not in the region {}", quote(&entry.key)))
+                .expected(listed(known(), "or"))
+                .nearest(nearest(&entry.key, known()));
+        }
+        let Some(id) = filled(&entry.value, sink) else { continue };
+        if id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            sink.error(entry.value.span, format!("{} is not the id of a health check", quote(&id)))
+                .expected("an id like `3f1c2b9a-0d4e-4c55-9a61-7f20c1d2e3f4`");
+        } else if let Some((other, _)) = all.iter().find(|(_, known)| **known == id) {
+            sink.error(entry.value.span, format!("this health check stands for the region {other} already"))
+                .expected("a health check of its own for each region");
+        }
+        all.insert(Region(entry.key.clone()), id);
+    }
+    Some(all)
 }
 
 /// Signed requests carry a session's token: in the clear they go no further than this machine.

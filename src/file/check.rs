@@ -99,6 +99,7 @@ impl Checker<'_> {
         }
         self.partition_mode(&here, &step.fault);
         self.mechanism(&here, &step.fault);
+        self.decrement(&here, &step.fault);
         if kind == FaultKind::Stress
             && let Some(hold) = step.hold
             && hold > LONGEST_STRESS
@@ -203,6 +204,19 @@ impl Checker<'_> {
         if let Some(why) = why {
             error.note(why);
         }
+    }
+
+    /// An instance that is ended without its place needs a group that fills it again.
+    fn decrement(&mut self, here: &str, fault: &Fault) {
+        if !matches!(fault, Fault::Remove { decrement: false }) || self.capabilities.keeps_place || !self.capabilities.can(fault.kind()) {
+            return;
+        }
+        let platform = self.capabilities.platform;
+        self.error(
+            &format!("{here}.decrement"),
+            format!("on the platform `{platform}`, what `remove` deletes is gone until the undo: there is no place that is filled again"),
+        )
+        .expected("no `decrement`; to end an instance that is replaced, use `kill`");
     }
 
     fn known_name(&mut self, path: &str, number: usize, what: &str, name: &str, known: &[String]) {

@@ -197,6 +197,7 @@ fn fault_pairs(fault: &Fault) -> Pairs {
         Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } if *mechanism != Mechanism::default() => {
             vec![pair("mechanism", mechanism.name())]
         }
+        Fault::Remove { decrement: false } => vec![pair("decrement", false)],
         Fault::Slow { latency, jitter } => vec![pair("latency", time(*latency)), pair("jitter", time(*jitter))],
         Fault::Loss { share } => vec![pair("share", share)],
         Fault::Limit { rate } => vec![pair("rate", format!("{rate}B/s"))],

@@ -32,6 +32,9 @@ pub struct AwsSpec {
     pub services: BTreeMap<Service, AwsMembers>,
     /// The tag that names an instance's service, where `services` names none.
     pub service_tag: Option<String>,
+    /// The health checks of Route 53 that stand for regions: one fails while its region is lost.
+    #[serde(default)]
+    pub health_checks: BTreeMap<Region, String>,
     /// `CloudWatch` alarms: one that rings ends a run, and keeps another from beginning.
     pub abort_alarms: Vec<String>,
     /// The tag that an instance must carry before it may be chosen; none when the environment asks for none.
@@ -51,6 +54,7 @@ impl Default for AwsSpec {
             groups: Vec::new(),
             services: BTreeMap::new(),
             service_tag: None,
+            health_checks: BTreeMap::new(),
             abort_alarms: Vec::new(),
             opt_in: Some(Tag { key: ALLOWED_TAG.to_owned(), value: "true".to_owned() }),
         }

@@ -30,8 +30,13 @@ pub enum Fault {
         /// Time between the request and the kill.
         grace: Duration,
     },
-    /// Deleted with its definition.
-    Remove,
+    /// Deleted with its definition, or with its place in the group that keeps it.
+    Remove {
+        /// Whether the group wants one fewer from then on. Otherwise it is ended through its group, which replaces it: only where the platform
+        /// says so ([`keeps_place`](super::capabilities::Capabilities::keeps_place)).
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        decrement: bool,
+    },
     /// Taken out of every balancer that it is behind, while it runs on.
     Deregister,
     /// Cut off from the balancer or the network.
@@ -90,6 +95,15 @@ pub enum Fault {
         /// Its limit; longer is a failed act.
         timeout: Duration,
     },
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// After so long a stress ends by itself, so that one that nobody undoes does not last; no longer hold is accepted.
@@ -270,6 +284,8 @@ impl std::fmt::Display for FaultKind {
 }
 
 impl Fault {
+    /// A removal as it is unless told otherwise.
+    pub const REMOVE: Self = Self::Remove { decrement: true };
     /// A zone outage as it is unless told otherwise.
     pub const ZONE_OUTAGE: Self = Self::ZoneOutage { mechanism: Mechanism::Terminate };
     /// A region outage as it is unless told otherwise.
@@ -291,7 +307,7 @@ impl Fault {
             Self::Stop { .. } => FaultKind::Stop,
             Self::Pause => FaultKind::Pause,
             Self::Restart { .. } => FaultKind::Restart,
-            Self::Remove => FaultKind::Remove,
+            Self::Remove { .. } => FaultKind::Remove,
             Self::Deregister => FaultKind::Deregister,
             Self::Partition { .. } => FaultKind::Partition,
             Self::ZoneOutage { .. } => FaultKind::ZoneOutage,

@@ -117,7 +117,7 @@ fn faults() -> Vec<Fault> {
         Fault::Kill { signal: None },
         Fault::Stop { grace },
         Fault::Pause,
-        Fault::Remove,
+        Fault::REMOVE,
         Fault::Restart { grace },
         Fault::Partition { mode: PartitionMode::Hang },
         Fault::Partition { mode: PartitionMode::Disconnect },

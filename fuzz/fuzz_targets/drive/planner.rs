@@ -156,7 +156,7 @@ fn fault(b: &mut Bytes<'_>) -> FaultStep {
         6 => Fault::SuspendReplacement,
         7 => Fault::Loss { share: share(b) },
         8 => Fault::Run { command: vec!["true".to_owned()], undo: None, timeout: Duration::ZERO },
-        9 => Fault::Remove,
+        9 => Fault::REMOVE,
         _ => Fault::Kill { signal: None },
     };
     FaultStep { fault, target: selector(b), hold: b.maybe(|b| Duration::from_secs(u64::from(b.byte()))) }

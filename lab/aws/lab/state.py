@@ -211,6 +211,7 @@ def names(backend: Any) -> Table:
                 "name": it.fqdn,
                 "inverted": str(it.inverted).lower(),
                 "disabled": str(it.disabled).lower(),
+                "tags": dict(backend.list_tags_for_resource(key)),
             }
             for key, it in backend.health_checks.items()
         },

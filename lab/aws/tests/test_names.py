@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -70,6 +71,40 @@ class Names(LabTest):
         )
         self.dns.update_health_check(HealthCheckId=check, HealthCheckVersion=version + 1, Inverted=False)
         self.assertTrue(self.users_go_to("eu-west-1"))
+
+    def test_a_disabled_check_does_not_look_and_an_inverted_one_fails_then(self) -> None:
+        check = self.names["HealthCheck"]
+
+        def change(**settings: bool) -> int:
+            version = self.dns.get_health_check(HealthCheckId=check)["HealthCheck"]["HealthCheckVersion"]
+            answer = self.dns.update_health_check(HealthCheckId=check, HealthCheckVersion=version, **settings)["HealthCheck"]
+            self.assertEqual(answer["HealthCheckVersion"], version + 1)
+            config = answer["HealthCheckConfig"]
+            self.assertEqual({it: config[it] for it in settings}, settings)
+            return int(answer["HealthCheckVersion"])
+
+        change(Disabled=True)
+        self.assertTrue(self.users_go_to("eu-west-1"), "disabled counts as healthy")
+        change(Inverted=True)
+        self.assertTrue(self.users_go_to("eu-central-1"), "and inverted as failing")
+        time.sleep(2)
+        self.assertTrue(self.users_go_to("eu-central-1"), "whatever its endpoint does")
+        change(Disabled=False, Inverted=False)
+        self.assertTrue(self.users_go_to("eu-west-1"))
+
+    def test_a_health_check_has_tags_and_no_more_than_ten(self) -> None:
+        on = {"ResourceType": "healthcheck", "ResourceId": self.names["HealthCheck"]}
+
+        def tags() -> dict[str, str]:
+            found = self.dns.list_tags_for_resource(**on)["ResourceTagSet"]["Tags"]
+            return {it["Key"]: it["Value"] for it in found}
+
+        self.assertEqual(tags(), {"firedrill:allowed": "true"}, "those of the template")
+        many = [{"Key": f"k{number}", "Value": "v"} for number in range(9)]
+        self.dns.change_tags_for_resource(**on, AddTags=many)
+        self.refused("InvalidInput", 400, lambda: self.dns.change_tags_for_resource(**on, AddTags=[{"Key": "more", "Value": "v"}]))
+        self.dns.change_tags_for_resource(**on, RemoveTagKeys=[it["Key"] for it in many])
+        self.assertEqual(tags(), {"firedrill:allowed": "true"})
 
     def test_weights_share_the_users(self) -> None:
         places = {region: self.ask(it["BalancerName"])[1][0] for region, it in self.regions.items()}

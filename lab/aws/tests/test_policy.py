@@ -59,6 +59,26 @@ class Policy(LabTest):
         self.refused("AccessDenied", 403, lambda: self.asg.suspend_processes(AutoScalingGroupName="another", ScalingProcesses=["Launch"]))
         self.refused("AccessDenied", 403, lambda: self.asg.resume_processes(AutoScalingGroupName=self.group_name))
 
+    def test_a_health_check_is_read_and_tagged_by_its_own_name(self) -> None:
+        dns = self.lab.client("route53")
+        config = {"Type": "TCP", "IPAddress": "127.0.0.1", "Port": 80}
+        one, other = (dns.create_health_check(CallerReference=it, HealthCheckConfig=config)["HealthCheck"]["Id"] for it in ("one", "other"))
+        actions = [f"route53:{it}" for it in ("GetHealthCheck", "ListTagsForResource", "ChangeTagsForResource")]
+        self.allow({"Action": actions, "Resource": f"arn:aws:route53:::healthcheck/{one}"})
+        tags = [{"Key": "k", "Value": "v"}]
+        for identity in (one, other):
+            calls = (
+                lambda: dns.get_health_check(HealthCheckId=identity),  # noqa: B023
+                lambda: dns.list_tags_for_resource(ResourceType="healthcheck", ResourceId=identity),  # noqa: B023
+                lambda: dns.change_tags_for_resource(ResourceType="healthcheck", ResourceId=identity, AddTags=tags),  # noqa: B023
+            )
+            for call in calls:
+                if identity == one:
+                    call()
+                else:
+                    self.refused("AccessDenied", 403, call)
+        self.refused("AccessDenied", 403, lambda: dns.update_health_check(HealthCheckId=one, Disabled=True))
+
     def test_creating_with_tags_needs_both(self) -> None:
         create = {"Action": "ec2:CreateNetworkAcl"}
         tag = {"Action": "ec2:CreateTags", "Resource": "arn:*:ec2:*:*:network-acl/*", "Condition": {"StringEquals": {"ec2:CreateAction": "CreateNetworkAcl"}}}

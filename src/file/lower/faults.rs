@@ -31,7 +31,15 @@ static STOP: Table =
 static PAUSE: Table = Table::new("`pause`", &[]).also(&SELECTOR);
 static RESTART: Table =
     Table::new("`restart`", &[key("grace", Kind::Duration, "time between the request and the kill; 10s when left out")]).also(&SELECTOR);
-static REMOVE: Table = Table::new("`remove`", &[]).also(&SELECTOR);
+static REMOVE: Table = Table::new(
+    "`remove`",
+    &[key(
+        "decrement",
+        Kind::Bool,
+        "whether its group wants one fewer from then on, so that nothing replaces it (when left out); `false`, on AWS only: its group replaces it",
+    )],
+)
+.also(&SELECTOR);
 static DEREGISTER: Table = Table::new("`deregister`", &[]).also(&SELECTOR);
 static PARTITION: Table = Table::new(
     "`partition`",
@@ -178,7 +186,7 @@ fn plain(kind: FaultKind) -> Fault {
         FaultKind::Stop => Fault::Stop { grace: GRACE },
         FaultKind::Pause => Fault::Pause,
         FaultKind::Restart => Fault::Restart { grace: GRACE },
-        FaultKind::Remove => Fault::Remove,
+        FaultKind::Remove => Fault::REMOVE,
         FaultKind::Deregister => Fault::Deregister,
         FaultKind::Partition => Fault::Partition { mode: PartitionMode::Hang },
         FaultKind::ZoneOutage => Fault::ZONE_OUTAGE,
@@ -208,6 +216,7 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
                 .and_then(|word| PartitionMode::ALL.into_iter().find(|mode| mode.name() == word))
                 .unwrap_or_default(),
         },
+        FaultKind::Remove => Fault::Remove { decrement: fields.get("decrement", sink, read::boolean).unwrap_or(true) },
         FaultKind::ZoneOutage => Fault::ZoneOutage { mechanism: mechanism(fields, sink) },
         FaultKind::RegionOutage => Fault::RegionOutage { mechanism: mechanism(fields, sink) },
         FaultKind::Slow => {

@@ -78,7 +78,7 @@ pub struct Count {
     pub failed: u64,
 }
 
-/// The calls to one region.
+/// The calls to one region, or to a service that is one for all.
 #[derive(Debug)]
 pub(super) struct Calls {
     region: String,
@@ -91,6 +91,11 @@ impl Calls {
     /// Limits well below what an account has in a region: 20 reads and 5 writes a second are refilled there, for all its users.
     pub(super) fn new(region: &str) -> Self {
         Self { region: region.to_owned(), reads: Bucket::new(40, 10), writes: Bucket::new(30, 4), counts: Mutex::default() }
+    }
+
+    /// Of Route 53, which answers five requests a second of an account, whoever asks.
+    pub(super) fn slow(service: &str) -> Self {
+        Self { region: service.to_owned(), reads: Bucket::new(4, 2), writes: Bucket::new(4, 2), counts: Mutex::default() }
     }
 
     /// How often each action was called.

@@ -38,6 +38,7 @@ pub fn capabilities() -> Capabilities {
             (FaultKind::Stress, format!("`stress`: {inside}")),
         ]),
         no_mode: BTreeMap::from([(PartitionMode::Refuse, acl.to_owned()), (PartitionMode::Disconnect, acl.to_owned())]),
+        keeps_place: true,
         foreign: false,
     }
 }

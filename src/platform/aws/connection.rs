@@ -12,6 +12,7 @@ use aws_smithy_http_client::{
 use super::{
     batch::Batch,
     calls::{Action, Calls, Count, TRY_LIMIT},
+    names::Names,
 };
 use crate::{
     model::{aws::AwsSpec, ids::Region},
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     pub(super) account: String,
     /// The regions, in the file's order.
     pub(super) places: Vec<Arc<Place>>,
+    /// Route 53, which is one for all regions.
+    pub(super) names: Names,
 }
 
 /// One region of it.
@@ -81,7 +84,15 @@ impl Connection {
                 "these credentials are those of the account {account}, and the environment says `account: {expected}`: nothing was listed"
             )));
         }
-        Ok(Self { account, places })
+        if let Some(region) = spec.health_checks.keys().find(|region| places.iter().all(|place| place.region != **region)) {
+            let here: Vec<&str> = places.iter().map(|place| place.region.as_str()).collect();
+            return Err(PlatformError::Unavailable(format!(
+                "the environment names a health check for {region}, and is in {}",
+                here.join(", ")
+            )));
+        }
+        let names = names(&config, &first.region);
+        Ok(Self { account, places, names })
     }
 
     /// A region by its name.
@@ -95,7 +106,7 @@ impl Connection {
     /// How often each action was called, in all regions.
     pub(super) fn counts(&self) -> BTreeMap<&'static str, Count> {
         let mut all: BTreeMap<&'static str, Count> = BTreeMap::new();
-        for (action, count) in self.places.iter().flat_map(|place| place.calls.counts()) {
+        for (action, count) in self.places.iter().flat_map(|place| place.calls.counts()).chain(self.names.calls.counts()) {
             let sum = all.entry(action).or_default();
             sum.requests += count.requests;
             sum.throttled += count.throttled;
@@ -146,5 +157,14 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),
+    }
+}
+
+/// Any region of the account leads to its one Route 53.
+fn names(config: &SdkConfig, region: &Region) -> Names {
+    let there = SdkRegion::new(region.0.clone());
+    Names {
+        client: aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(config).region(there).build()),
+        calls: Calls::slow("Route 53"),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Kill { .. } => Box::new(Terminate),
         Fault::Stop { .. } => Box::new(Stop),
         Fault::Restart { .. } => Box::new(Reboot),
-        Fault::Remove => Box::new(Remove),
+        Fault::Remove { .. } => Box::new(Remove),
         Fault::Run { command, undo, timeout } => Box::new(Run { command: command.clone(), undo: undo.clone(), timeout: *timeout }),
         Fault::Deregister => Box::new(Deregister),
         Fault::Partition { mode: PartitionMode::Hang } => Box::new(Blackhole),

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Mutex as Lock, task::JoinSet};
 
-use super::{connection::Connection, cut, group, mark::LEASE};
+use super::{connection::Connection, cut, group, mark::LEASE, names};
 use crate::model::ids::Region;
 
 /// What carries tags.
@@ -16,9 +16,10 @@ use crate::model::ids::Region;
 enum Kept {
     Group(String),
     Acl(String),
+    Check(String),
 }
 
-/// By region, and what it is let go by: a group's name, or the mark of an ACL.
+/// By region, and what it is let go by: a group's name, the mark of an ACL, or a health check's id.
 type All = BTreeMap<(Region, String), Kept>;
 
 /// Renews the promise of the tags.
@@ -38,6 +39,11 @@ impl Keeper {
     /// Keeps a temporary ACL's tags alive.
     pub(super) async fn keep_acl(&self, region: &Region, mark: &str, acl: &str) {
         self.keep(region, mark, Kept::Acl(acl.to_owned())).await;
+    }
+
+    /// Keeps a health check's tags alive.
+    pub(super) async fn keep_check(&self, region: &Region, id: &str) {
+        self.keep(region, id, Kept::Check(id.to_owned())).await;
     }
 
     async fn keep(&self, region: &Region, by: &str, kept: Kept) {
@@ -67,6 +73,7 @@ async fn keep(kept: Arc<Lock<All>>, connection: Arc<Connection>, every: Duration
             let renewed = match kept {
                 Kept::Group(name) => group::renew(place, name).await,
                 Kept::Acl(acl) => cut::renew(place, acl).await,
+                Kept::Check(id) => names::renew(&connection.names, id).await,
             };
             if let Err(trouble) = renewed {
                 tracing::warn!(%trouble, ?kept, "the tags could not be renewed");

@@ -7,7 +7,7 @@
 //! * What a run has for itself: `claims`.
 //! * What is looked at first: `preflight`. What it needs: [`policy`].
 //! * What is done: `platform` only dispatches. Faults on instances are `deed`s: `machine` (terminate, stop, reboot, remove, deregister), `cut`
-//!   (a network ACL that denies everything). `group` holds replacement back, `store` makes managed stores fail over. `undo` is what a recovery
+//!   (a network ACL that denies everything). `group` holds replacement back, `store` makes managed stores fail over, `names` makes a region's health check fail. `undo` is what a recovery
 //!   needs.
 //! * What was left behind: `mark` (tags tell whose a fault is and how it was before), `keeper` (they say that the run lives).
 //!
@@ -30,6 +30,7 @@ mod inventory;
 mod keeper;
 mod machine;
 mod mark;
+mod names;
 mod observe;
 mod own;
 mod platform;

@@ -14,7 +14,7 @@ use super::{
     cut,
     deed::{self, On, deed_of},
     effect::effect,
-    group, observe, preflight,
+    group, names, observe, preflight,
     reach::Reach,
     store,
     trouble::Trouble,
@@ -83,6 +83,11 @@ fn suspended(act: &Act) -> Option<&Group> {
     }
 }
 
+/// Whether an act is on something around instances.
+fn around(act: &Act) -> bool {
+    suspended(act).is_some() || names::failed(act).is_some()
+}
+
 /// The place of each victim: an outage holds back whatever would be launched there.
 fn places(victims: &[Instance], group: &Group, whole_region: bool) -> Vec<Group> {
     let mut all: Vec<Group> = Vec::new();
@@ -126,8 +131,17 @@ impl Platform for AwsPlatform {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
-                let places = places(victims, group, matches!(fault, Fault::RegionOutage { .. }));
-                let mut acts: Vec<(Fault, Target)> = places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
+                let whole_region = matches!(fault, Fault::RegionOutage { .. });
+                let places = places(victims, group, whole_region);
+                let mut acts: Vec<(Fault, Target)> = Vec::new();
+                // A health check stands for its whole region. It fails when everything else is done, and what is armed first is undone last:
+                // users come back to what is there again.
+                if whole_region && group.services.is_empty() {
+                    let checked =
+                        places.iter().filter(|g| g.region.as_ref().is_some_and(|r| self.reach.spec.health_checks.contains_key(r)));
+                    acts.extend(checked.map(|g| (fault.clone(), Target::Group(g.clone()))));
+                }
+                acts.extend(places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))));
                 let mut losses: Vec<(Fault, Target)> = each(&mechanism.on_each());
                 acts.append(&mut losses);
                 acts
@@ -142,6 +156,9 @@ impl Platform for AwsPlatform {
     }
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
+        if let Some(region) = names::failed(act) {
+            return names::prepare(&self.reach, act, region).await;
+        }
         match (suspended(act), act.target.instance()) {
             (Some(group), _) => group::prepare(&self.reach, act, group).await,
             (None, Some(instance)) => self.prepare_on(act, instance).await,
@@ -153,9 +170,9 @@ impl Platform for AwsPlatform {
         let looked = clock::now();
         let mut effects: Vec<Option<Effect>> = vec![None; acts.len()];
         let mut kinds: Kinds<'_> = BTreeMap::new();
-        if acts.iter().any(|prepared| suspended(&prepared.act).is_none()) {
+        if acts.iter().any(|prepared| !around(&prepared.act)) {
             let listed = self.reach.all().await;
-            for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| suspended(&p.act).is_none()) {
+            for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| !around(&p.act)) {
                 if prepared.act.fault == Fault::Failover {
                     kinds.entry(FaultKind::Failover).or_default().push((at, prepared));
                     continue;
@@ -188,6 +205,10 @@ impl Platform for AwsPlatform {
         for (at, effect) in done.into_iter().flatten() {
             effects[at] = Some(effect);
         }
+        // All zones are lost by now: names lead elsewhere.
+        for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| names::failed(&p.act).is_some()) {
+            effects[at] = Some(names::inject(&self.reach, prepared).await);
+        }
         let nobody = |prepared: &Prepared| effect(prepared, looked, EffectStatus::Unknown { why: "it was not asked for".to_owned() });
         acts.iter().zip(effects).map(|(prepared, effect)| effect.unwrap_or_else(|| nobody(prepared))).collect()
     }
@@ -198,7 +219,9 @@ impl Platform for AwsPlatform {
             if !matches!(effects[at].status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 continue;
             }
-            if suspended(&prepared.act).is_some() {
+            if names::failed(&prepared.act).is_some() {
+                effects[at] = names::verify(&self.reach, prepared, effects[at].clone()).await;
+            } else if suspended(&prepared.act).is_some() {
                 effects[at] = group::verify(&self.reach, prepared, effects[at].clone()).await;
             } else {
                 kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared));
@@ -230,6 +253,8 @@ impl Platform for AwsPlatform {
         self.reach.owns(&owed.account)?;
         let reverted = if matches!(owed.before, Before::Launching { .. }) {
             group::revert(&self.reach, act).await
+        } else if let Before::Checked(failing) = &owed.before {
+            names::revert(&self.reach, failing, &owed.region).await
         } else {
             let deed = deed_of(&act.act.fault)
                 .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;
@@ -247,16 +272,20 @@ impl Platform for AwsPlatform {
 
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
         let account = &self.reach.connection.account;
-        let mut all = Vec::new();
+        let mut looked = Vec::new();
         for place in &self.reach.connection.places {
             // What was held back first is put back last.
-            for found in [cut::left_behind(account, place).await, group::left_behind(account, place).await] {
-                match found {
-                    Ok(found) => all.extend(found),
-                    // Who may not even read them has not changed them.
-                    Err(Trouble::Denied { action, .. }) => tracing::warn!(action, "not looked for what is left behind: access denied"),
-                    Err(trouble) => return Err(trouble.into()),
-                }
+            looked.push(cut::left_behind(account, place).await);
+            looked.push(group::left_behind(account, place).await);
+        }
+        looked.push(names::left_behind(account, &self.reach.connection.names, &self.reach.spec).await);
+        let mut all = Vec::new();
+        for found in looked {
+            match found {
+                Ok(found) => all.extend(found),
+                // Who may not even read them has not changed them.
+                Err(Trouble::Denied { action, .. }) => tracing::warn!(action, "not looked for what is left behind: access denied"),
+                Err(trouble) => return Err(trouble.into()),
             }
         }
         for (n, orphan) in (0..).zip(&mut all) {

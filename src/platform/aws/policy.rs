@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 use super::{mark::MARK, service::Named};
 use crate::model::{
     aws::{AwsMembers, AwsSpec},
-    experiment::{Experiment, Step},
+    experiment::{Experiment, FaultStep, Step},
     fault::{Fault, Mechanism, PartitionMode},
+    ids::Region,
     instance::{PROTECTED, PROTECTED_TAG},
+    selector::Pick,
 };
 
 /// The policy as a document of IAM.
@@ -24,13 +26,19 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
         let actions = set(&["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"]);
         statements.push(statement("ActOnTargets", &actions, &pools(spec), Map::new(), spec));
     }
-    if needs.groups || needs.remove {
-        let mut actions = set(&["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"]);
+    if needs.groups || needs.remove || needs.replace {
+        let mut actions = set(&[]);
+        if needs.groups || needs.remove {
+            actions.extend(["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"]);
+        }
         if needs.groups {
             actions.extend(["autoscaling:UpdateAutoScalingGroup", "autoscaling:SuspendProcesses", "autoscaling:ResumeProcesses"]);
         }
         if needs.remove {
-            actions.extend(["autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:SetDesiredCapacity"]);
+            actions.insert("autoscaling:SetDesiredCapacity");
+        }
+        if needs.remove || needs.replace {
+            actions.insert("autoscaling:TerminateInstanceInAutoScalingGroup");
         }
         let condition = if confined(spec) { not_protected("autoscaling:ResourceTag") } else { tagged(spec, "autoscaling:ResourceTag") };
         statements.push(statement("HoldGroupsBack", &actions, &groups(spec), condition, spec));
@@ -47,6 +55,7 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
     if needs.cut {
         statements.extend(cut(spec));
     }
+    statements.extend(health_checks(&needs, spec));
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -57,11 +66,16 @@ struct Needs {
     instances: BTreeSet<&'static str>,
     kill: bool,
     groups: bool,
+    /// Instances are ended with their places in their groups.
     remove: bool,
+    /// Instances are ended through their groups, which replace them.
+    replace: bool,
     failover: bool,
     run: bool,
     cut: bool,
     targets: bool,
+    /// Regions that are lost whole; none of them named means any.
+    regions: Option<BTreeSet<Region>>,
 }
 
 impl Needs {
@@ -69,12 +83,28 @@ impl Needs {
         let mut needs = Self::default();
         for step in &experiment.method {
             match step {
-                Step::Faults(faults) => faults.iter().for_each(|step| needs.fault(&step.fault)),
+                Step::Faults(faults) => faults.iter().for_each(|step| {
+                    needs.fault(&step.fault);
+                    needs.region(step);
+                }),
                 Step::Phoenix(_) => needs.fault(&Fault::Kill { signal: None }),
                 _ => {}
             }
         }
         needs
+    }
+
+    /// The regions whose health checks fail.
+    fn region(&mut self, step: &FaultStep) {
+        if !matches!(step.fault, Fault::RegionOutage { .. }) || !step.target.services.is_empty() {
+            return;
+        }
+        match (&step.target.region, &mut self.regions) {
+            (Some(Pick::Named(named)), None) => self.regions = Some(named.iter().cloned().collect()),
+            (Some(Pick::Named(named)), Some(regions)) if !regions.is_empty() => regions.extend(named.iter().cloned()),
+            (Some(Pick::Named(_)), Some(_)) => {}
+            _ => self.regions = Some(BTreeSet::new()),
+        }
     }
 
     fn fault(&mut self, fault: &Fault) {
@@ -85,7 +115,7 @@ impl Needs {
             }
             Fault::Stop { .. } => self.instances.extend(["ec2:StopInstances", "ec2:StartInstances"]),
             Fault::Restart { .. } => drop(self.instances.insert("ec2:RebootInstances")),
-            Fault::Remove => self.remove = true,
+            Fault::Remove { decrement } => *(if *decrement { &mut self.remove } else { &mut self.replace }) = true,
             Fault::Deregister => self.targets = true,
             Fault::Partition { mode: PartitionMode::Hang } => self.cut = true,
             Fault::SuspendReplacement => self.groups = true,
@@ -162,6 +192,25 @@ fn cut(spec: &AwsSpec) -> Vec<Value> {
         ),
         statement("DeleteTemporaryAcl", &set(&["ec2:DeleteNetworkAcl"]), &acl, marked("aws:ResourceTag"), spec),
     ]
+}
+
+/// The health checks of the regions that are lost, each by its name. Route 53 is in no region, and judges no tags.
+fn health_checks(needs: &Needs, spec: &AwsSpec) -> Option<Value> {
+    let lost = needs.regions.as_ref()?;
+    let of = spec.health_checks.iter().filter(|(region, _)| lost.is_empty() || lost.contains(*region));
+    let resources: Vec<String> = of.map(|(region, id)| format!("arn:{}:route53:::healthcheck/{id}", partition(region))).collect();
+    let actions =
+        ["ChangeTagsForResource", "GetHealthCheck", "ListTagsForResource", "UpdateHealthCheck"].map(|name| format!("route53:{name}"));
+    (!resources.is_empty()).then(|| json!({ "Sid": "FailHealthChecks", "Effect": "Allow", "Action": actions, "Resource": resources }))
+}
+
+/// The part of AWS that a region belongs to.
+fn partition(region: &Region) -> &'static str {
+    match region.as_str() {
+        china if china.starts_with("cn-") => "aws-cn",
+        government if government.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
 }
 
 /// The stores that the environment names, each by its own call.

@@ -12,6 +12,7 @@ use super::{
     calls::Action,
     connection::Place,
     inventory::Listed,
+    names,
     reach::Reach,
     trouble::Trouble,
     world::{AutoGroup, pool_name},
@@ -60,6 +61,7 @@ pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, Pla
     for pool in pools {
         notes.extend(pool?);
     }
+    notes.extend(acts.iter().filter_map(|act| names::note(reach, act)));
     Ok(notes)
 }
 

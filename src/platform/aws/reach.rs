@@ -37,6 +37,8 @@ pub(super) struct Reach {
     pub(super) back: tokio::sync::Mutex<BTreeSet<Cut>>,
     /// What is said of the neighbours in a subnet.
     pub(super) neighbours: tokio::sync::Mutex<BTreeMap<String, String>>,
+    /// The versions in which undos left health checks.
+    left: Mutex<BTreeMap<String, i64>>,
     run: Mutex<Option<RunId>>,
     /// The mark of each step's acts, by the step.
     marks: Mutex<BTreeMap<u32, String>>,
@@ -53,6 +55,7 @@ impl Reach {
             keeper: Keeper::default(),
             back: tokio::sync::Mutex::default(),
             neighbours: tokio::sync::Mutex::default(),
+            left: Mutex::default(),
             run: Mutex::default(),
             marks: Mutex::default(),
             permitted: tokio::sync::Mutex::default(),
@@ -81,6 +84,16 @@ impl Reach {
         let mark = mark::fresh()?.to_string();
         marks.insert(step, mark.clone());
         Ok(mark)
+    }
+
+    /// A health check has this version now, by an undo of ours.
+    pub(super) fn leave(&self, check: &str, version: i64) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(check.to_owned(), version);
+    }
+
+    /// The version in which an undo of ours left a health check.
+    pub(super) fn left(&self, check: &str) -> Option<i64> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).get(check).copied()
     }
 
     /// Everything, as it was a moment ago.

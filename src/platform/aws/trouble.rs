@@ -72,7 +72,7 @@ impl From<Trouble> for PlatformError {
 }
 
 /// Codes of AWS that say "not so often".
-const THROTTLING: [&str; 10] = [
+const THROTTLING: [&str; 11] = [
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
@@ -83,6 +83,7 @@ const THROTTLING: [&str; 10] = [
     "EC2ThrottledException",
     "SlowDown",
     "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
 ];
 const EXPIRED: [&str; 4] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 const UNKNOWN_CREDENTIALS: [&str; 7] = [
@@ -95,13 +96,14 @@ const UNKNOWN_CREDENTIALS: [&str; 7] = [
     "InvalidAccessKeyId",
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"];
-const BUSY: [&str; 6] = [
+const BUSY: [&str; 7] = [
     "ResourceContention",
     "ScalingActivityInProgress",
     "IncorrectInstanceState",
     "IncorrectState",
     "DependencyViolation",
     "ConcurrentModification",
+    "HealthCheckVersionMismatch",
 ];
 
 /// The words for a call that was understood and answered with an error.
@@ -124,7 +126,8 @@ fn answered(action: &'static str, status: u16, code: &str, message: &str) -> Tro
     if is(&BUSY) {
         return Trouble::Conflict(says);
     }
-    if code.ends_with(".NotFound") || code.ends_with("NotFound") || code.ends_with("NotFoundException") || code.ends_with("NotFoundFault") {
+    let gone = ["NotFound", "NotFoundException", "NotFoundFault"].iter().any(|end| code.ends_with(end));
+    if gone || code == "NoSuchHealthCheck" {
         return Trouble::Gone(says);
     }
     if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{cut::Cut, group::Held};
+use super::{cut::Cut, group::Held, names::Failing};
 use crate::{
     model::{ids::Region, undo::Undo},
     platform::PlatformError,
@@ -36,6 +36,8 @@ pub(super) enum Before {
     Registered { instance: String, targets: Vec<Registration> },
     /// The instance was reached through its subnet.
     Reached(Cut),
+    /// The region's health check went by what it found.
+    Checked(Failing),
     /// Groups launched instances in a place.
     Launching { groups: Vec<Held> },
 }

@@ -69,7 +69,7 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stress { cpu, memory, disk } => {
             Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
         }
-        Fault::Remove => Box::new(Remove),
+        Fault::Remove { decrement: true } => Box::new(Remove),
         _ => return None,
     })
 }

@@ -4,9 +4,11 @@
 mod commands;
 mod conforming;
 mod held_back;
+mod names;
 mod permissions;
 mod refusals;
 mod rig;
+mod roles;
 mod selecting;
 mod sites;
 mod stores;

@@ -29,6 +29,7 @@ fn the_policy_of_an_experiment_is_enough_for_it() {
         "  - zone-outage: { zone: eu-west-1a, mechanism: blackhole }\n    hold: 1s\n",
         "  - zone-outage: { zone: eu-west-1b, mechanism: stop }\n    hold: 1s\n",
         "  - remove: { service: web, take: 1 }\n    hold: 1s\n",
+        "  - remove: { service: web, take: 1, decrement: false }\n    hold: 1s\n",
         "  - deregister: { service: web, take: 1 }\n    hold: 1s\n",
         "  - restart: { service: web, take: 1 }\n    hold: 1s\n",
         "  - run: { service: web, take: 1, command: [true], undo: [true] }\n    hold: 1s\n",

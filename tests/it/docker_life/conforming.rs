@@ -27,7 +27,7 @@ async fn ends_and_their_ways_back_conform() {
 
 #[tokio::test]
 async fn removal_conforms() {
-    conforming(&[Fault::Remove]).await;
+    conforming(&[Fault::REMOVE]).await;
 }
 
 #[tokio::test]

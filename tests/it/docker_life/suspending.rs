@@ -86,7 +86,7 @@ async fn a_container_made_again_gets_its_policy_back() {
     let platform = platform(&project).await;
     let suspended = prepared(&platform, &Fault::SuspendReplacement, &[], &Group::default()).await;
     done(&platform, &suspended).await;
-    let removed = prepared(&platform, &Fault::Remove, &[instance(&platform, &web.name).await], &Group::default()).await;
+    let removed = prepared(&platform, &Fault::REMOVE, &[instance(&platform, &web.name).await], &Group::default()).await;
     done(&platform, &removed).await;
     undone(&platform, &removed).await;
     undone(&platform, &suspended).await;

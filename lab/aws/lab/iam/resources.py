@@ -1,6 +1,6 @@
 """What a call touches, as AWS's reference of its services has it: the ARNs of the resources that it names, with their tags.
 
-Calls that name none of the kinds below are on `*`: all Describe, Get and List calls are."""
+Calls that name none of the kinds below are on `*`: all Describe, Get and List calls are, but those of Route 53."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def commands(call: Call, account: str) -> list[tuple[str, Touched]]:
 
 
 def names(call: Call, _account: str) -> list[tuple[str, Touched]]:
-    found = re.search(r"/2013-04-01/(hostedzone|healthcheck)/([^/]+)", str(call.parameters.get("path", "")))
+    found = re.search(r"/2013-04-01/(?:tags/)?(hostedzone|healthcheck)/([^/]+)", str(call.parameters.get("path", "")))
     if not found:
         return []
     return [(call.name, Touched(f"arn:aws:route53:::{found.group(1)}/{found.group(2)}", context(call, {}, "route53")))]
@@ -147,5 +147,6 @@ def touched_by(call: Call) -> list[tuple[str, Touched]]:
     """Every (action, resource) that must be allowed."""
     account = get_account_id_from(call.access_key)
     find = BY_SERVICE.get(call.service)
-    found = [] if READS.match(call.action) or find is None else find(call, account)
+    on_all = READS.match(call.action) and call.service != "route53"
+    found = [] if on_all or find is None else find(call, account)
     return found or [(call.name, Touched("*", context(call, {}, call.service)))]

@@ -18,6 +18,7 @@ from moto.route53 import route53_backends
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import HealthCheck, Route53Backend
 from moto.route53.responses import Route53
+from moto.utilities.utils import get_partition
 
 from ..overrule import overrule
 from ..world import world
@@ -93,11 +94,11 @@ def is_healthy(backend: Route53Backend, check: HealthCheck) -> bool:
 
 
 def due(moment: float) -> list[HealthCheck]:
-    """The checks whose time has come; each is due again after its interval."""
+    """The checks whose time has come; each is due again after its interval. A disabled one does not look."""
     found = []
     for backend in targets.all_backends(route53_backends):
         for check in backend.health_checks.values():
-            if check.type_ != "CALCULATED" and moment >= getattr(check, "lab_due", 0.0):
+            if check.type_ != "CALCULATED" and not true(check.disabled) and moment >= getattr(check, "lab_due", 0.0):
                 check.lab_due = moment + world.times.here(float(check.request_interval or 30))
                 found.append(check)
     return found
@@ -129,7 +130,41 @@ def _update(old: Any, self: Route53) -> ActionResult:
         # moto forgets them.
         check.set_children(children)
     check.health_check_version += 1
+    if true(check.disabled):
+        # What it found is forgotten: enabled again, it begins as a new one does. AWS does not document this; it is the worse for users.
+        check.lab_ok, check.lab_row, check.lab_said = AT_FIRST, 0, AT_FIRST
     return answer
+
+
+# How many tags a health check or a hosted zone may carry.
+MOST_TAGS = 10
+
+
+@overrule(Route53, "change_tags_for_resource")
+def _change_tags(old: Any, self: Route53) -> Any:
+    identity = self._get_param("ResourceId")
+    have = dict(self.backend.list_tags_for_resource(identity))
+    for key in self._get_param("RemoveTagKeys", []) or []:
+        have.pop(key, None)
+    have.update({it["Key"]: it.get("Value", "") for it in self._get_param("AddTags", []) or []})
+    if len(have) > MOST_TAGS:
+        raise Route53ClientError("InvalidInput", f"A resource can have at most {MOST_TAGS} tags.")
+    return old(self)
+
+
+@overrule(Route53, "delete_health_check")
+def _delete(old: Any, self: Route53) -> Any:
+    self.backend.resource_tags.pop(self._get_param("HealthCheckId"), None)
+    return old(self)
+
+
+@overrule(HealthCheck, "create_from_cloudformation_json")
+def _create(old: Any, name: str, template: Any, account: str, region: str, **rest: Any) -> HealthCheck:
+    """moto forgets its tags."""
+    check = old(name, template, account, region, **rest)
+    tags = template["Properties"].get("HealthCheckTags") or []
+    route53_backends[account][get_partition(region)].change_tags_for_resource("healthcheck", check.id, tags, [])
+    return check
 
 
 # ── names ──

@@ -5,12 +5,14 @@
 //!
 //! How it was is in the journal **and** on the group itself, as tags (`tags`): whoever finds them can put it back.
 
+mod end;
 mod leave;
 pub(super) mod shrink;
 mod suspend;
 mod tags;
 mod which;
 
+pub(super) use end::end;
 pub(super) use tags::{left_behind, renew};
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use super::{Held, Way, now, tags};
+use super::{Held, Way, end::end, now, tags};
 use crate::{
     clock,
     model::act::{Effect, EffectStatus, Prepared},
@@ -16,7 +16,6 @@ use crate::{
             connection::Place,
             effect::{answered, effect},
             reach::Reach,
-            read,
             trouble::Trouble,
             undo::{Before, Owed},
             world::AutoGroup,
@@ -24,8 +23,6 @@ use crate::{
     },
 };
 
-/// A second order would take another place away from the group.
-const TERMINATE: Action = Action::write_once("autoscaling:TerminateInstanceInAutoScalingGroup");
 const WANT: Action = Action::write("autoscaling:SetDesiredCapacity");
 
 fn key(held: &Held) -> String {
@@ -66,7 +63,7 @@ pub(in crate::platform::aws) async fn inject(reach: &Reach, acts: &[&Prepared]) 
             }
             let requested = clock::now();
             let answer = match reach.connection.place(&held.region) {
-                Ok(place) => end(place, instance.id.as_str()).await,
+                Ok(place) => end(place, instance.id.as_str(), true).await,
                 Err(error) => Err(Trouble::Refused(error.to_string())),
             };
             answered(prepared, requested, &answer)
@@ -96,19 +93,6 @@ async fn make_ready(reach: &Reach, held: &Held, desired: u32, number: u32, run: 
     }
     reach.keeper.keep_group(&held.region, &held.name).await;
     tags::put_shrunk(place, held, desired, number, run).await
-}
-
-async fn end(place: &Place, id: &str) -> Result<(), Trouble> {
-    let ask = place.scaling.terminate_instance_in_auto_scaling_group().instance_id(id).should_decrement_desired_capacity(true);
-    match place.calls.call(TERMINATE, || ask.clone().send()).await {
-        Ok(_) => Ok(()),
-        // The instance itself tells whether it was done.
-        Err(trouble @ (Trouble::Lost(_) | Trouble::Failed(_))) => {
-            let found = read::machines_by_id(place, [id]).await?;
-            if found.get(id).is_none_or(|machine| machine.state.ended()) { Ok(()) } else { Err(trouble) }
-        }
-        Err(trouble) => Err(trouble),
-    }
 }
 
 /// Whether the group had to be told how many it wants again.
