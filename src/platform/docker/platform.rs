@@ -125,7 +125,7 @@ impl DockerPlatform {
         let now = self.sights.take(&on.instance.id).map(Ok);
         let now = match now {
             Some(now) => now,
-            None => on.inspect().await,
+            None => on.inspect().await.map(Arc::new),
         };
         deed::may_touch(on, deed.as_ref(), prepared, guard, now)?;
         Ok((deed, on))

@@ -1,6 +1,6 @@
 //! Subnets that are cut off and groups that are held back: as they were, field by field, whatever becomes of us.
 
-use std::fs;
+use std::{cell::Cell, fs};
 
 use serde_json::{Value, json};
 
@@ -34,9 +34,12 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
     assert_eq!(lab.shape(), before);
 }
 
+/// The dead-man's switch dies before it does anything: what follows is the work of `recover` alone.
+const WITHOUT_HELPER: (&str, &str) = ("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
+
 /// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time. Everything must be
 /// as it was, field by field, N times of N.
-fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&Lab)) {
+fn killed_everywhere(place: &str, when: &str, least: usize, helper: bool, recover: impl Fn(&Lab, &str)) {
     let lab = Lab::with(&["--speed", "120"]);
     let before = lab.shape();
     lab.write(
@@ -48,6 +51,10 @@ fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&La
     let mut n = 0;
     loop {
         let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+        if !helper {
+            command.env(WITHOUT_HELPER.0, WITHOUT_HELPER.1);
+        }
+        // Its output ends with its helper, which has undone all then.
         let output = command.env("FIREDRILL_FAILPOINT", format!("{place}:{}:{when}", n + 1)).output().unwrap();
         if output.status.code().is_some() {
             let said = Said::of(output).code(0);
@@ -55,7 +62,7 @@ fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&La
             break;
         }
         n += 1;
-        recover(&lab);
+        recover(&lab, &String::from_utf8_lossy(&output.stderr));
         lab.settled();
         let after = lab.shape();
         if after != before {
@@ -68,7 +75,7 @@ fn killed_everywhere(place: &str, when: &str, least: usize, recover: impl Fn(&La
 }
 
 /// From another folder, with only the journal; and once more, which does nothing.
-fn by_the_journal(lab: &Lab) {
+fn by_the_journal(lab: &Lab, _: &str) {
     for _ in 0..2 {
         let elsewhere = tempfile::tempdir().unwrap();
         Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
@@ -76,7 +83,7 @@ fn by_the_journal(lab: &Lab) {
 }
 
 /// The journal is lost.
-fn by_the_tags(lab: &Lab) {
+fn by_the_tags(lab: &Lab, _: &str) {
     fs::remove_dir_all(lab.path("state")).unwrap();
     lab.firedrill(&["recover", "--env", "here"]).code(0);
     lab.firedrill(&["recover", "--env", "here"]).code(0);
@@ -84,27 +91,41 @@ fn by_the_tags(lab: &Lab) {
 
 #[test]
 fn killed_before_every_record_it_is_recovered_from_its_journal() {
-    killed_everywhere("journal", "before", 6, by_the_journal);
+    killed_everywhere("journal", "before", 6, false, by_the_journal);
 }
 
 #[test]
 fn killed_after_every_record_it_is_recovered_from_its_journal() {
-    killed_everywhere("journal", "after", 6, by_the_journal);
+    killed_everywhere("journal", "after", 6, false, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_record_its_helper_undoes_it() {
+    let helped = Cell::new(0);
+    killed_everywhere("journal", "after", 6, true, |lab, said| {
+        let recovered = lab.firedrill(&["recover"]).code(0);
+        // Before the first act there is nothing to undo, and its helper lets the run be.
+        if said.contains("the dead-man's switch undoes what it did") {
+            recovered.says("nothing to recover");
+            helped.set(helped.get() + 1);
+        }
+    });
+    assert!(helped.get() >= 4, "its helper undid {} runs", helped.get());
 }
 
 #[test]
 fn killed_after_every_record_it_is_recovered_from_the_tags() {
-    killed_everywhere("journal", "after", 6, by_the_tags);
+    killed_everywhere("journal", "after", 6, false, by_the_tags);
 }
 
 #[test]
 fn killed_before_every_call_it_is_recovered_from_the_tags() {
-    killed_everywhere("aws", "before", 8, by_the_tags);
+    killed_everywhere("aws", "before", 8, false, by_the_tags);
 }
 
 #[test]
 fn killed_after_every_call_it_is_recovered_from_the_tags() {
-    killed_everywhere("aws", "after", 8, by_the_tags);
+    killed_everywhere("aws", "after", 8, false, by_the_tags);
 }
 
 #[test]
@@ -112,7 +133,7 @@ fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     let lab = Lab::new();
     lab.experiment(BLACKHOLE);
     let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-    let output = command.env("FIREDRILL_FAILPOINT", "aws:4:after").output().unwrap();
+    let output = command.envs([WITHOUT_HELPER, ("FIREDRILL_FAILPOINT", "aws:4:after")]).output().unwrap();
     assert_eq!(output.status.code(), None, "it was to be killed: {}", String::from_utf8_lossy(&output.stdout));
     let groups = lab.aws("autoscaling", "describe_auto_scaling_groups", &json!({ "AutoScalingGroupNames": [GROUP] }));
     let subnets = groups["AutoScalingGroups"][0]["VPCZoneIdentifier"].as_str().unwrap().to_owned();

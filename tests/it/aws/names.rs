@@ -74,7 +74,8 @@ fn it_fails_while_the_region_is_lost_and_is_as_it_was() {
     );
     // All zones first, then the health check; and it is put back last.
     let told = lab.ask("GET", "/lab/calls", "");
-    let all: Vec<&str> = told["calls"].as_array().unwrap().iter().map(|call| call["name"].as_str().unwrap()).collect();
+    let really = told["calls"].as_array().unwrap().iter().filter(|call| call["dry_run"] != true);
+    let all: Vec<&str> = really.map(|call| call["name"].as_str().unwrap()).collect();
     let first = |name: &str| all.iter().position(|call| *call == name).unwrap();
     let last = |name: &str| all.iter().rposition(|call| *call == name).unwrap();
     assert!(first("ec2:StopInstances") < first("route53:UpdateHealthCheck"), "{all:?}");

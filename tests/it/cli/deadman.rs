@@ -181,9 +181,11 @@ fn the_helper_outlives_the_group_of_firedrill_and_what_ends_the_living() {
     let _quiet = quiet();
     let drill = paused_for("60s");
     let before = drill.world();
-    let mut command = drill.rig.command(["run", "experiment.yaml"]);
-    let run = Started::new(command.process_group(0).spawn().unwrap());
-    run.wait_for("happened");
+    let run = drill.rig.acting_by(|| {
+        let mut command = drill.rig.command(["run", "experiment.yaml"]);
+        command.process_group(0);
+        command
+    });
     let helper = helper_of(&run);
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         kill_process(helper, signal).unwrap();
