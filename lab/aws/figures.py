@@ -95,11 +95,11 @@ print(json.dumps({"code": code, "cpu": used.ru_utime + used.ru_stime, "memory": 
 EXPERIMENT = """
 title: {title}
 probes:
-  account: {{ http: "{endpoint}/lab/health", rate: 1/s, timeout: 5s }}
+  account: {{ http: "{endpoint}/lab/health", rate: 5/s, timeout: 5s }}
 steady-state:
   - {{ probe: account, availability: ">= 10%" }}
 warm-up: 0s
-baseline: 1s
+baseline: 2s
 recovery: {{ hold: 1s, limit: 5s }}
 guardrails: {{ max-affected: {{ service: 50% }} }}
 method:

@@ -15,18 +15,22 @@ use super::{
     world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Phase, Pool, World},
 };
 use crate::{
+    clock,
     file::suggest::{listed, nearest},
     model::{
         aws::{AwsMembers, AwsSpec},
         ids::{InstanceId, Region, Service, Zone},
         instance::{Instance, InstanceState, PROTECTED, PROTECTED_TAG},
+        time::Mono,
     },
     platform::PlatformError,
 };
 
 /// Everything that was seen at one time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listed {
+    /// When it was asked for.
+    pub(super) asked: Mono,
     /// Each region as it was found.
     pub(super) worlds: BTreeMap<Region, World>,
     /// The targets of it, by id.
@@ -50,10 +54,11 @@ pub(super) fn identity(id: &str) -> String {
 
 /// Lists all regions of an environment.
 pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<Listed, PlatformError> {
+    let asked = clock::now();
     let worlds = try_join_all(connection.places.iter().map(|place| world(place, spec))).await?;
     let worlds: BTreeMap<Region, World> = connection.places.iter().map(|place| place.region.clone()).zip(worlds).collect();
     unknown_names(connection, spec, &worlds).await?;
-    let mut listed = Listed::default();
+    let (mut instances, mut wanted) = (Vec::new(), BTreeMap::new());
     for (region, world) in &worlds {
         let mut services: BTreeMap<&str, Service> = BTreeMap::new();
         for machine in world.machines.values() {
@@ -62,19 +67,18 @@ pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<List
             }
             let Some(service) = service_of(spec, world, machine)? else { continue };
             services.insert(&machine.id, service.clone());
-            listed.instances.push(instance(spec, region, world, machine, service));
+            instances.push(instance(spec, region, world, machine, service));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
-            listed.instances.push(store.instance(region, service, store_kept_out(spec, store)));
+            instances.push(store.instance(region, service, store_kept_out(spec, store)));
         }
         for (service, desired) in desired(spec, world, &services) {
-            *listed.desired.entry(service).or_default() += desired;
+            *wanted.entry(service).or_default() += desired;
         }
     }
-    listed.instances.sort_by(|a, b| a.id.cmp(&b.id));
-    listed.worlds = worlds;
-    Ok(listed)
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Listed { asked, worlds, instances, desired: wanted })
 }
 
 /// Reads what a region shows of the environment.

@@ -12,8 +12,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{
     activity, alarms,
     connection::Connection,
-    inventory::{self, Listed},
+    inventory::Listed,
     reach::Reach,
+    sight::Sight,
     world::Pool,
 };
 use crate::{
@@ -45,6 +46,7 @@ impl Watch {
         let (told, receiver) = mpsc::channel(QUEUE);
         let watcher = Watcher {
             connection: Arc::clone(&reach.connection),
+            sight: Arc::clone(&reach.sight),
             spec: reach.spec.clone(),
             told,
             known: BTreeMap::new(),
@@ -61,6 +63,8 @@ impl Watch {
 
 struct Watcher {
     connection: Arc<Connection>,
+    /// A look of the engine's serves here, too.
+    sight: Arc<Sight>,
     spec: AwsSpec,
     told: mpsc::Sender<Observation>,
     /// The instances as they were last seen.
@@ -83,8 +87,7 @@ impl Watcher {
     async fn run(mut self) {
         let (mut first, mut failures, mut silent) = (true, 0, 0);
         loop {
-            let asked = clock::now();
-            match inventory::list(&self.connection, &self.spec).await {
+            match self.sight.all(&self.connection, &self.spec).await {
                 Ok(listed) => {
                     failures = 0;
                     if self.compare(&listed, first).await.is_err() {
@@ -93,7 +96,7 @@ impl Watcher {
                     if self.activities(&listed, first).await.is_err() {
                         return;
                     }
-                    (first, self.before) = (false, asked);
+                    (first, self.before) = (false, listed.asked);
                 }
                 Err(error) => {
                     failures += 1;

@@ -12,7 +12,7 @@ use super::{
     claims,
     connection::Connection,
     cut,
-    deed::{self, On, deed_of},
+    deed::{self, deed_of},
     effect::effect,
     group, names, observe, preflight,
     reach::Reach,
@@ -28,7 +28,7 @@ use crate::{
         capabilities::Capabilities,
         claim::Claim,
         fault::{Fault, FaultKind},
-        ids::{RunId, Scope},
+        ids::{Region, RunId, Scope},
         instance::{Instance, Inventory},
         observation::Observation,
         undo::Undo,
@@ -62,30 +62,41 @@ impl AwsPlatform {
 
     async fn prepare_on(&self, act: &Act, instance: &Instance) -> Result<Undo, PlatformError> {
         let kind = act.fault.kind();
-        if act.fault == Fault::Failover {
-            return store::prepare(&self.reach, act, instance).await;
-        }
         let deed = deed_of(&act.fault).ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot do {kind}")))?;
         let place = self.reach.connection.place(&instance.region)?;
         let listed = self.reach.all().await?;
         let (world, machine) = listed
             .machine(&instance.region, &instance.id)
             .ok_or_else(|| PlatformError::Refused(format!("{} is no instance of EC2 that is listed now", instance.name)))?;
-        deed.prepare(&self.reach, On { place, world, machine, act }).await
+        deed.prepare(&self.reach, deed::On { place, world, machine, act }).await
     }
 }
 
-/// The group that an act suspends replacement for.
-fn suspended(act: &Act) -> Option<&Group> {
-    match (&act.fault, &act.target) {
-        (Fault::SuspendReplacement, Target::Group(group)) => Some(group),
-        _ => None,
-    }
+/// What an act is on, and so who does it.
+enum On<'a> {
+    /// A group, whose replacement it suspends: `group`.
+    Group(&'a Group),
+    /// A region's health check: `names`.
+    HealthCheck(&'a Region),
+    /// A managed store: `store`.
+    Store,
+    /// An instance: its fault's deed.
+    Instance,
 }
 
-/// Whether an act is on something around instances.
-fn around(act: &Act) -> bool {
-    suspended(act).is_some() || names::failed(act).is_some()
+impl<'a> On<'a> {
+    fn of(act: &'a Act) -> Self {
+        match (&act.fault, &act.target) {
+            (Fault::SuspendReplacement, Target::Group(group)) => Self::Group(group),
+            (Fault::Failover, _) => Self::Store,
+            _ => names::failed(act).map_or(Self::Instance, Self::HealthCheck),
+        }
+    }
+
+    /// Whether it is on something around instances.
+    fn around(&self) -> bool {
+        matches!(self, Self::Group(_) | Self::HealthCheck(_))
+    }
 }
 
 /// The place of each victim: an outage holds back whatever would be launched there.
@@ -156,13 +167,13 @@ impl Platform for AwsPlatform {
     }
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
-        if let Some(region) = names::failed(act) {
-            return names::prepare(&self.reach, act, region).await;
-        }
-        match (suspended(act), act.target.instance()) {
-            (Some(group), _) => group::prepare(&self.reach, act, group).await,
-            (None, Some(instance)) => self.prepare_on(act, instance).await,
-            (None, None) => Err(PlatformError::Refused(format!("{} needs an instance", act.fault.kind()))),
+        let instance =
+            || act.target.instance().ok_or_else(|| PlatformError::Refused(format!("{} needs an instance", act.fault.kind())));
+        match On::of(act) {
+            On::Group(group) => group::prepare(&self.reach, act, group).await,
+            On::HealthCheck(region) => names::prepare(&self.reach, act, region).await,
+            On::Store => store::prepare(&self.reach, act, instance()?).await,
+            On::Instance => self.prepare_on(act, instance()?).await,
         }
     }
 
@@ -170,12 +181,16 @@ impl Platform for AwsPlatform {
         let looked = clock::now();
         let mut effects: Vec<Option<Effect>> = vec![None; acts.len()];
         let mut kinds: Kinds<'_> = BTreeMap::new();
-        if acts.iter().any(|prepared| !around(&prepared.act)) {
+        if acts.iter().any(|prepared| !On::of(&prepared.act).around()) {
             let listed = self.reach.all().await;
-            for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| !around(&p.act)) {
-                if prepared.act.fault == Fault::Failover {
-                    kinds.entry(FaultKind::Failover).or_default().push((at, prepared));
-                    continue;
+            for (at, prepared) in acts.iter().enumerate() {
+                match On::of(&prepared.act) {
+                    On::Group(_) | On::HealthCheck(_) => continue,
+                    On::Store => {
+                        kinds.entry(FaultKind::Failover).or_default().push((at, prepared));
+                        continue;
+                    }
+                    On::Instance => {}
                 }
                 let ready = match (&listed, deed_of(&prepared.act.fault)) {
                     (_, None) => Err(EffectStatus::Refused { why: format!("the platform aws cannot do {}", prepared.act.fault.kind()) }),
@@ -189,8 +204,10 @@ impl Platform for AwsPlatform {
             }
         }
         // One after another: another zone may leave the same group.
-        for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| suspended(&p.act).is_some()) {
-            effects[at] = Some(group::inject(&self.reach, prepared).await);
+        for (at, prepared) in acts.iter().enumerate() {
+            if let On::Group(_) = On::of(&prepared.act) {
+                effects[at] = Some(group::inject(&self.reach, prepared).await);
+            }
         }
         let done = join_all(kinds.into_values().map(|acts| async move {
             let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
@@ -206,8 +223,10 @@ impl Platform for AwsPlatform {
             effects[at] = Some(effect);
         }
         // All zones are lost by now: names lead elsewhere.
-        for (at, prepared) in acts.iter().enumerate().filter(|(_, p)| names::failed(&p.act).is_some()) {
-            effects[at] = Some(names::inject(&self.reach, prepared).await);
+        for (at, prepared) in acts.iter().enumerate() {
+            if let On::HealthCheck(_) = On::of(&prepared.act) {
+                effects[at] = Some(names::inject(&self.reach, prepared).await);
+            }
         }
         let nobody = |prepared: &Prepared| effect(prepared, looked, EffectStatus::Unknown { why: "it was not asked for".to_owned() });
         acts.iter().zip(effects).map(|(prepared, effect)| effect.unwrap_or_else(|| nobody(prepared))).collect()
@@ -219,12 +238,10 @@ impl Platform for AwsPlatform {
             if !matches!(effects[at].status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 continue;
             }
-            if names::failed(&prepared.act).is_some() {
-                effects[at] = names::verify(&self.reach, prepared, effects[at].clone()).await;
-            } else if suspended(&prepared.act).is_some() {
-                effects[at] = group::verify(&self.reach, prepared, effects[at].clone()).await;
-            } else {
-                kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared));
+            match On::of(&prepared.act) {
+                On::HealthCheck(_) => effects[at] = names::verify(&self.reach, prepared, effects[at].clone()).await,
+                On::Group(_) => effects[at] = group::verify(&self.reach, prepared, effects[at].clone()).await,
+                On::Store | On::Instance => kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared)),
             }
         }
         let before = &effects;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -31,7 +31,7 @@ type Permissions = BTreeMap<(&'static str, Region), Result<(), Trouble>>;
 pub(super) struct Reach {
     pub(super) connection: Arc<Connection>,
     pub(super) spec: AwsSpec,
-    pub(super) sight: Sight,
+    pub(super) sight: Arc<Sight>,
     pub(super) keeper: Keeper,
     /// The subnets that were given their network ACL back.
     pub(super) back: tokio::sync::Mutex<BTreeSet<Cut>>,
@@ -44,6 +44,8 @@ pub(super) struct Reach {
     marks: Mutex<BTreeMap<u32, String>>,
     /// What AWS answered when it was asked whether an action is permitted, by action and region.
     permitted: tokio::sync::Mutex<Permissions>,
+    /// Which instances this run asked about their protection from termination, with AWS's answers.
+    protection: Mutex<BTreeMap<String, Option<bool>>>,
 }
 
 impl Reach {
@@ -51,7 +53,7 @@ impl Reach {
         Self {
             connection: Arc::new(connection),
             spec,
-            sight: Sight::default(),
+            sight: Arc::default(),
             keeper: Keeper::default(),
             back: tokio::sync::Mutex::default(),
             neighbours: tokio::sync::Mutex::default(),
@@ -59,12 +61,19 @@ impl Reach {
             run: Mutex::default(),
             marks: Mutex::default(),
             permitted: tokio::sync::Mutex::default(),
+            protection: Mutex::default(),
         }
     }
 
     /// The run that acts belong to from now on.
     pub(super) fn begin(&self, run: &RunId) {
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+        self.protections().clear();
+    }
+
+    /// What this run knows of the protection of instances from termination: none where AWS has not answered yet.
+    pub(super) fn protections(&self) -> MutexGuard<'_, BTreeMap<String, Option<bool>>> {
+        self.protection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its id; `none` outside of a run.

@@ -26,10 +26,11 @@ use crate::{
     platform::PlatformError,
 };
 
-/// How long a look stands for another one.
+/// How long a look stands for another one. Counted from its answer: a list of a large fleet takes seconds, and whoever waited for it
+/// meanwhile would else ask again, one after another.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// When it was asked for, after how many changes of ours, and what was seen.
+/// When it was answered, how many changes of ours had been made when it was asked for, and what was seen.
 type Seen<T> = (Mono, u64, Arc<T>);
 type Look<T> = Option<Seen<T>>;
 
@@ -43,15 +44,15 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    /// Everything, as it was at most a second ago.
+    /// Everything, as it was listed at most a second ago.
     pub(super) async fn all(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
         let mut latest = self.all.lock().await;
         if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
-        let (asked, changes) = (clock::now(), self.changes());
+        let changes = self.changes();
         let listed = Arc::new(inventory::list(connection, spec).await?);
-        *latest = Some((asked, changes, Arc::clone(&listed)));
+        *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
     }
 
@@ -62,9 +63,9 @@ impl Sight {
         if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
-        let (asked, changes) = (clock::now(), self.changes());
+        let changes = self.changes();
         let listed = Arc::new(read::machines(place, inventory::filters(spec)).await?);
-        *latest = Some((asked, changes, Arc::clone(&listed)));
+        *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
     }
 
@@ -78,9 +79,9 @@ impl Sight {
         if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
-        let (asked, changes) = (clock::now(), self.changes());
+        let changes = self.changes();
         let found = Arc::new(ask().await?);
-        *latest = Some((asked, changes, Arc::clone(&found)));
+        *latest = Some((clock::now(), changes, Arc::clone(&found)));
         Ok(found)
     }
 
@@ -94,7 +95,7 @@ impl Sight {
     }
 
     fn fresh<T>(&self, look: Option<&Seen<T>>) -> Option<Arc<T>> {
-        let (asked, changes, seen) = look?;
-        (clock::now().since(*asked) <= FRESH && *changes == self.changes()).then(|| Arc::clone(seen))
+        let (answered, changes, seen) = look?;
+        (clock::now().since(*answered) <= FRESH && *changes == self.changes()).then(|| Arc::clone(seen))
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::Cell, fs};
 
 use serde_json::{Value, json};
 
-use super::rig::{EXPERIMENT, GROUP, Lab, Said};
+use super::rig::{EXPERIMENT, GROUP, Lab, Said, WITHOUT_HELPER};
 
 const BLACKHOLE: &str = "  - zone-outage: { zone: eu-west-1a, mechanism: blackhole }\n    hold: 2s\n";
 
@@ -33,9 +33,6 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
     assert_eq!(lab.done("ec2:CreateNetworkAcl").len(), 0);
     assert_eq!(lab.shape(), before);
 }
-
-/// The dead-man's switch dies before it does anything: what follows is the work of `recover` alone.
-const WITHOUT_HELPER: (&str, &str) = ("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
 
 /// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time. Everything must be
 /// as it was, field by field, N times of N.

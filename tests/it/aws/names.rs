@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::rig::{EXPERIMENT, Lab, Said};
+use super::rig::{EXPERIMENT, Lab, Said, WITHOUT_HELPER};
 
 const OTHER: &str = "us-east-1";
 /// A region is lost by a step that takes nothing for long: the stopped ones start again.
@@ -184,12 +184,11 @@ fn answers_that_are_lost_leave_it_as_it_was() {
     assert_eq!(shown(&lab).1, 3, "changed once, and back once");
 }
 
-/// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something. Its dead-man's switch
-/// dies before it does anything, so that what follows is the work of `recover` alone.
+/// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something.
 fn killed(lab: &Lab, at: usize, when: &str) -> Said {
     let run = || {
         let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-        command.env("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
+        command.env(WITHOUT_HELPER.0, WITHOUT_HELPER.1);
         Said::of(command.env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}")).output().unwrap())
     };
     // A machine that is busy with others has nothing to do with it.

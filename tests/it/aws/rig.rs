@@ -16,6 +16,9 @@ const BINARY: &str = env!("CARGO_BIN_EXE_firedrill");
 pub const REGION: &str = "eu-west-1";
 pub const GROUP: &str = "what-time-web";
 
+/// The dead-man's switch dies before it does anything: what follows is the work of `recover` alone.
+pub const WITHOUT_HELPER: (&str, &str) = ("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
+
 /// A run that passes, if its method does no harm: users see the laboratory's own page.
 pub const EXPERIMENT: &str = "
 title: A drill on AWS

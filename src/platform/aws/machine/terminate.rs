@@ -1,10 +1,5 @@
 //! `kill`: instances are terminated, a thousand with one call. What replaces them is their group's business; nothing brings them back.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
-
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
@@ -50,7 +45,7 @@ impl Deed for Terminate {
                 on.place.calls.call(TERMINATE.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
-        if protected(on.place, id).await? {
+        if protected(reach, on.place, id).await? {
             return Err(PlatformError::Refused(format!("{} is protected from termination (disableApiTermination)", on.name())));
         }
         Ok(match on.world.group_of(id) {
@@ -105,28 +100,24 @@ async fn part(part: Part<'_>) -> Vec<(usize, Effect)> {
     each.collect()
 }
 
-/// Whether an instance is protected from termination. Asked once for each.
-async fn protected(place: &Place, id: &str) -> Result<bool, PlatformError> {
-    static KNOWN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+/// Whether an instance is protected from termination. Asked once in a run for each of the first [`MOST_ASKED`].
+async fn protected(reach: &Reach, place: &Place, id: &str) -> Result<bool, PlatformError> {
     {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(id) {
-            return Ok(*known);
-        }
-        if known.len() >= MOST_ASKED {
-            return Ok(false);
-        }
-        known.insert(id.to_owned(), false);
+        let mut known = reach.protections();
+        match known.get(id) {
+            Some(Some(known)) => return Ok(*known),
+            None if known.len() >= MOST_ASKED => return Ok(false),
+            Some(None) | None => known.insert(id.to_owned(), None),
+        };
     }
     let name = aws_sdk_ec2::types::InstanceAttributeName::DisableApiTermination;
     let ask = place.ec2.describe_instance_attribute().instance_id(id).attribute(name);
-    let answer = match place.calls.call(ATTRIBUTE, || ask.clone().send()).await {
-        Ok(answer) => answer,
+    let protected = match place.calls.call(ATTRIBUTE, || ask.clone().send()).await {
+        Ok(answer) => answer.disable_api_termination.and_then(|value| value.value).unwrap_or_default(),
         // Without the right to ask, AWS's own refusal has to do.
-        Err(Trouble::Denied { .. } | Trouble::Gone(_)) => return Ok(false),
+        Err(Trouble::Denied { .. } | Trouble::Gone(_)) => false,
         Err(trouble) => return Err(trouble.into()),
     };
-    let protected = answer.disable_api_termination.and_then(|value| value.value).unwrap_or_default();
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), protected);
+    reach.protections().insert(id.to_owned(), Some(protected));
     Ok(protected)
 }
