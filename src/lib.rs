@@ -21,6 +21,7 @@
 //! | 1 | [`balancer`] | the load balancer of local systems: a process of its own, so that it is a target too |
 //! | 1 | [`sample_app`] | the applications of the examples, and the real stores that they need |
 //! | 1 | [`lock`](mod@lock) | one run at a time on a target scope; a dead holder's lock is free |
+//! | ½ | [`schedule`] | when an experiment fires by itself: rules, zones, calendars, draws → the next firing, and why not before. Pure; below `file`, which reads schedules as it reads everything |
 //! | 0 | [`model`] | what everything speaks of: experiment, fault, instance, plan, undo, sample, verdict. No I/O, no clock, no randomness |
 //!
 //! Usable by every layer above the model: [`event`] (what reporters and the console hear), [`clock`] (the only reader of clocks),
@@ -79,6 +80,7 @@ pub mod probe;
 pub mod redact;
 pub mod report;
 pub mod sample_app;
+pub mod schedule;
 pub mod state_dir;
 
 pub use cli::main;
