@@ -20,12 +20,17 @@ use crate::{clock, model::time::Mono};
 pub const MOST: usize = 2_000;
 /// And so often in all before the later one: a rule that began long ago is played from its beginning.
 const MOST_PLAYED: usize = 100_000;
+const TOO_LONG: &str = "the rules of this calendar take too long to play";
 
 /// The starts of an event that comes again: those from `from` to before `to`, in order.
 ///
 /// # Errors
 /// With what is wrong, as a sentence: the rule cannot be read, comes too often, or is not played to its end before the deadline.
 pub fn starts(rule: &str, start: DateTime, zone: &TimeZone, (from, to): (DateTime, DateTime), by: Mono) -> Result<Vec<DateTime>, String> {
+    // A rule that fits no day is looked for by the crate itself, which gives up after a while: once is enough.
+    if clock::now() > by {
+        return Err(TOO_LONG.to_owned());
+    }
     let first = to_chrono(start).ok_or("its beginning is out of range")?.with_timezone(&Tz::UTC);
     let rule = until_in_clock_time(rule, zone)?;
     let rule = RRule::<Unvalidated>::from_str(&rule).and_then(|rule| rule.validate(first)).map_err(|error| error.to_string())?;
@@ -37,7 +42,7 @@ pub fn starts(rule: &str, start: DateTime, zone: &TimeZone, (from, to): (DateTim
             return Err(format!("it comes too often: more than {MOST} times in some years, or {MOST_PLAYED} times since it began"));
         }
         if clock::now() > by {
-            return Err("it takes too long to play".to_owned());
+            return Err(TOO_LONG.to_owned());
         }
         if at >= from {
             out.push(at);

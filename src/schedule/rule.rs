@@ -14,7 +14,12 @@ use crate::model::hours;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// At the times of a cron line.
-    Cron(Cron),
+    Cron {
+        /// The line.
+        cron: Cron,
+        /// Each time is used with this chance, above 0 and up to 1.
+        probability: f64,
+    },
     /// So many times in each period, at random times.
     Times {
         /// From 1 to 100.
@@ -110,16 +115,19 @@ pub enum Gap {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cron(cron) => write!(f, "cron {}", cron.text()),
+            Self::Cron { cron, probability } => write!(f, "cron {}{}", cron.text(), chance(*probability)),
             Self::Times { count, per, between, probability } => {
-                write!(f, "{count} per {} between {between}", per.name())?;
-                if *probability < 1.0 { write!(f, ", each with the chance {probability}") } else { Ok(()) }
+                write!(f, "{count} per {} between {between}{}", per.name(), chance(*probability))
             }
             Self::Mean { days, between } => write!(f, "once in {days} working days on average, between {between}"),
             Self::At(moments) if moments.len() == 1 => write!(f, "once"),
             Self::At(moments) => write!(f, "{} times", moments.len()),
         }
     }
+}
+
+fn chance(probability: f64) -> String {
+    if probability < 1.0 { format!(", each with the chance {probability}") } else { String::new() }
 }
 
 impl fmt::Display for Between {

@@ -49,19 +49,21 @@ impl<'r> Times<'r> {
             Rule::Times { per: Period::Week, .. } => monday(clock.date()).into(),
             Rule::Times { per: Period::Month, .. } => clock.date().first_of_month().into(),
             Rule::Times { .. } | Rule::Mean { .. } => clock.date().into(),
-            Rule::Cron(_) | Rule::At(_) => clock,
+            Rule::Cron { .. } | Rule::At(_) => clock,
         };
         Self { rule, zone, working, seed, key, after, clock, ready: VecDeque::new() }
     }
 
-    fn cron(&mut self, cron: &super::Cron) -> Option<Due> {
+    fn cron(&mut self, cron: &super::Cron, needed: f64) -> Option<Due> {
         loop {
             self.clock = cron.next(self.clock)?;
             let at = zone::moment(self.zone, self.clock);
             // What comes twice was the first time; what is skipped is one moment with whatever else is skipped.
             if at > self.after {
                 self.after = at;
-                return Some(Due { at, until: None, chance: None, drawn_for: String::new() });
+                let (draw, drawn_for) = self.draws(at.to_string());
+                let chance = (needed < 1.0).then(|| (draw.fraction("chance", 0), needed));
+                return Some(Due { at, until: None, chance, drawn_for });
             }
         }
     }
@@ -109,7 +111,7 @@ impl<'r> Times<'r> {
                     next
                 }
             },
-            Rule::Cron(_) | Rule::At(_) => return None,
+            Rule::Cron { .. } | Rule::At(_) => return None,
         };
         self.clock = next.into();
         out.retain(|due| due.at > self.after);
@@ -141,7 +143,7 @@ impl Iterator for Times<'_> {
 
     fn next(&mut self) -> Option<Due> {
         match self.rule {
-            Rule::Cron(cron) => self.cron(cron),
+            Rule::Cron { cron, probability } => self.cron(cron, *probability),
             Rule::At(moments) => {
                 let at = *moments.iter().find(|at| **at > self.after)?;
                 self.after = at;
@@ -182,12 +184,13 @@ mod tests {
 
     fn times(rule: &Rule, zone: &str, after: &str, count: usize) -> Vec<String> {
         let zone = TimeZone::get(zone).unwrap();
-        let times = Times::new(rule, &zone, &Working::default(), (7, "x"), after.parse().unwrap()).take(count);
+        let working = Working::default();
+        let times = Times::new(rule, &zone, &working, (7, "x"), after.parse().unwrap()).take(count);
         times.map(|due| due.at.to_string()).collect()
     }
 
     fn cron(line: &str) -> Rule {
-        Rule::Cron(Cron::parse(line).unwrap())
+        Rule::Cron { cron: Cron::parse(line).unwrap(), probability: 1.0 }
     }
 
     fn between(from: i8, to: i8) -> Between {
