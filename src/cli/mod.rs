@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod runner;
 mod say;
+mod schedule;
 mod schema;
 mod signals;
 mod targets;
@@ -51,6 +52,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Check(args) => check::check(&args),
         Verb::Schema(args) => schema::schema(&args),
         Verb::Report(args) => report::report(&args),
+        Verb::Schedule(verb) => schedule::schedule(&verb),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),

@@ -23,13 +23,13 @@ use crate::{
 /// Events of calendars are worked out from so long ago ...
 const BEFORE: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// ... until so far ahead; nobody looks further.
-const AHEAD: SignedDuration = SignedDuration::from_hours(11 * 366 * 24);
+const AHEAD: SignedDuration = SignedDuration::from_hours(1200 * 24);
 
 /// The timetable of an experiment; none when it has no schedule. `now` is near which calendars are worked out.
 ///
 /// # Errors
 /// What only shows when everything is put together: a calendar that cannot be read, a group that is not there, a time that the clock skips.
-pub fn entry(loaded: &Loaded, name: &str, path: &Path, now: Timestamp) -> Result<Option<Entry>, Diagnostics> {
+pub fn entry(loaded: &Loaded, path: &Path, now: Timestamp) -> Result<Option<Entry>, Diagnostics> {
     let Some(written) = &loaded.schedule else { return Ok(None) };
     let (own, project) = (&written.common, &loaded.project_schedule);
     let Some(source) = loaded.sources.first() else { return Ok(None) };
@@ -63,9 +63,12 @@ pub fn entry(loaded: &Loaded, name: &str, path: &Path, now: Timestamp) -> Result
         Some((environment.name.clone(), written, hours))
     });
     let common = &project.common;
+    let draws = draws(path, loaded.sources.get(1).map(|source| Path::new(&source.name)));
     Ok(rule.map(|rule| Entry {
-        name: name.to_owned(),
+        name: draws.clone(),
+        draws,
         path: path.to_owned(),
+        project: loaded.sources.get(1).map(|source| PathBuf::from(&source.name)),
         group,
         seed: project.seed,
         rule,
@@ -78,6 +81,17 @@ pub fn entry(loaded: &Loaded, name: &str, path: &Path, now: Timestamp) -> Result
         within: own.within.or(common.within).unwrap_or(WITHIN),
         enabled: true,
     }))
+}
+
+/// By what name the draws of an experiment are made: its path as seen from its project file, without its ending. So they are the same
+/// wherever the project lies, and however the file is named on a command line.
+fn draws(path: &Path, project: Option<&Path>) -> String {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let file = whole(path);
+    let folder = project.and_then(|project| Some(whole(project).parent()?.to_owned()));
+    let below = folder.and_then(|folder| Some(file.strip_prefix(folder).ok()?.to_owned()));
+    let below = below.unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str())));
+    below.with_extension("").display().to_string()
 }
 
 /// What is wrong with the schedules of a project file, apart from its form: calendars that cannot be read.

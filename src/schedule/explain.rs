@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     roster::{Last, Roster},
-    walk::{Fate, HORIZON, MOST_TIMES, Reason},
+    walk::{Fate, HORIZON, MOST_TIMES, Reason, Walk},
 };
 
 /// What comes.
@@ -90,18 +90,19 @@ pub fn explain(roster: &Roster, after: Timestamp, count: usize, last: Last<'_>) 
     }
     let seen: std::collections::BTreeSet<&str> =
         out.times.iter().filter(|line| line.suppressed.is_empty()).map(|line| line.experiment.as_str()).collect();
-    let silent = roster.entries().iter().filter(|entry| !seen.contains(entry.name.as_str()));
-    let silent = silent.map(|entry| Silent { experiment: entry.name.clone(), next: next_of(roster, &entry.name, after, last) });
+    let silent = roster.entries().iter().enumerate().filter(|(_, entry)| !seen.contains(entry.name.as_str()));
+    let silent = silent.map(|(at, entry)| Silent { experiment: entry.name.clone(), next: next_of(roster, at, after, last) });
     out.none_of = silent.collect();
     out
 }
 
 /// The next firing of one experiment.
-fn next_of(roster: &Roster, name: &str, after: Timestamp, last: Last<'_>) -> Option<Zoned> {
+fn next_of(roster: &Roster, entry: usize, after: Timestamp, last: Last<'_>) -> Option<Zoned> {
     let end = after.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
-    let (at, source) = roster.sources().iter().enumerate().find(|(_, source)| source.members.iter().any(|member| member.name == name))?;
-    let walk = super::Walk::new(source, after, last(&source.key)).take(MOST_TIMES).take_while(|firing| firing.at.timestamp() <= end);
-    walk.into_iter().find(|firing| firing.fires() && roster.entry(at, firing.member).name == name).map(|firing| firing.at)
+    let (source, member) = roster.source_of(entry)?;
+    let source = &roster.sources()[source];
+    let mut walk = Walk::new(source, after, last(&source.key)).take(MOST_TIMES).take_while(|firing| firing.at.timestamp() <= end);
+    walk.find(|firing| firing.fires() && firing.member == member).map(|firing| firing.at)
 }
 
 /// Whether the second is one more of the first: the same reasons, where chance has no say.

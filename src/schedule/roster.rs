@@ -1,6 +1,11 @@
 //! All scheduled experiments of a folder, those of one group together.
 
-use std::{cmp::Reverse, collections::BinaryHeap, path::PathBuf, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    path::PathBuf,
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -24,10 +29,14 @@ pub enum Missed {
 /// A scheduled experiment: what its file and its project file say together.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its name: the path of its file below the folder, without the ending.
+    /// Its name, which no other one of its roster has.
     pub name: String,
+    /// By what name its draws are made: the path of its file below its project's folder, without the ending.
+    pub draws: String,
     /// Its file.
     pub path: PathBuf,
+    /// Its project file, if it has one.
+    pub project: Option<PathBuf>,
     /// The group it belongs to, if any: then the rule, the gap and the seed are the group's.
     pub group: Option<String>,
     /// The seed of the draws.
@@ -53,9 +62,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// By what its last firing is remembered: its own name, or its group's.
+    /// By what its last firing is remembered: its file, or its group and where that is defined.
     pub fn key(&self) -> String {
-        self.group.as_ref().map_or_else(|| self.name.clone(), |group| format!("group {group}"))
+        let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string();
+        match (&self.group, &self.project) {
+            (Some(group), Some(project)) => format!("group {group} of {}", whole(project)),
+            _ => whole(&self.path),
+        }
     }
 
     /// The last moment at which a firing may begin that was due at `at`.
@@ -78,20 +91,28 @@ pub struct Roster {
 pub type Last<'l> = &'l dyn Fn(&str) -> Option<Timestamp>;
 
 impl Roster {
-    /// Of these experiments; each has another name.
+    /// Of these experiments. Where two have the same name, both are called by their files.
     pub fn new(mut entries: Vec<Entry>) -> Self {
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        for entry in &entries {
+            *names.entry(entry.name.clone()).or_default() += 1;
+        }
+        for entry in entries.iter_mut().filter(|entry| names[&entry.name] > 1) {
+            entry.name = entry.path.display().to_string();
+        }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let mut out = Self { entries, ..Self::default() };
-        let mut groups = std::collections::BTreeMap::new();
+        let mut groups = BTreeMap::new();
         for (at, entry) in out.entries.iter().enumerate() {
             let member =
-                Member { name: entry.name.clone(), enabled: entry.enabled, hours: entry.hours.clone(), closed: entry.closed.clone() };
+                Member { draws: entry.draws.clone(), enabled: entry.enabled, hours: entry.hours.clone(), closed: entry.closed.clone() };
             let new = out.sources.len();
-            let source = if entry.group.is_some() { *groups.entry(entry.key()).or_insert(new) } else { new };
+            let key = entry.key();
+            let source = if entry.group.is_some() { *groups.entry(key.clone()).or_insert(new) } else { new };
             if source == new {
                 out.sources.push(Source {
-                    key: entry.key(),
-                    group: entry.group.is_some(),
+                    key,
+                    draws: entry.group.as_ref().map_or_else(|| entry.draws.clone(), |group| format!("group {group}")),
                     seed: entry.seed,
                     rule: entry.rule.clone(),
                     zone: entry.zone.clone(),
@@ -115,6 +136,11 @@ impl Roster {
     /// What fires; a group is one.
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The source of an experiment, and which of its members it is.
+    pub fn source_of(&self, entry: usize) -> Option<(usize, usize)> {
+        self.places.iter().enumerate().find_map(|(source, members)| Some((source, members.iter().position(|at| *at == entry)?)))
     }
 
     /// The experiment of a firing of a source.

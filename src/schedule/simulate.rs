@@ -54,8 +54,8 @@ impl Tally {
     }
 }
 
-/// The most days.
-pub const MOST_DAYS: u32 = 3660;
+/// The most days: calendars are worked out for three years.
+pub const MOST_DAYS: u32 = 1100;
 /// So many times are looked at at most; some seconds of work.
 const MOST_TIMES: usize = 5_000_000;
 

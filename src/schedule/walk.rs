@@ -17,10 +17,10 @@ use crate::model::hours::Hours;
 /// What fires by one rule: an experiment, or a group of them, of which each time one is drawn.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Whose draws they are.
+    /// By what its last firing is remembered.
     pub key: String,
-    /// Whether it is a group.
-    pub group: bool,
+    /// By what name its draws are made.
+    pub draws: String,
     /// The seed of the draws.
     pub seed: u64,
     /// When.
@@ -38,8 +38,8 @@ pub struct Source {
 /// An experiment of a source.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Its name.
-    pub name: String,
+    /// By what name its draws are made.
+    pub draws: String,
     /// Whether it may fire at all.
     pub enabled: bool,
     /// The only hours in which its environment allows a run: the environment's name, the hours as written, and as read.
@@ -157,7 +157,7 @@ pub struct Walk<'s> {
 impl<'s> Walk<'s> {
     /// Along a source, after a moment; `last` is when it last fired.
     pub fn new(source: &'s Source, after: Timestamp, last: Option<Timestamp>) -> Self {
-        let times = Times::new(&source.rule, &source.zone, &source.working, (source.seed, &source.key), after);
+        let times = Times::new(&source.rule, &source.zone, &source.working, (source.seed, &source.draws), after);
         Self { source, times, last }
     }
 }
@@ -224,8 +224,8 @@ impl Source {
         if self.members.len() <= 1 {
             return (!self.members.is_empty()).then_some(0);
         }
-        let draw = Draw::new(self.seed, &self.key, &due.drawn_for);
-        let mark = |at: &usize| (!self.members[*at].enabled, draw.bits(&self.members[*at].name, due.at.as_second().unsigned_abs() as u32));
+        let draw = Draw::new(self.seed, &self.draws, &due.drawn_for);
+        let mark = |at: &usize| (!self.members[*at].enabled, draw.bits(&self.members[*at].draws, due.at.as_second().unsigned_abs() as u32));
         (0..self.members.len()).min_by_key(mark)
     }
 
