@@ -10,6 +10,7 @@
 //! | layer | module | what it does |
 //! | --- | --- | --- |
 //! | 6 | [`cli`] | one file a verb; the only place that names a concrete platform or prober, and hands them to the engine |
+//! | 5 | [`daemon`] | what is due, and what of it survives a restart; `firedrill serve` starts the runs |
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `fake` (a scripted world, for tests) |
@@ -26,7 +27,6 @@
 //!
 //! Usable by every layer above the model: [`event`] (what reporters and the console hear), [`clock`] (the only reader of clocks),
 //! [`state_dir`](mod@state_dir) (where journals, locks and sockets lie), [`failpoint`] (places where a test may end the process; nothing in a normal build).
-//! Layer 5, a daemon with a calendar, is not there yet.
 //!
 //! ## One run
 //! `firedrill run FILE`, step by step:
@@ -66,6 +66,7 @@
 pub mod balancer;
 pub mod cli;
 pub mod clock;
+pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod failpoint;

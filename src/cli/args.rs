@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "docker")]
 use super::keeper;
-use super::{deadman, deployer};
-use crate::{platform::local, sample_app, schedule::simulate::MOST_DAYS};
+#[cfg(feature = "daemon")]
+use super::schedule::args::Serve;
+use super::{deadman, deployer, schedule::args::ScheduleVerb};
+use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
 ///
@@ -50,6 +52,9 @@ pub enum Verb {
     /// What fires by itself and when: explain, simulate, enable, disable.
     #[command(subcommand)]
     Schedule(ScheduleVerb),
+    /// Watch a folder of experiments, and run them when they are due, until it is told to stop.
+    #[cfg(feature = "daemon")]
+    Serve(Serve),
     /// Print a JSON Schema: of experiment files, results, events or plans.
     Schema(Schema),
     /// Keep a local system running in the foreground, until Ctrl-C.
@@ -231,6 +236,9 @@ pub struct Run {
     /// Act on exactly the victims of this plan (of `firedrill plan -o`).
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// (internal) Halt when standard input ends: the daemon that started this is gone.
+    #[arg(long, hide = true)]
+    pub for_daemon: bool,
     /// Results.
     #[command(flatten)]
     pub output: Output,
@@ -363,70 +371,6 @@ pub struct HaltArgs {
     /// The run's id; every running drill of this user when left out.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
-}
-
-/// `firedrill schedule`.
-#[derive(Debug, Subcommand)]
-pub enum ScheduleVerb {
-    /// The next firings, and why others are suppressed.
-    Explain(Explain),
-    /// Who would be hit how often.
-    Simulate(Simulate),
-    /// Let an experiment fire again.
-    Enable(Switch),
-    /// Keep an experiment from firing, until it is enabled.
-    Disable(Switch),
-}
-
-/// `firedrill schedule explain`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// Experiment files, or folders with experiments; the working directory when left out.
-    #[arg(value_name = "PATH")]
-    pub files: Vec<PathBuf>,
-    /// How many firings.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub count: u16,
-    /// From this moment on, such as 2026-12-01T00:00:00Z, in place of now.
-    #[arg(long, value_name = "MOMENT")]
-    pub from: Option<String>,
-    /// How they are printed.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub format: TextOrJson,
-    /// Where they would run.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// `firedrill schedule simulate`.
-#[derive(Debug, Args)]
-pub struct Simulate {
-    /// Experiment files, or folders with experiments; the working directory when left out.
-    #[arg(value_name = "PATH")]
-    pub files: Vec<PathBuf>,
-    /// How many days.
-    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
-    pub days: u32,
-    /// From this moment on, such as 2026-12-01T00:00:00Z, in place of now.
-    #[arg(long, value_name = "MOMENT")]
-    pub from: Option<String>,
-    /// How they are printed.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub format: TextOrJson,
-    /// Where they would run.
-    #[command(flatten)]
-    pub place: Place,
-}
-
-/// `firedrill schedule enable` and `disable`.
-#[derive(Debug, Args)]
-pub struct Switch {
-    /// The experiment: its name in the folder (its path there, without `.yaml`), or its file.
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The folder of experiments.
-    #[arg(long = "in", value_name = "FOLDER", default_value = ".")]
-    pub folder: PathBuf,
 }
 
 /// `firedrill schema`.

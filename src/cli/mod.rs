@@ -24,6 +24,8 @@ mod runner;
 mod say;
 mod schedule;
 mod schema;
+#[cfg(feature = "daemon")]
+mod serve;
 mod signals;
 mod targets;
 mod trial;
@@ -52,6 +54,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Check(args) => check::check(&args),
         Verb::Schema(args) => schema::schema(&args),
         Verb::Report(args) => report::report(&args),
+        #[cfg(feature = "daemon")]
+        Verb::Serve(args) => on_runtime(serve::serve(args)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),

@@ -12,7 +12,7 @@ use std::{
 
 use firedrill::{
     clock,
-    file::{Diagnostics, Known, LoadOptions, Source, check, load_source},
+    file::{Diagnostics, Known, LoadOptions, Source, check, load_source, timetable},
     model::{capabilities::Capabilities, fault::FaultKind},
     platform::local::{self, spec_file},
 };
@@ -47,7 +47,12 @@ fn judge(path: &Path) -> Diagnostics {
     };
     let project = path.with_extension("project.yaml");
     match load_source(&source, project.exists().then_some(project.as_path()), &LoadOptions::default()) {
-        Ok(loaded) => check(&loaded, &capabilities(), Some(&known())),
+        Ok(loaded) => {
+            let mut all = check(&loaded, &capabilities(), Some(&known()));
+            let now = "2026-11-28T00:00:00Z".parse().unwrap();
+            all.extend(timetable::entry(&loaded, path, now).err().unwrap_or_default());
+            all
+        }
         Err(errors) => errors,
     }
 }

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["platform", "probe"],
     &["engine"],
     &["report"],
+    &["daemon"],
     &["cli"],
 ];
 

@@ -1,6 +1,7 @@
 //! The scheduled experiments of files and folders.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -20,18 +21,23 @@ const DEEPEST: usize = 12;
 const MOST: usize = 50_000;
 
 /// What was found.
+#[derive(Default)]
 pub struct Gathered {
     /// The experiments that have a schedule.
     pub entries: Vec<Entry>,
+    /// Where each of them runs, by its file: the same words for the same place.
+    pub places: BTreeMap<PathBuf, String>,
+    /// Those whose environments ask for a person's yes.
+    pub asking: BTreeSet<PathBuf>,
+    /// The project files and calendars that they depend on.
+    pub beside: BTreeSet<PathBuf>,
     /// What is wrong with others, or worth a look.
     pub findings: Diagnostics,
-    /// Experiments that were read and have none.
-    pub without: usize,
 }
 
 /// Reads the experiments of files and folders; of the working directory when none is named.
 pub fn gather(places: &[PathBuf], place: &Place) -> Gathered {
-    let mut out = Gathered { entries: Vec::new(), findings: Diagnostics::default(), without: 0 };
+    let mut out = Gathered::default();
     let here = [PathBuf::from(".")];
     for path in if places.is_empty() { &here } else { places } {
         if !path.is_dir() {
@@ -63,15 +69,20 @@ impl Gathered {
         match loading::load(path, place, Purpose::Look) {
             Ok(checked) => {
                 self.findings.extend(checked.findings);
-                match checked.schedule {
-                    Some(mut entry) => {
-                        entry.name = name(path, below);
-                        self.entries.push(entry);
-                    }
-                    None => self.without += 1,
+                self.beside.extend(checked.beside);
+                let Some(mut entry) = checked.schedule else { return };
+                entry.name = name(path, below);
+                self.entries.push(entry);
+                self.places.insert(path.to_owned(), format!("{:?}", checked.environment.platform));
+                if checked.environment.require.confirm {
+                    self.asking.insert(path.to_owned());
                 }
             }
-            Err(findings) => self.findings.extend(findings),
+            Err(findings) => {
+                // It may be right again when its project file is.
+                self.beside.extend(project::find(path));
+                self.findings.extend(findings);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `firedrill schedule`: what would fire when, and why not; and switching experiments off and on.
 
-mod gather;
-mod state;
+pub mod args;
+pub mod gather;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    args::{Explain, ScheduleVerb, Simulate, Switch, TextOrJson},
+    args::{Place, TextOrJson},
     say,
 };
 use crate::{
     clock,
+    daemon::state::{Fired, Switches},
     file::Diagnostics,
     model::verdict::Verdict,
     report::words::whole,
     schedule::{Roster, explain::explain, simulate::simulate},
 };
+use args::{Explain, ScheduleVerb, Simulate, Switch};
 use gather::{Gathered, gather};
-use state::{Fired, Switches};
 
 /// Does what was asked for.
 pub fn schedule(verb: &ScheduleVerb) -> u8 {
@@ -71,7 +72,7 @@ fn simulated(args: &Simulate) -> Result<u8, Failure> {
 }
 
 /// The roster of the files that were named, and when its sources last fired.
-fn roster(files: &[PathBuf], place: &super::args::Place) -> Result<(Roster, Fired), Failure> {
+fn roster(files: &[PathBuf], place: &Place) -> Result<(Roster, Fired), Failure> {
     let broken = |why| Failure::Other(Verdict::Error, why);
     let switches = Switches::read().map_err(broken)?;
     let fired = Fired::read().map_err(broken)?;

@@ -36,6 +36,9 @@ pub struct Fired {
     version: u32,
     /// By the key of the source.
     last: BTreeMap<String, Timestamp>,
+    /// Until when each watched folder was watched.
+    #[serde(default)]
+    watched: BTreeMap<String, Timestamp>,
 }
 
 impl Switches {
@@ -57,11 +60,7 @@ impl Switches {
     /// # Errors
     /// When that cannot be written.
     pub fn change(path: &Path, enabled: bool) -> Result<bool, String> {
-        let words = |error: io::Error| format!("the state directory cannot be used: {error}");
-        let folder = state_dir::folder(FOLDER).map_err(words)?;
-        // Two people at once: one after the other.
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("disabled.lock")).map_err(words)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| words(error.into()))?;
+        let _lock = lock()?;
         let mut switches = Self::read()?;
         let changed = if enabled {
             switches.disabled.remove(&whole(path)).is_some()
@@ -89,6 +88,45 @@ impl Fired {
     pub fn last(&self, key: &str) -> Option<Timestamp> {
         self.last.get(key).copied()
     }
+
+    /// Until when a folder was watched; none when it never was.
+    pub fn watched(&self, folder: &Path) -> Option<Timestamp> {
+        self.watched.get(&whole(folder)).copied()
+    }
+
+    /// Writes down that sources fire now, before they do, and that a folder is watched until `now`. Gives, for each of them, whether it is
+    /// really new: what another daemon, or an earlier one, has fired is not fired again.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing may fire.
+    pub fn record(folder: &Path, now: Timestamp, firings: &[(&str, Timestamp)]) -> Result<Vec<bool>, String> {
+        let _lock = lock()?;
+        let mut fired = Self::read()?;
+        let mut new = Vec::new();
+        for (key, at) in firings {
+            let before = fired.last.get(*key).copied();
+            new.push(before.is_none_or(|before| before < *at));
+            fired.last.insert((*key).to_owned(), before.map_or(*at, |before| before.max(*at)));
+        }
+        fired.version = VERSION;
+        fired.watched.insert(whole(folder), now);
+        write(FIRED, &fired)?;
+        Ok(new)
+    }
+}
+
+/// The file that says what is disabled: to see that it has changed.
+pub fn switches() -> PathBuf {
+    place(SWITCHES)
+}
+
+/// Who changes a file waits for who does so now.
+fn lock() -> Result<File, String> {
+    let words = |error: io::Error| format!("the state directory cannot be used: {error}");
+    let folder = state_dir::folder(FOLDER).map_err(words)?;
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("state.lock")).map_err(words)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| words(error.into()))?;
+    Ok(lock)
 }
 
 fn whole(path: &Path) -> String {
