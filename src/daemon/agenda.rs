@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn what_is_due_is_told_once() {
-        let mut agenda = agenda(vec![entry("a", cron("0 10 * * *"), Missed::Skip), entry("b", cron("30 10 * * *"), Missed::Skip)], "2026-12-01T09:00Z");
+        let mut agenda =
+            agenda(vec![entry("a", cron("0 10 * * *"), Missed::Skip), entry("b", cron("30 10 * * *"), Missed::Skip)], "2026-12-01T09:00Z");
         assert_eq!(agenda.next(), Some(moment("2026-12-01T10:00Z")));
         assert_eq!(told(&agenda.due(moment("2026-12-01T09:59:59Z"))), [""; 0]);
         assert_eq!(told(&agenda.due(moment("2026-12-01T10:00:01Z"))), ["a 2026-12-01T10:00:00Z fires 0"]);

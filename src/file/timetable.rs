@@ -123,7 +123,8 @@ fn at(moments: &[(Moment, Span)], zone: &TimeZone, source: &Arc<Source>, found: 
             Moment::Clock(clock) => match zone::local(zone, *clock) {
                 zone::Local::Skipped(jump) => {
                     let name = zone.iana_name().unwrap_or("this zone");
-                    let mut error = Diagnostic::error(format!("{} never is in {name}: the clock is put forward there", quote(&clock.to_string())));
+                    let mut error =
+                        Diagnostic::error(format!("{} never is in {name}: the clock is put forward there", quote(&clock.to_string())));
                     error.expected(format!("another time, or the moment of the jump: `{jump}`"));
                     error.place = Some(Place { source: Arc::clone(source), span: *span });
                     found.push(error);
@@ -149,7 +150,9 @@ fn no_group(project: &Project, wanted: &str, place: Place) -> Diagnostic {
 /// The windows in which nothing fires.
 fn closed(common: &Common, source: &Arc<Source>, zone: &TimeZone, now: Timestamp, found: &mut Vec<Diagnostic>) -> Vec<Window> {
     let mut out: Vec<Window> = Vec::new();
-    out.extend(common.freezes.iter().map(|freeze| Window::clock(zone, freeze.from, freeze.to, Cover::Freeze { name: freeze.name.clone() })));
+    out.extend(
+        common.freezes.iter().map(|freeze| Window::clock(zone, freeze.from, freeze.to, Cover::Freeze { name: freeze.name.clone() })),
+    );
     for (off, span) in &common.not_on {
         match off {
             Off::Days { first, last, written } => out.push(Window::days(zone, *first, *last, Cover::Days { written: written.clone() })),

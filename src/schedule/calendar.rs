@@ -58,7 +58,11 @@ pub fn read(text: &str, name: &str, zone: &TimeZone, span: (Timestamp, Timestamp
             Err(error) => bad.push(error),
         }
         if out.len() > MOST_WINDOWS {
-            bad.push(BadLine::new(event.line, "the events of this calendar come too often", format!("at most {MOST_WINDOWS} times in three years")));
+            bad.push(BadLine::new(
+                event.line,
+                "the events of this calendar come too often",
+                format!("at most {MOST_WINDOWS} times in three years"),
+            ));
             break;
         }
     }
@@ -71,7 +75,11 @@ type Moved<'e> = BTreeMap<&'e str, BTreeSet<Timestamp>>;
 /// The lines of each event, without those of what is inside of it.
 fn events(lines: &[Line]) -> Result<Vec<Vec<&Line>>, BadLine> {
     if lines.first().is_none_or(|line| line.name != "BEGIN" || !line.value.eq_ignore_ascii_case("VCALENDAR")) {
-        return Err(BadLine::new(lines.first().map_or(1, |line| line.number), "this is not an iCalendar file", "`BEGIN:VCALENDAR` in the first line"));
+        return Err(BadLine::new(
+            lines.first().map_or(1, |line| line.number),
+            "this is not an iCalendar file",
+            "`BEGIN:VCALENDAR` in the first line",
+        ));
     }
     let mut open: Vec<&Line> = Vec::new();
     let mut out: Vec<Vec<&Line>> = Vec::new();
@@ -93,7 +101,8 @@ fn events(lines: &[Line]) -> Result<Vec<Vec<&Line>>, BadLine> {
             "END" => match open.pop() {
                 Some(begin) if begin.value.eq_ignore_ascii_case(&line.value) => {}
                 begin => {
-                    let expected = begin.map_or_else(|| "nothing more".to_owned(), |begin| format!("`END:{}`, for line {}", begin.value, begin.number));
+                    let expected = begin
+                        .map_or_else(|| "nothing more".to_owned(), |begin| format!("`END:{}`, for line {}", begin.value, begin.number));
                     return Err(BadLine::new(line.number, format!("`END:{}` closes what is not open", line.value), expected));
                 }
             },
@@ -102,7 +111,9 @@ fn events(lines: &[Line]) -> Result<Vec<Vec<&Line>>, BadLine> {
         }
     }
     match open.last() {
-        Some(begin) => Err(BadLine::new(begin.number, format!("`BEGIN:{}` is never closed", begin.value), format!("`END:{}`", begin.value))),
+        Some(begin) => {
+            Err(BadLine::new(begin.number, format!("`BEGIN:{}` is never closed", begin.value), format!("`END:{}`", begin.value)))
+        }
         None => Ok(out),
     }
 }
@@ -168,7 +179,8 @@ impl Event {
         };
         Ok(Some(Self {
             line: number,
-            summary: find("SUMMARY").map_or_else(|| "an event without a name".to_owned(), |line| line.text().trim().chars().take(200).collect()),
+            summary: find("SUMMARY")
+                .map_or_else(|| "an event without a name".to_owned(), |line| line.text().trim().chars().take(200).collect()),
             uid: find("UID").map(|line| line.value.clone()),
             replaces: find("RECURRENCE-ID").map(when).transpose()?.map(|mut when| when.remove(0).moment(zone)),
             rule: rules.first().map(|line| (line.number, line.value.clone())),
@@ -180,7 +192,14 @@ impl Event {
     }
 
     /// The windows of its occurrences between two moments. `moved` are occurrences that other events stand for.
-    fn windows(&self, calendar: &str, zone: &TimeZone, (from, to): (Timestamp, Timestamp), moved: &Moved<'_>, by: Mono) -> Result<Vec<Window>, BadLine> {
+    fn windows(
+        &self,
+        calendar: &str,
+        zone: &TimeZone,
+        (from, to): (Timestamp, Timestamp),
+        moved: &Moved<'_>,
+        by: Mono,
+    ) -> Result<Vec<Window>, BadLine> {
         let there = self.start.zone.as_ref().unwrap_or(zone);
         let mut starts = vec![self.start.at];
         if let Some((line, rule)) = &self.rule {
@@ -191,7 +210,8 @@ impl Event {
             };
             let span = (there.to_datetime(from).saturating_sub(length), there.to_datetime(to));
             let more = recur::starts(rule, self.start.at, there, span, by);
-            starts.extend(more.map_err(|why| BadLine::new(*line, format!("this rule cannot be used: {why}"), "a rule like `FREQ=YEARLY`"))?);
+            starts
+                .extend(more.map_err(|why| BadLine::new(*line, format!("this rule cannot be used: {why}"), "a rule like `FREQ=YEARLY`"))?);
         }
         starts.extend(&self.more);
         starts.sort_unstable();
@@ -237,7 +257,11 @@ impl When {
         let end = when(line)?.remove(0);
         let before = || BadLine::new(line.number, "this event ends before it begins", "an end after `DTSTART`");
         if self.day != end.day {
-            return Err(BadLine::new(line.number, "this event begins with a day and ends with a time, or the other way round", "two days or two times"));
+            return Err(BadLine::new(
+                line.number,
+                "this event begins with a day and ends with a time, or the other way round",
+                "two days or two times",
+            ));
         }
         if self.day {
             // The end is outside; the same day as both is what some programs write for one day.
@@ -259,7 +283,11 @@ fn when(line: &Line) -> Result<Vec<When>, BadLine> {
         None => None,
         Some(name) => Some(TimeZone::get(name.trim_start_matches('/')).map_err(|_| {
             let name: String = name.chars().take(80).collect();
-            BadLine::new(line.number, format!("the time zone `{name}` is not known"), "an IANA name like `Europe/Lisbon`, or a time in UTC like `20261225T090000Z`")
+            BadLine::new(
+                line.number,
+                format!("the time zone `{name}` is not known"),
+                "an IANA name like `Europe/Lisbon`, or a time in UTC like `20261225T090000Z`",
+            )
         })?),
     };
     line.value
@@ -271,10 +299,20 @@ fn when(line: &Line) -> Result<Vec<When>, BadLine> {
             let day = Date::strptime("%Y%m%d", value).ok();
             let at = day.map(DateTime::from).or_else(|| DateTime::strptime("%Y%m%dT%H%M%S", value.strip_suffix('Z').unwrap_or(value)).ok());
             let at = at.filter(|at| (1900..=2200).contains(&at.year()));
-            let zone = if day.is_some() { None } else if utc { Some(TimeZone::UTC) } else { zone.clone() };
+            let zone = if day.is_some() {
+                None
+            } else if utc {
+                Some(TimeZone::UTC)
+            } else {
+                zone.clone()
+            };
             at.map(|at| When { at, day: day.is_some(), zone }).ok_or_else(|| {
                 let value: String = value.chars().take(40).collect();
-                BadLine::new(line.number, format!("`{value}` is neither a day nor a time of these centuries"), "`20261225` or `20261225T090000Z`")
+                BadLine::new(
+                    line.number,
+                    format!("`{value}` is neither a day nor a time of these centuries"),
+                    "`20261225` or `20261225T090000Z`",
+                )
             })
         })
         .collect()
@@ -285,7 +323,10 @@ mod tests {
     use super::*;
 
     fn file(events: &str) -> String {
-        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n", events.trim_start().lines().map(|l| format!("{}\r\n", l.trim_start_matches("    "))).collect::<String>())
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n",
+            events.trim_start().lines().map(|l| format!("{}\r\n", l.trim_start_matches("    "))).collect::<String>()
+        )
     }
 
     fn windows(text: &str) -> Result<Vec<String>, Vec<BadLine>> {
@@ -306,10 +347,18 @@ mod tests {
             event("DTSTART;VALUE=DATE:20261225 | DTEND;VALUE=DATE:20261227 | SUMMARY:Christmas | TRANSP:TRANSPARENT").unwrap(),
             ["2026-12-24T23:00:00Z 2026-12-26T23:00:00Z Christmas (x.ics)"]
         );
-        assert_eq!(event("DTSTART;VALUE=DATE:20261225 | SUMMARY:One day").unwrap(), ["2026-12-24T23:00:00Z 2026-12-25T23:00:00Z One day (x.ics)"]);
-        for (start, hour) in [("DTSTART:20261201T090000", 8), ("DTSTART:20261201T090000Z", 9), ("DTSTART;TZID=America/New_York:20261201T090000", 14)] {
+        assert_eq!(
+            event("DTSTART;VALUE=DATE:20261225 | SUMMARY:One day").unwrap(),
+            ["2026-12-24T23:00:00Z 2026-12-25T23:00:00Z One day (x.ics)"]
+        );
+        for (start, hour) in
+            [("DTSTART:20261201T090000", 8), ("DTSTART:20261201T090000Z", 9), ("DTSTART;TZID=America/New_York:20261201T090000", 14)]
+        {
             let text = format!("{start} | DURATION:PT90M | SUMMARY:Release");
-            assert_eq!(event(&text).unwrap(), [format!("2026-12-01T{hour:02}:00:00Z 2026-12-01T{}:30:00Z Release (x.ics)", format_args!("{:02}", hour + 1))]);
+            assert_eq!(
+                event(&text).unwrap(),
+                [format!("2026-12-01T{hour:02}:00:00Z 2026-12-01T{}:30:00Z Release (x.ics)", format_args!("{:02}", hour + 1))]
+            );
         }
         assert_eq!(event("DTSTART:20261201T090000Z | DTEND:20261201T100000Z | STATUS:CANCELLED").unwrap(), [""; 0]);
     }
@@ -318,7 +367,10 @@ mod tests {
     fn events_come_again_with_exceptions_and_on_both_sides_of_summer_time() {
         let yearly = event("DTSTART;VALUE=DATE:20001225 | RRULE:FREQ=YEARLY | SUMMARY:C | EXDATE;VALUE=DATE:20271225").unwrap();
         assert_eq!(yearly, ["2026-12-24T23:00:00Z 2026-12-25T23:00:00Z C (x.ics)", "2028-12-24T23:00:00Z 2028-12-25T23:00:00Z C (x.ics)"]);
-        let weekly = event("DTSTART;TZID=Europe/Berlin:20261021T090000 | DURATION:PT1H | SUMMARY:W | RRULE:FREQ=WEEKLY;BYDAY=WE;UNTIL=20261028T080000Z").unwrap();
+        let weekly = event(
+            "DTSTART;TZID=Europe/Berlin:20261021T090000 | DURATION:PT1H | SUMMARY:W | RRULE:FREQ=WEEKLY;BYDAY=WE;UNTIL=20261028T080000Z",
+        )
+        .unwrap();
         assert_eq!(weekly, ["2026-10-21T07:00:00Z 2026-10-21T08:00:00Z W (x.ics)", "2026-10-28T08:00:00Z 2026-10-28T09:00:00Z W (x.ics)"]);
         let until_day = event("DTSTART;VALUE=DATE:20260105 | RRULE:FREQ=DAILY;UNTIL=20260107 | SUMMARY:D").unwrap();
         assert_eq!(until_day.len(), 3, "{until_day:?}");

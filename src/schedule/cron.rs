@@ -1,20 +1,28 @@
 //! Cron lines: five fields as in a crontab, or six with seconds first.
 //!
-//! The crate `cron` finds the times. What people know from crontabs is put around it here, because it counts weekdays from 1 and always wants
-//! both the day and the weekday to fit: weekdays go from 0 (Sunday) to 7 (Sunday again), and where day and weekday are both given, one of
-//! them is enough. It is asked in times of the clock only; which moments they are is for [`zone`](super::zone) to say.
+//! What people know from crontabs holds: weekdays go from 0 (Sunday) to 7 (Sunday again), and where day and weekday are both given, one of
+//! them is enough. The crate of this name counts weekdays from 1, always wants both to fit, and brings another library of time zones;
+//! so it is not used. Lines are asked in times of the clock only; which moments they are is for [`zone`](super::zone) to say.
 
-use std::str::FromStr;
-
-use chrono::{DateTime as ChronoTime, Datelike, TimeZone as _, Timelike, Utc};
-use jiff::civil::DateTime;
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime, Time},
+};
 
 /// A cron line that fires at some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     text: String,
-    // Either of two when day and weekday are both given.
-    either: Vec<cron::Schedule>,
+    // A bit for each number that fits.
+    seconds: u64,
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    // From Sunday.
+    weekdays: u64,
+    // Whether a day that fits by either is enough.
+    either: bool,
 }
 
 /// What is wrong with a line.
@@ -86,12 +94,18 @@ impl Cron {
                 expected: "a day that one of the months has".to_owned(),
             });
         }
-        let all = |low: u32, high: u32| (low..=high).collect::<Vec<_>>();
-        let days_only = (!weekday || day).then(|| [days.clone(), if weekday { all(0, 6) } else { weekdays.clone() }]);
-        let weekdays_only = weekday.then(|| [if day { all(1, 31) } else { days.clone() }, weekdays.clone()]);
-        let either = days_only.into_iter().chain(weekdays_only);
-        let either = either.map(|[days, weekdays]| line(&read, &days, &weekdays)).collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), either })
+        let bits = |numbers: &[u32]| numbers.iter().fold(0_u64, |bits, n| bits | 1 << n);
+        let week = bits(weekdays);
+        Ok(Self {
+            text: text.to_owned(),
+            seconds: bits(&read[0]),
+            minutes: bits(&read[1]),
+            hours: bits(&read[2]),
+            days: bits(days),
+            months: bits(months),
+            weekdays: week & 0x7f | week >> 7,
+            either: day && weekday,
+        })
     }
 
     /// The line as it was written.
@@ -99,23 +113,66 @@ impl Cron {
         &self.text
     }
 
-    /// The first time of the clock after another one; none in this century or later.
+    /// The first time of the clock after another one; none within [`FAR`] years.
     pub fn next(&self, after: DateTime) -> Option<DateTime> {
-        let after = to_chrono(after)?;
-        let next = self.either.iter().filter_map(|schedule| schedule.after(&after).next()).min()?;
-        from_chrono(&next)
+        let from = after.with().subsec_nanosecond(0).build().ok()?.checked_add(1.second()).ok()?;
+        if self.on(from.date())
+            && let Some(time) = self.time(from.time())
+        {
+            return Some(from.date().to_datetime(time));
+        }
+        let last = from.year().saturating_add(FAR);
+        let mut day = from.date().tomorrow().ok()?;
+        while day.year() <= last {
+            if !has(self.months, day.month()) {
+                day = day.last_of_month().tomorrow().ok()?;
+            } else if self.on(day) {
+                return Some(day.to_datetime(self.time(Time::midnight())?));
+            } else {
+                day = day.tomorrow().ok()?;
+            }
+        }
+        None
+    }
+
+    /// Whether it fires on a day.
+    fn on(&self, day: Date) -> bool {
+        let by_day = has(self.days, day.day());
+        let by_weekday = has(self.weekdays, day.weekday().to_sunday_zero_offset());
+        has(self.months, day.month()) && if self.either { by_day || by_weekday } else { by_day && by_weekday }
+    }
+
+    /// The first time of a day from another one on.
+    fn time(&self, from: Time) -> Option<Time> {
+        let hour = first(self.hours, from.hour())?;
+        let minute = if hour > from.hour() { 0 } else { from.minute() };
+        let second = if hour > from.hour() { 0 } else { from.second() };
+        // Within the hour; else in the next one.
+        let within = first(self.minutes, minute).and_then(|found| {
+            let second = if found > minute { 0 } else { second };
+            match first(self.seconds, second) {
+                Some(second) => Some((found, second)),
+                None => Some((first(self.minutes, found + 1)?, first(self.seconds, 0)?)),
+            }
+        });
+        match within {
+            Some((minute, second)) => Time::new(hour, minute, second, 0).ok(),
+            None => Time::new(first(self.hours, hour + 1)?, first(self.minutes, 0)?, first(self.seconds, 0)?, 0).ok(),
+        }
     }
 }
 
-/// One line for the crate `cron`: numbers only, and weekdays counted from 1.
-fn line(read: &[Vec<u32>], days: &[u32], weekdays: &[u32]) -> Result<cron::Schedule, BadCron> {
-    let mut week: Vec<u32> = weekdays.iter().map(|day| day % 7 + 1).collect();
-    week.sort_unstable();
-    week.dedup();
-    let fields = [&read[0][..], &read[1], &read[2], days, &read[4], &week];
-    let text = fields.map(|numbers| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")).join(" ");
-    cron::Schedule::from_str(&text)
-        .map_err(|error| BadCron { problem: error.to_string(), expected: "a line like `30 10 * * Mon-Thu`".to_owned() })
+/// Years in which a day comes again: a leap day that must be a certain weekday takes up to 40.
+const FAR: i16 = 41;
+
+fn has(bits: u64, n: i8) -> bool {
+    bits >> n & 1 == 1
+}
+
+/// The first number from `from` on.
+fn first(bits: u64, from: i8) -> Option<i8> {
+    let rest = bits.checked_shr(from.unsigned_abs().into())?;
+    (rest != 0).then(|| from + rest.trailing_zeros() as i8)
 }
 
 impl Field {
@@ -160,19 +217,6 @@ impl Field {
             expected: format!("`*`, numbers from {} to {}{words}, `a-b`, `*/n`, or several of these joined by `,`", self.low, self.high),
         }
     }
-}
-
-/// A time of the clock in the types of the crate: as if the clock were in UTC, which never jumps.
-pub(super) fn to_chrono(at: DateTime) -> Option<ChronoTime<Utc>> {
-    let (year, month, day) = (i32::from(at.year()), at.month().unsigned_abs().into(), at.day().unsigned_abs().into());
-    let (hour, minute, second) = (at.hour().unsigned_abs().into(), at.minute().unsigned_abs().into(), at.second().unsigned_abs().into());
-    Utc.with_ymd_and_hms(year, month, day, hour, minute, second).single()
-}
-
-/// Back again.
-pub(super) fn from_chrono<Z: chrono::TimeZone>(at: &ChronoTime<Z>) -> Option<DateTime> {
-    let (year, month, day) = (at.year().try_into().ok()?, at.month().try_into().ok()?, at.day().try_into().ok()?);
-    DateTime::new(year, month, day, at.hour().try_into().ok()?, at.minute().try_into().ok()?, at.second().try_into().ok()?, 0).ok()
 }
 
 #[cfg(test)]
@@ -222,9 +266,30 @@ mod tests {
     }
 
     #[test]
-    fn seconds_leap_days_and_the_end_of_the_century() {
+    fn seconds_leap_days_and_what_is_far_away() {
         assert_eq!(next("*/20 * * * * *", "2026-11-19T10:00:40"), "2026-11-19T10:01:00");
+        assert_eq!(next("59 59 23 31 12 *", "2026-12-31T23:59:59"), "2027-12-31T23:59:59");
         assert_eq!(next("0 0 29 2 *", "2026-11-19T10:00"), "2028-02-29T00:00:00");
-        assert_eq!(next("0 0 29 2 *", "2099-01-01T00:00"), "never");
+        assert_eq!(next("0 0 29 2 *", "2096-03-01T00:00"), "2104-02-29T00:00:00", "2100 is no leap year");
+        assert_eq!(next("0 0 * * *", "9999-12-31T00:00"), "never");
+    }
+
+    #[test]
+    fn every_second_of_some_days_is_what_its_fields_say() {
+        for line in ["*/7 3,59 */5 * * *", "0 30 10 1-7 * Mon", "15 0 0 28-31 2,3 *", "1 2 3 */3 * 1-5"] {
+            let cron = Cron::parse(line).unwrap();
+            let mut at: DateTime = "2027-02-24T00:00:00".parse().unwrap();
+            let end: DateTime = "2027-03-05T00:00:00".parse().unwrap();
+            let mut said = cron.next(at);
+            while at < end {
+                at = at.saturating_add(1.second());
+                let fits =
+                    cron.on(at.date()) && has(cron.hours, at.hour()) && has(cron.minutes, at.minute()) && has(cron.seconds, at.second());
+                assert_eq!(said == Some(at), fits, "{line}: {at}");
+                if fits {
+                    said = cron.next(at);
+                }
+            }
+        }
     }
 }

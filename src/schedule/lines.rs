@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn lines_are_unfolded_and_split() {
-        let text = "BEGIN:VEVENT\r\nDTSTART;TZID=\"Europe/Lisbon:x\";VALUE=DATE-TIME:2026\r\n 1225T0\r\n\t90000\r\n\r\nsummary:a\\, b\\nc: d\r\n";
+        let text =
+            "BEGIN:VEVENT\r\nDTSTART;TZID=\"Europe/Lisbon:x\";VALUE=DATE-TIME:2026\r\n 1225T0\r\n\t90000\r\n\r\nsummary:a\\, b\\nc: d\r\n";
         let lines = lines(text).unwrap();
         assert_eq!(lines.len(), 3);
         assert_eq!((lines[1].number, lines[1].value.as_str()), (2, "20261225T090000"));

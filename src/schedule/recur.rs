@@ -1,11 +1,12 @@
 //! Events that come again, by their recurrence rule (RFC 5545, 3.3.10), with the crate `rrule`, and with bounds: a rule is a small program
 //! that somebody else wrote.
 //!
-//! Rules are asked in times of the clock, as if it were in UTC; which moments they are is for the calendar to say, by the one rule of
+//! The crate's types for times (`chrono`) stay in this file. Rules are asked in times of the clock, as if it were in UTC; which moments they are is for the calendar to say, by the one rule of
 //! [`zone`](super::zone).
 
 use std::str::FromStr;
 
+use chrono::{DateTime as ChronoTime, Datelike as _, TimeZone as _, Timelike as _};
 use jiff::{
     Timestamp,
     civil::{Date, DateTime, Time},
@@ -13,7 +14,6 @@ use jiff::{
 };
 use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 
-use super::cron::{from_chrono, to_chrono};
 use crate::{clock, model::time::Mono};
 
 /// So often an event may come between two moments.
@@ -31,7 +31,7 @@ pub fn starts(rule: &str, start: DateTime, zone: &TimeZone, (from, to): (DateTim
     if clock::now() > by {
         return Err(TOO_LONG.to_owned());
     }
-    let first = to_chrono(start).ok_or("its beginning is out of range")?.with_timezone(&Tz::UTC);
+    let first = to_chrono(start).ok_or("its beginning is out of range")?;
     let rule = until_in_clock_time(rule, zone)?;
     let rule = RRule::<Unvalidated>::from_str(&rule).and_then(|rule| rule.validate(first)).map_err(|error| error.to_string())?;
     let set = RRuleSet::new(first).rrule(rule).limit();
@@ -76,4 +76,17 @@ fn until(value: &str, zone: &TimeZone) -> Option<DateTime> {
     }
     let moment: Timestamp = local.to_zoned(TimeZone::UTC).ok()?.timestamp();
     Some(zone.to_datetime(moment))
+}
+
+/// A time of the clock in the types of the crate.
+fn to_chrono(at: DateTime) -> Option<ChronoTime<Tz>> {
+    let (year, month, day) = (i32::from(at.year()), at.month().unsigned_abs().into(), at.day().unsigned_abs().into());
+    let (hour, minute, second) = (at.hour().unsigned_abs().into(), at.minute().unsigned_abs().into(), at.second().unsigned_abs().into());
+    Tz::UTC.with_ymd_and_hms(year, month, day, hour, minute, second).single()
+}
+
+/// Back again.
+fn from_chrono(at: &ChronoTime<Tz>) -> Option<DateTime> {
+    let (year, month, day) = (at.year().try_into().ok()?, at.month().try_into().ok()?, at.day().try_into().ok()?);
+    DateTime::new(year, month, day, at.hour().try_into().ok()?, at.minute().try_into().ok()?, at.second().try_into().ok()?, 0).ok()
 }

@@ -236,7 +236,8 @@ mod tests {
             Rule::Times { count: 1, per: Period::Month, between: between(9, 17), probability: 1.0 },
             Rule::Mean { days: 3.0, between: between(9, 15) },
         ];
-        for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/Santiago"] {
+        for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/Santiago"]
+        {
             for rule in &rules {
                 let all = times(rule, zone, "2026-03-07T12:00:00Z", 60);
                 assert!(all.is_sorted(), "{rule} {zone}: {all:?}");

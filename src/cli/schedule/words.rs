@@ -31,7 +31,8 @@ pub fn explained(explained: &Explained, roster: &Roster) -> String {
         let _ = writeln!(out, "  given up here: nearly everything is suppressed");
     }
     for silent in &explained.none_of {
-        let next = silent.next.as_ref().map_or_else(|| "never, as far as two years ahead".to_owned(), |at| format!("next at {}", there(at)));
+        let next =
+            silent.next.as_ref().map_or_else(|| "never, as far as two years ahead".to_owned(), |at| format!("next at {}", there(at)));
         let _ = writeln!(out, "  {}: not among these; {next}", visible(&silent.experiment));
     }
     out
@@ -65,7 +66,9 @@ fn because(reason: &Reason, at: &Zoned) -> String {
 /// Who is hit how often.
 pub fn simulated(simulated: &Simulated) -> String {
     let mut rows: Vec<Vec<Cow<'_, str>>> = vec![
-        ["EXPERIMENT", "FIRES", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "LONGEST GAP", "SHORTEST", "SUPPRESSED"].map(Cow::Borrowed).to_vec(),
+        ["EXPERIMENT", "FIRES", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "LONGEST GAP", "SHORTEST", "SUPPRESSED"]
+            .map(Cow::Borrowed)
+            .to_vec(),
     ];
     for tally in &simulated.experiments {
         rows.push(row(tally));

@@ -53,7 +53,8 @@ pub async fn serve(args: Serve) -> u8 {
     let mut tasks = JoinSet::new();
     let (found, mut changes) = mpsc::channel(1);
     tasks.spawn(watch::watch(args.clone(), found));
-    let mut daemon = Daemon { runs: Runs::new(&args), agenda: Agenda::new(Roster::default(), |_| (Timestamp::MIN, None)), args, begun: false };
+    let mut daemon =
+        Daemon { runs: Runs::new(&args), agenda: Agenda::new(Roster::default(), |_| (Timestamp::MIN, None)), args, begun: false };
     loop {
         let pause = daemon.pause();
         tokio::select! {
@@ -95,7 +96,11 @@ fn alone(args: &Serve) -> Result<Lock, String> {
     };
     lock::take(&holder).map_err(|error| match error {
         LockError::Held { holder: Some(holder), .. } => {
-            format!("process {} serves {} already; end it first, or let it go on: it sees every change by itself", holder.pid, folder.display())
+            format!(
+                "process {} serves {} already; end it first, or let it go on: it sees every change by itself",
+                holder.pid,
+                folder.display()
+            )
         }
         LockError::Held { holder: None, .. } => format!("another process serves {} already", folder.display()),
         other @ LockError::Io { .. } => other.to_string(),

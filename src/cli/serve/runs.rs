@@ -133,9 +133,8 @@ impl Runs {
 
     /// Waits until a run ends, and says how; never when there is none, but it is looked again at those that wait now and then.
     pub async fn ended(&mut self) {
-        let looked_again = async {
-            if self.waiting.is_empty() { std::future::pending().await } else { tokio::time::sleep(Duration::from_secs(1)).await }
-        };
+        let looked_again =
+            async { if self.waiting.is_empty() { std::future::pending().await } else { tokio::time::sleep(Duration::from_secs(1)).await } };
         tokio::select! {
             Some(ended) = self.children.join_next() => {
                 if let Ok((file, name, status)) = ended {

@@ -10,11 +10,9 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    cli::{
-        schedule::{
-            args::Serve,
-            gather::{Gathered, files, gather},
-        },
+    cli::schedule::{
+        args::Serve,
+        gather::{Gathered, files, gather},
     },
     daemon::state::{self, Switches},
     file::{Diagnostic, Diagnostics},

@@ -56,7 +56,8 @@ pub static COMMON: Table = Table::new(
 );
 
 /// The keys of a group of the project file.
-pub static GROUP: Table = Table::new("the group", &[CRON, TIMES, MEAN, BETWEEN, PROBABILITY, MIN_GAP]).one_of(&["cron", "times", "mean-time-between"]);
+pub static GROUP: Table =
+    Table::new("the group", &[CRON, TIMES, MEAN, BETWEEN, PROBABILITY, MIN_GAP]).one_of(&["cron", "times", "mean-time-between"]);
 
 static FREEZE: Table = Table::new(
     "a freeze",
@@ -182,7 +183,8 @@ pub fn written(node: &Node, sink: &mut Sink) -> Option<Written> {
     let when = if fields.has("group") {
         for other in ["between", "probability", "min-gap"] {
             if fields.has(other) {
-                sink.error(fields.key_span(other), format!("`{other}` cannot stand beside `group`")).expected("it in the group, in firedrill.yaml");
+                sink.error(fields.key_span(other), format!("`{other}` cannot stand beside `group`"))
+                    .expected("it in the group, in firedrill.yaml");
             }
         }
         let (name, span) = fields.get("group", sink, |node, sink| Some((read::line(node, sink)?.to_owned(), node.span)))?;
@@ -202,8 +204,10 @@ pub fn written(node: &Node, sink: &mut Sink) -> Option<Written> {
 
 /// Reads what the project file says, apart from its groups and its seed.
 pub fn common(fields: &Fields<'_>, sink: &mut Sink) -> Common {
-    let not_on = fields.node("not-on").map(|node| read::one_or_many(node).iter().filter_map(|item| Some((off(item, sink)?, item.span))).collect());
-    let freezes = fields.get("freeze", sink, |node, sink| Some(read::list(node, "freezes", sink)?.iter().filter_map(|item| freeze(item, sink)).collect()));
+    let not_on =
+        fields.node("not-on").map(|node| read::one_or_many(node).iter().filter_map(|item| Some((off(item, sink)?, item.span))).collect());
+    let freezes = fields
+        .get("freeze", sink, |node, sink| Some(read::list(node, "freezes", sink)?.iter().filter_map(|item| freeze(item, sink)).collect()));
     Common {
         zone: fields.get("timezone", sink, zone),
         working: fields.get("working-days", sink, |node, sink| {
@@ -244,7 +248,8 @@ fn rule(fields: &Fields<'_>, sink: &mut Sink) -> Option<Rule> {
     });
     let probability = if fields.has("probability") { probability } else { Some(1.0) };
     if fields.has("between") && fields.has("cron") {
-        sink.error(fields.key_span("between"), "`between` cannot stand beside `cron`").expected("`times` with `between`, or the hours in `cron`");
+        sink.error(fields.key_span("between"), "`between` cannot stand beside `cron`")
+            .expected("`times` with `between`, or the hours in `cron`");
     }
     for random in ["times", "mean-time-between"] {
         if fields.has(random) && !fields.has("between") {
