@@ -39,16 +39,15 @@ pub fn entry(loaded: &Loaded, path: &Path, now: Timestamp) -> Result<Option<Entr
     let (rule, gap) = match &written.when {
         When::Rule(rule) => (Some(rule.clone()), written.gap),
         When::At(moments) => (Some(at(moments, &zone, source, &mut found)), written.gap),
-        When::Group(wanted, span) => match project.groups.iter().find(|(name, ..)| name == wanted) {
-            Some((name, rule, gap)) => {
+        When::Group(wanted, span) => {
+            if let Some((name, rule, gap)) = project.groups.iter().find(|(name, ..)| name == wanted) {
                 group = Some(name.clone());
                 (Some(rule.clone()), *gap)
-            }
-            None => {
+            } else {
                 found.push(no_group(project, wanted, Place { source: Arc::clone(source), span: *span }));
                 (None, None)
             }
-        },
+        }
     };
     let mut windows = closed(own, source, &zone, now, &mut found);
     if let Some(source) = loaded.sources.get(1) {

@@ -323,10 +323,7 @@ mod tests {
     use super::*;
 
     fn file(events: &str) -> String {
-        format!(
-            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n",
-            events.trim_start().lines().map(|l| format!("{}\r\n", l.trim_start_matches("    "))).collect::<String>()
-        )
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nEND:VCALENDAR\r\n", events.trim().replace('\n', "\r\n"))
     }
 
     fn windows(text: &str) -> Result<Vec<String>, Vec<BadLine>> {

@@ -132,7 +132,7 @@ impl<'r> Times<'r> {
         let (from, until) = (moment(between.from), moment(between.to));
         let seconds = u64::try_from(until.as_second() - from.as_second()).ok().filter(|s| *s > 0)?;
         let second = draw.below("time", n, seconds);
-        let at = Timestamp::from_second(from.as_second() + second as i64).ok()?;
+        let at = Timestamp::from_second(from.as_second() + second.cast_signed()).ok()?;
         let chance = (needed < 1.0).then(|| (draw.fraction("chance", n), needed));
         Some(Due { at, until: Some(until), chance, drawn_for: when.clone() })
     }

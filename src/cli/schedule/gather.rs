@@ -107,7 +107,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let mut out = Vec::new();
     let mut open = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
-        let entries = fs::read_dir(&folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+        let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         for entry in entries.map_err(|error| (folder.clone(), error))? {
             let name = entry.file_name();
             let path = entry.path();

@@ -188,14 +188,12 @@ async fn end(mut child: Child) -> std::io::Result<ExitStatus> {
 
 /// Says how a run ended; gives its exit code.
 fn told(name: &str, status: std::io::Result<ExitStatus>) -> Option<u8> {
-    let code = match status {
-        Ok(status) => match status.code() {
-            Some(code) => u8::try_from(code).ok(),
-            None => {
-                say::problem(format!("{name}: its process was ended: {status}; `firedrill recover` undoes what it left"));
-                return None;
-            }
-        },
+    let code = match status.map(|status| (status.code(), status)) {
+        Ok((Some(code), _)) => u8::try_from(code).ok(),
+        Ok((None, status)) => {
+            say::problem(format!("{name}: its process was ended: {status}; `firedrill recover` undoes what it left"));
+            return None;
+        }
         Err(error) => {
             say::problem(format!("{name}: what became of its process cannot be told: {error}"));
             return None;

@@ -148,7 +148,9 @@ fn what_a_killed_daemon_and_its_run_left_is_undone_at_the_start() {
     // Stopped first, so that none of them sees another one end.
     for signal in [Signal::STOP, Signal::KILL] {
         daemon.signal(signal);
-        pids.iter().for_each(|pid| rustix::process::kill_process(Pid::from_raw(*pid).unwrap(), signal).unwrap());
+        for pid in &pids {
+            rustix::process::kill_process(Pid::from_raw(*pid).unwrap(), signal).unwrap();
+        }
     }
     let _ = daemon.end();
     assert_eq!(rig.serving().len(), 2, "nobody has undone it");
