@@ -59,7 +59,11 @@ pub async fn serve(args: Serve) -> u8 {
         let pause = daemon.pause();
         tokio::select! {
             () = halt.reached(Urgency::Undo) => break,
-            Some(found) = changes.recv() => daemon.change(found),
+            Some(found) = changes.recv() => {
+                // By what was known until now; what is new counts from now on, so that no edit fires something of a moment ago.
+                let now = daemon.fire();
+                daemon.change(found, now);
+            }
             () = daemon.runs.ended() => daemon.runs.go_on(daemon.agenda.roster()),
             () = tokio::time::sleep(pause) => {}
         }
@@ -124,9 +128,8 @@ impl Daemon {
     }
 
     /// Takes what is in the folder now.
-    fn change(&mut self, found: Found) {
+    fn change(&mut self, found: Found, now: Timestamp) {
         say::err(&found.findings.text(say::colour_on_stderr()));
-        let now = clock::moment();
         let fired = match Fired::read() {
             Ok(fired) => fired,
             Err(why) => {
@@ -141,7 +144,10 @@ impl Daemon {
         self.runs.places = found.places;
         self.agenda = Agenda::new(roster, |key| {
             let last = fired.last(key);
-            cursors.get(key).copied().unwrap_or_else(|| (last.map_or(since, |last| last.max(since)), last))
+            match cursors.get(key) {
+                Some((from, last)) => (now.max(*from), *last),
+                None => (last.map_or(since, |last| last.max(since)), last),
+            }
         });
         self.begun = true;
         let entries = self.agenda.roster().entries();
@@ -151,12 +157,12 @@ impl Daemon {
         say::out(&format!("{}: {} scheduled{off}; {next}\n", whole(&self.args.folder.display().to_string()), entries.len()));
     }
 
-    /// Fires what is due.
-    fn fire(&mut self) {
+    /// Fires what is due now; gives the moment that was looked at.
+    fn fire(&mut self) -> Timestamp {
         let now = clock::moment();
         let due = self.agenda.due(now);
         if due.is_empty() {
-            return;
+            return now;
         }
         for due in &due {
             tell(due);
@@ -176,6 +182,7 @@ impl Daemon {
                 }
             }
         }
+        now
     }
 }
 
