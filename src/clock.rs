@@ -17,6 +17,11 @@ pub fn wall() -> Wall {
     Wall(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX))
 }
 
+/// The wall clock, now, as a moment of calendars.
+pub fn moment() -> jiff::Timestamp {
+    jiff::Timestamp::from_nanosecond(wall().0.into()).unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// Time for code on the runtime: real in a run, virtual under a paused test clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -10,6 +10,7 @@
 //! | layer | module | what it does |
 //! | --- | --- | --- |
 //! | 6 | [`cli`] | one file a verb; the only place that names a concrete platform or prober, and hands them to the engine |
+//! | 5 | [`daemon`] | what is due, and what of it survives a restart; `firedrill serve` starts the runs |
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
@@ -21,11 +22,11 @@
 //! | 1 | [`balancer`] | the load balancer of local systems: a process of its own, so that it is a target too |
 //! | 1 | [`sample_app`] | the applications of the examples, and the real stores that they need |
 //! | 1 | [`lock`](mod@lock) | one run at a time on a target scope; a dead holder's lock is free |
+//! | ½ | [`schedule`] | when an experiment fires by itself: rules, zones, calendars, draws → the next firing, and why not before. Pure; below `file`, which reads schedules as it reads everything |
 //! | 0 | [`model`] | what everything speaks of: experiment, fault, instance, plan, undo, sample, verdict. No I/O, no clock, no randomness |
 //!
 //! Usable by every layer above the model: [`event`] (what reporters and the console hear), [`clock`] (the only reader of clocks),
 //! [`state_dir`](mod@state_dir) (where journals, locks and sockets lie), [`failpoint`] (places where a test may end the process; nothing in a normal build).
-//! Layer 5, a daemon with a calendar, is not there yet.
 //!
 //! ## One run
 //! `firedrill run FILE`, step by step:
@@ -65,6 +66,7 @@
 pub mod balancer;
 pub mod cli;
 pub mod clock;
+pub mod daemon;
 pub mod engine;
 pub mod event;
 pub mod failpoint;
@@ -79,6 +81,7 @@ pub mod probe;
 pub mod redact;
 pub mod report;
 pub mod sample_app;
+pub mod schedule;
 pub mod state_dir;
 
 pub use cli::main;

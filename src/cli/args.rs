@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "docker")]
 use super::keeper;
-use super::{deadman, deployer};
+#[cfg(feature = "daemon")]
+use super::schedule::args::Serve;
+use super::{deadman, deployer, schedule::args::ScheduleVerb};
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -47,6 +49,12 @@ pub enum Verb {
     Recover(Recover),
     /// Stop running drills and have them undo everything.
     Halt(HaltArgs),
+    /// What fires by itself and when: explain, simulate, enable, disable.
+    #[command(subcommand)]
+    Schedule(ScheduleVerb),
+    /// Watch a folder of experiments, and run them when they are due, until it is told to stop.
+    #[cfg(feature = "daemon")]
+    Serve(Serve),
     /// Print a JSON Schema: of experiment files, results, events or plans.
     Schema(Schema),
     /// For drills on AWS.
@@ -252,6 +260,9 @@ pub struct Run {
     /// Act on exactly the victims of this plan (of `firedrill plan -o`).
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// (internal) Halt when standard input ends: the daemon that started this is gone.
+    #[arg(long, hide = true)]
+    pub for_daemon: bool,
     /// Results.
     #[command(flatten)]
     pub output: Output,

@@ -1,16 +1,19 @@
 //! From a file on the command line to a checked experiment: front end, then what the platform can do, then what its system has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{args::Place, connect};
 use crate::{
+    clock,
     file::{
         self, Diagnostic, Diagnostics, LoadOptions, Severity, Source,
         project::{self, Project},
+        timetable,
     },
     model::{environment::Environment, experiment::Experiment, guardrail::AbortWhen},
     plan::file as plan_file,
     probe::{self, Unusable},
+    schedule::Entry,
 };
 
 /// A file that may run.
@@ -19,6 +22,10 @@ pub struct Checked {
     pub experiment: Experiment,
     /// Where it runs.
     pub environment: Environment,
+    /// When it fires by itself, if it does.
+    pub schedule: Option<Entry>,
+    /// What it is made of beside its own file: the project file and calendars.
+    pub beside: Vec<PathBuf>,
     /// Warnings; no error among them.
     pub findings: Diagnostics,
 }
@@ -47,7 +54,16 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Dia
     let mut findings = std::mem::take(&mut loaded.warnings);
     findings.extend(connect::check(&loaded, &environment));
     findings.extend(secrets(&loaded, purpose));
-    if findings.has_errors() { Err(findings) } else { Ok(Checked { experiment: loaded.experiment, environment, findings }) }
+    let schedule = timetable::entry(&loaded, path, clock::moment()).unwrap_or_else(|errors| {
+        findings.extend(errors);
+        None
+    });
+    if findings.has_errors() {
+        return Err(findings);
+    }
+    let projects = loaded.sources.iter().skip(1).map(|source| PathBuf::from(&source.name));
+    let beside = projects.chain(timetable::calendars(&loaded)).collect();
+    Ok(Checked { experiment: loaded.experiment, environment, schedule, beside, findings })
 }
 
 /// The secrets that are not there, or are nothing, each at its place. Nothing is started for a run that could not send them.
@@ -85,7 +101,7 @@ pub fn check(path: &Path, place: &Place) -> Diagnostics {
     // Its errors come from whoever reads it as what it is.
     let root = file::parse(&source, &mut file::Sink::new(&source));
     let has = |key: &str| root.as_ref().is_some_and(|root| root.get(key).is_some());
-    if has("method") || has("steady-state") {
+    if root.as_ref().is_some_and(is_experiment) {
         experiment(path, place)
     } else if has("environments") || path.file_name().is_some_and(|name| name == project::FILE) {
         environments(&source, place)
@@ -97,6 +113,11 @@ pub fn check(path: &Path, place: &Place) -> Diagnostics {
     } else {
         experiment(path, place)
     }
+}
+
+/// Whether a file is meant to be an experiment, however wrong it may be.
+pub fn is_experiment(root: &file::Node) -> bool {
+    root.get("method").is_some() || root.get("steady-state").is_some()
 }
 
 /// An error about a file as a whole.
@@ -118,7 +139,9 @@ fn environments(source: &std::sync::Arc<Source>, place: &Place) -> Diagnostics {
     let vars = options(place).vars;
     let mut sink = file::Sink::new(source);
     let mut sound_ones = Vec::new();
+    let mut schedules = Diagnostics::default();
     if let Some(project) = Project::new(source, &mut sink) {
+        schedules = timetable::check_project(&project.schedule, source, clock::moment());
         for name in project.names() {
             let before = sink.count();
             let environment = project.environment(name, &vars, &mut sink);
@@ -126,6 +149,7 @@ fn environments(source: &std::sync::Arc<Source>, place: &Place) -> Diagnostics {
         }
     }
     let mut findings = sink.finish();
+    findings.extend(schedules);
     for environment in sound_ones {
         findings.extend(connect::check_system(&environment));
     }

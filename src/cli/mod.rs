@@ -24,7 +24,10 @@ mod report;
 mod run;
 mod runner;
 mod say;
+mod schedule;
 mod schema;
+#[cfg(feature = "daemon")]
+mod serve;
 mod signals;
 mod targets;
 mod trial;
@@ -55,6 +58,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Report(args) => report::report(&args),
         #[cfg(feature = "aws")]
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
+        #[cfg(feature = "daemon")]
+        Verb::Serve(args) => on_runtime(serve::serve(args)),
+        Verb::Schedule(verb) => schedule::schedule(&verb),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),

@@ -30,6 +30,9 @@ pub async fn run(args: Run) -> u8 {
             return Verdict::NotStarted.exit_code();
         }
     };
+    if args.for_daemon {
+        signals::at_end_of_input(&halt);
+    }
     let many = jobs.len() > 1;
     let mut verdicts: Vec<(String, Verdict)> = Vec::new();
     let mut records = Vec::new();

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{connect, deadman::Helper, fresh, say};
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     engine::{
         halt::Halt,
         run::{self, Request},
@@ -69,7 +69,7 @@ pub fn new_folder(out: &Path) -> Result<(RunId, PathBuf), String> {
 /// Why the environment does not let a run begin now; `None` when it does.
 pub fn outside_hours(environment: &Environment) -> Option<String> {
     let text = environment.require.hours.as_deref()?;
-    let now = jiff::Timestamp::from_nanosecond(crate::clock::wall().0.into()).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+    let now = clock::moment().to_zoned(jiff::tz::TimeZone::UTC);
     match Hours::parse(text) {
         Ok(hours) if hours.contain(&now) => None,
         Ok(_) => Some(format!("environment `{}` allows runs only within {text}; now it is {now}", environment.name)),

@@ -28,3 +28,12 @@ pub fn listen(halt: &Halt) -> std::io::Result<JoinSet<()>> {
     }
     Ok(listeners)
 }
+
+/// Halts when standard input ends. On a thread of its own, which nobody waits for: reading cannot be stopped from outside.
+pub fn at_end_of_input(halt: &Halt) {
+    let halt = halt.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        halt.call("the daemon that started it is gone");
+    });
+}

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 use super::{
     diagnostic::{Diagnostic, Diagnostics, Severity, Sink},
     escape::quote,
-    lower, project,
-    project::Project,
+    lower::{self, schedule::Written},
+    project::{self, Project},
     read, run_time,
     source::{Place, Source, Span},
     vars::Vars,
@@ -32,6 +32,10 @@ pub struct Loaded {
     pub environment: Option<Environment>,
     /// The variables that were put in.
     pub vars: Vars,
+    /// When it fires by itself, as written; what that means, [`super::timetable`] says.
+    pub schedule: Option<Written>,
+    /// What its project file says about schedules.
+    pub project_schedule: lower::schedule::Project,
     /// The experiment's text, and the project's if there is one.
     pub sources: Vec<Arc<Source>>,
     /// The place of each value by its path, `method[0].kill.service`; of each key, with `#key` behind it.
@@ -81,21 +85,24 @@ pub fn load_source(source: &Arc<Source>, project: Option<&Path>, options: &LoadO
     if failed && source.text.contains("${") {
         return Err(both(sink, others));
     }
-    let (environment, vars) = match environment {
-        Some((environment, vars)) => (Some(environment), vars),
-        None => (None, given(options)?),
+    let (environment, vars, project_schedule) = match environment {
+        Some((environment, vars, schedule)) => (Some(environment), vars, schedule),
+        None => (None, given(options)?, lower::schedule::Project::default()),
     };
     let before = sink.count();
     run_time::fill(&vars, &mut root, &mut sink);
     let unfilled = sink.count() > before;
     let spans = spans(&root);
     let experiment = lower::experiment(&root, &mut sink);
+    let schedule = root.get("schedule").and_then(|node| lower::schedule::written(node, &mut sink));
     let mut all = both(sink, others);
     if unfilled {
         all = without_consequences(&all);
     }
     match experiment {
-        Some(experiment) if !all.has_errors() => Ok(Loaded { experiment, environment, vars, sources, spans, warnings: all }),
+        Some(experiment) if !all.has_errors() => {
+            Ok(Loaded { experiment, environment, vars, schedule, project_schedule, sources, spans, warnings: all })
+        }
         _ => Err(all),
     }
 }
@@ -114,7 +121,7 @@ fn given(options: &LoadOptions) -> Result<Vars, Diagnostics> {
     Err(bad.into_iter().map(|b| Diagnostic::error(format!("--var {}: {}", b.name, b.problem))).collect::<Vec<_>>().into())
 }
 
-type Found = Option<(Environment, Vars)>;
+type Found = Option<(Environment, Vars, lower::schedule::Project)>;
 
 fn environment(
     root: Option<&Node>,
@@ -148,7 +155,10 @@ fn environment(
     let project = Project::new(&source, &mut sink);
     let chosen = match &project {
         Some(project) if !sink.has_errors() => match project.choose(name) {
-            Ok(chosen) => project.environment(chosen, &options.vars, &mut sink),
+            Ok(chosen) => {
+                let found = project.environment(chosen, &options.vars, &mut sink);
+                found.map(|(environment, vars)| (environment, vars, project.schedule.clone()))
+            }
             Err(error) => return Err(at(*error)),
         },
         _ => None,

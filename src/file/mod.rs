@@ -21,6 +21,7 @@ pub mod schema;
 pub mod source;
 pub mod suggest;
 pub mod table;
+pub mod timetable;
 pub mod vars;
 pub mod write;
 pub mod yaml;

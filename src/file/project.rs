@@ -9,6 +9,7 @@ use std::{
 use super::{
     diagnostic::{Diagnostic, Sink},
     escape::quote,
+    lower::schedule,
     read::{self, Fields},
     source::{Source, Span},
     suggest::{listed, nearest},
@@ -30,8 +31,18 @@ pub static PROJECT: Table = Table::new(
     &[
         key("version", Kind::Integer, "the version of the format; the newest when left out"),
         must("environments", Kind::Map(&ENVIRONMENT_FORM), "the environments by name"),
+        key("schedule", Kind::Table(&SCHEDULE), "what the schedules of all experiments have in common; only the daemon reads it"),
     ],
 );
+
+static SCHEDULE: Table = Table::new(
+    "`schedule` of the project",
+    &[
+        key("seed", Kind::Integer, "the seed of all random times; 0 when left out"),
+        key("groups", Kind::Map(&Kind::Table(&schedule::GROUP)), "by name, groups of experiments of which each time one is drawn"),
+    ],
+)
+.also(&schedule::COMMON);
 
 static ENVIRONMENT_FORM: Kind = Kind::Table(&ENVIRONMENT);
 
@@ -82,6 +93,8 @@ pub fn find(experiment: &Path) -> Option<PathBuf> {
 pub struct Project {
     /// Its text.
     pub source: Arc<Source>,
+    /// What the schedules of all experiments have in common.
+    pub schedule: schedule::Project,
     environments: Vec<(String, Span, Node)>,
 }
 
@@ -104,7 +117,8 @@ impl Project {
             read::name(&entry.key, entry.key_span, sink);
         }
         let environments = entries.iter().map(|e| (e.key.clone(), e.key_span, e.value.clone())).collect();
-        Some(Self { source: Arc::clone(source), environments })
+        let schedule = fields.get("schedule", sink, schedules).unwrap_or_default();
+        Some(Self { source: Arc::clone(source), schedule, environments })
     }
 
     /// The names of the environments.
@@ -178,6 +192,22 @@ pub fn vars(node: &Node, sink: &mut Sink) -> Option<RawVars> {
         }
     }
     Some(out)
+}
+
+fn schedules(node: &Node, sink: &mut Sink) -> Option<schedule::Project> {
+    let fields = Fields::new(node, &SCHEDULE, sink)?;
+    let common = schedule::common(&fields, sink);
+    let seed = fields.integer("seed", sink).unwrap_or_default();
+    let mut groups = Vec::new();
+    if let Some(node) = fields.node("groups") {
+        for entry in read::map(node, "groups by name", sink)? {
+            let name = read::name(&entry.key, entry.key_span, sink);
+            if let (Some(name), Some((rule, gap))) = (name, schedule::group(&entry.value, sink)) {
+                groups.push((name, rule, gap));
+            }
+        }
+    }
+    Some(schedule::Project { common, seed, groups })
 }
 
 fn platform(node: &Node, sink: &mut Sink) -> Option<PlatformSpec> {

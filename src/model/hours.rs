@@ -35,29 +35,10 @@ impl Hours {
         let (Some(days), Some(span), Some(zone), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(format!("`{text}` is not of the form `Mon-Thu 10:00-16:00 Europe/Lisbon`"));
         };
-        let mut wanted = Vec::new();
-        for part in days.split(',') {
-            match part.split_once('-') {
-                None => wanted.push(day(part)?.0),
-                Some((first, last)) => {
-                    let (mut at, last) = (day(first)?.1, day(last)?.1);
-                    loop {
-                        wanted.push(DAYS[at].1);
-                        if at == last {
-                            break;
-                        }
-                        at = (at + 1) % DAYS.len();
-                    }
-                }
-            }
-        }
-        let (from, to) = span.split_once('-').ok_or_else(|| format!("`{span}` is not of the form `10:00-16:00`"))?;
-        let (from, to) = (time(from)?, time(to)?);
-        if from >= to {
-            return Err(format!("`{span}` ends before it begins"));
-        }
+        let days = weekdays(days)?;
+        let (from, to) = day_span(span)?;
         let zone = TimeZone::get(zone).map_err(|_| format!("`{zone}` is not a time zone (such as Europe/Lisbon)"))?;
-        Ok(Self { days: wanted, from, to, zone })
+        Ok(Self { days, from, to, zone })
     }
 
     /// Whether a moment lies in them. The end is outside.
@@ -67,10 +48,47 @@ impl Hours {
     }
 }
 
-fn day(text: &str) -> Result<(Weekday, usize), String> {
+/// Reads days of the week: `Mon`, `Mon-Thu` (also around the end of the week, `Sat-Mon`) or `Mon,Wed,Fri`.
+///
+/// # Errors
+/// With what is wrong, as a sentence.
+pub fn weekdays(text: &str) -> Result<Vec<Weekday>, String> {
+    let mut out = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (mut at, last) = (day(first.trim())?, day(last.trim())?);
+        loop {
+            out.push(DAYS[at].1);
+            if at == last {
+                break;
+            }
+            at = (at + 1) % DAYS.len();
+        }
+    }
+    Ok(out)
+}
+
+/// Reads a span of the day, `10:00-16:00`; the end is after the beginning.
+///
+/// # Errors
+/// With what is wrong, as a sentence.
+pub fn day_span(text: &str) -> Result<(Time, Time), String> {
+    let (from, to) = text.split_once('-').ok_or_else(|| format!("`{text}` is not of the form `10:00-16:00`"))?;
+    let (from, to) = (time(from.trim())?, time(to.trim())?);
+    if from >= to {
+        return Err(format!("`{text}` ends before it begins"));
+    }
+    Ok((from, to))
+}
+
+/// The short English name of a day of the week: `Mon`.
+pub fn day_name(day: Weekday) -> &'static str {
+    DAYS[day.to_monday_zero_offset() as usize].0
+}
+
+fn day(text: &str) -> Result<usize, String> {
     DAYS.iter()
         .position(|(name, _)| name.eq_ignore_ascii_case(text))
-        .map(|at| (DAYS[at].1, at))
         .ok_or_else(|| format!("`{text}` is not a day (Mon, Tue, Wed, Thu, Fri, Sat, Sun)"))
 }
 

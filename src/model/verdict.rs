@@ -28,6 +28,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, in the order of their exit codes.
+    pub const ALL: [Self; 7] = [Self::Passed, Self::Failed, Self::Invalid, Self::NotStarted, Self::Aborted, Self::Error, Self::Residue];
+
     /// The exit code of the process.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -12,7 +12,7 @@ use std::{
 
 use firedrill::{
     clock,
-    file::{Diagnostics, Known, LoadOptions, Source, check, load_source},
+    file::{Diagnostics, Known, LoadOptions, Source, check, load_source, timetable},
     model::{capabilities::Capabilities, fault::FaultKind},
     platform::local::{self, spec_file},
 };
@@ -48,7 +48,12 @@ fn judge(path: &Path) -> Diagnostics {
     };
     let project = path.with_extension("project.yaml");
     match load_source(&source, project.exists().then_some(project.as_path()), &LoadOptions::default()) {
-        Ok(loaded) => check(&loaded, &capabilities(), Some(&known())),
+        Ok(loaded) => {
+            let mut all = check(&loaded, &capabilities(), Some(&known()));
+            let now = "2026-11-28T00:00:00Z".parse().unwrap();
+            all.extend(timetable::entry(&loaded, path, now).err().unwrap_or_default());
+            all
+        }
         Err(errors) => errors,
     }
 }
@@ -68,7 +73,7 @@ fn bad_files() -> Vec<PathBuf> {
 #[test]
 fn every_bad_file_is_refused_in_exactly_these_words() {
     let files = bad_files();
-    assert!(files.len() >= 94, "only {} bad files", files.len());
+    assert!(files.len() >= 106, "only {} bad files", files.len());
     let systems = files.iter().filter(|path| is_system(path)).count();
     assert!(systems >= 40, "only {systems} bad files of systems");
     let mut wrong = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use firedrill::file::{LoadOptions, Source, load_source};
+use firedrill::file::{LoadOptions, Source, load, load_source, timetable};
 
 /// The blocks of a page in a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -39,6 +39,27 @@ fn every_experiment_and_every_probe_of_the_pages_is_one() {
         }
     }
     assert!(seen >= 6, "{seen} blocks");
+}
+
+#[test]
+fn every_schedule_of_the_page_is_one() {
+    const EXPERIMENT: &str = "title: A page\nprobes:\n  home: { http: \"http://127.0.0.1:8080/\" }\nsteady-state:\n  - { probe: home, availability: \">= 99%\" }\nmethod:\n  - kill: web\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("holidays.ics"), "BEGIN:VCALENDAR\nEND:VCALENDAR\n").unwrap();
+    let file = folder.path().join("x.yaml");
+    let project = folder.path().join("firedrill.yaml");
+    let blocks = blocks("docs/schedule.md", "yaml");
+    assert!(blocks.len() >= 5, "{}", blocks.len());
+    for block in blocks {
+        let common = block.contains("groups:");
+        fs::write(&project, format!("environments:\n  laptop: {{ platform: {{ local: {{ }} }} }}\n{}", if common { &block } else { "" }))
+            .unwrap();
+        fs::write(&file, format!("{EXPERIMENT}{}", if common { "schedule: { group: web }\n" } else { &block })).unwrap();
+        let loaded = load(&file, &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}\n{block}"));
+        let entry =
+            timetable::entry(&loaded, &file, "2026-11-28T00:00:00Z".parse().unwrap()).unwrap_or_else(|error| panic!("{error}\n{block}"));
+        assert!(entry.is_some(), "{block}");
+    }
 }
 
 /// The tests that a page's tables name, such as `cli::locks::of_two_…`.

@@ -10,10 +10,12 @@ use std::{
 /// The lowest layer first. Modules of one layer do not import from each other.
 const LAYERS: &[&[&str]] = &[
     &["model"],
+    &["schedule"],
     &["file", "plan", "journal", "measure", "balancer", "sample_app", "lock"],
     &["platform", "probe"],
     &["engine"],
     &["report"],
+    &["daemon"],
     &["cli"],
 ];
 

@@ -79,7 +79,6 @@ pub fn experiment(root: &Node, sink: &mut Sink) -> Option<Experiment> {
     let (caps, abort_when) = fields
         .get("guardrails", sink, |node, sink| guardrails::guardrails(node, &names, fields.has("objective"), sink))
         .unwrap_or_else(|| (Caps::default(), Vec::new()));
-    fields.get("schedule", sink, schedule::check);
     let experiment = Experiment {
         title: fields.get("title", sink, read::line).unwrap_or_default().trim().to_owned(),
         // A folded text keeps its last line break, which means nothing.

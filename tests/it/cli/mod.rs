@@ -15,6 +15,9 @@ mod orphans;
 mod planning;
 pub mod rig;
 mod running;
+mod schedules;
+#[cfg(feature = "daemon")]
+mod serving;
 mod stepping;
 mod stopping;
 mod terminal;

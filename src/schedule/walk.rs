@@ -1,0 +1,244 @@
+//! Along the times of one schedule, each judged: does it fire, and if not, why?
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    closed::{Closed, Cover},
+    draw::Draw,
+    rule::{Gap, Rule, Working},
+    times::{Due, Times},
+};
+use crate::model::hours::Hours;
+
+/// What fires by one rule: an experiment, or a group of them, of which each time one is drawn.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// By what its last firing is remembered.
+    pub key: String,
+    /// By what name its draws are made.
+    pub draws: String,
+    /// The seed of the draws.
+    pub seed: u64,
+    /// When.
+    pub rule: Rule,
+    /// The zone of all its times.
+    pub zone: TimeZone,
+    /// The days on which people work.
+    pub working: Working,
+    /// How far apart two firings are at least.
+    pub gap: Option<Gap>,
+    /// Who fires; one, unless it is a group.
+    pub members: Vec<Member>,
+}
+
+/// An experiment of a source.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// By what name its draws are made.
+    pub draws: String,
+    /// Whether it may fire at all.
+    pub enabled: bool,
+    /// The only hours in which its environment allows a run: the environment's name, the hours as written, and as read.
+    pub hours: Option<(String, String, Hours)>,
+    /// When it does not fire.
+    pub closed: Closed,
+}
+
+/// Why a time does not fire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Chance said no.
+    Probability {
+        /// From 0 to below 1.
+        drawn: f64,
+        /// It would fire below this.
+        needed: f64,
+    },
+    /// Somebody disabled it.
+    Disabled,
+    /// A day off, a freeze or an event.
+    Closed {
+        /// What.
+        cover: Cover,
+        /// Until when.
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
+    /// The environment does not allow runs at this time.
+    OutsideHours {
+        /// The environment's name.
+        environment: String,
+        /// Its hours, as written.
+        hours: String,
+    },
+    /// Too soon after the last one.
+    MinGap {
+        /// The least gap, in words.
+        gap: String,
+        /// When it last fired.
+        #[schemars(with = "String")]
+        last: Timestamp,
+    },
+}
+
+impl Reason {
+    /// One word for all reasons of a kind, for counting.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Probability { .. } => "probability",
+            Self::Disabled => "disabled",
+            Self::Closed { cover: Cover::Freeze { .. }, .. } => "freeze",
+            Self::Closed { .. } => "not-on",
+            Self::OutsideHours { .. } => "outside-hours",
+            Self::MinGap { .. } => "min-gap",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probability { drawn, needed } => write!(f, "probability: {drawn:.3} was drawn, below {needed:.3} fires"),
+            Self::Disabled => f.write_str("disabled"),
+            Self::Closed { cover, .. } => write!(f, "{cover}"),
+            Self::OutsideHours { environment, hours } => write!(f, "outside the hours of environment {environment} ({hours})"),
+            Self::MinGap { gap, last } => write!(f, "min gap of {gap}: the last one is of {last}"),
+        }
+    }
+}
+
+/// What becomes of a time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// It fires.
+    Fires,
+    /// It does not; every reason there is.
+    Suppressed(Vec<Reason>),
+}
+
+/// A time of a source, judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Firing {
+    /// When, in the zone of the schedule.
+    pub at: Zoned,
+    /// Which member of the source; of a group, the one that was drawn.
+    pub member: usize,
+    /// The end of the hours that it was drawn from, if it was.
+    pub until: Option<Timestamp>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+impl Firing {
+    /// Whether it fires.
+    pub fn fires(&self) -> bool {
+        self.fate == Fate::Fires
+    }
+}
+
+/// How far ahead is looked for a firing.
+pub const HORIZON: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
+/// So many times are looked at for one firing at most: where every second is suppressed, nobody waits for two years of them.
+pub const MOST_TIMES: usize = 200_000;
+
+/// The times of a source after a moment, each with its fate. Without an end, unless the rule has one.
+#[derive(Debug)]
+pub struct Walk<'s> {
+    source: &'s Source,
+    times: Times<'s>,
+    last: Option<Timestamp>,
+}
+
+impl<'s> Walk<'s> {
+    /// Along a source, after a moment; `last` is when it last fired.
+    pub fn new(source: &'s Source, after: Timestamp, last: Option<Timestamp>) -> Self {
+        let times = Times::new(&source.rule, &source.zone, &source.working, (source.seed, &source.draws), after);
+        Self { source, times, last }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Firing;
+
+    fn next(&mut self) -> Option<Firing> {
+        let due = self.times.next()?;
+        let firing = self.source.judge(&due, self.last)?;
+        if firing.fires() {
+            self.last = Some(due.at);
+        }
+        Some(firing)
+    }
+}
+
+impl Source {
+    /// The next firing after a moment; none when there is none within [`HORIZON`], or among [`MOST_TIMES`].
+    pub fn next(&self, after: Timestamp, last: Option<Timestamp>) -> Option<Firing> {
+        let end = after.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
+        let walk = Walk::new(self, after, last).take(MOST_TIMES).take_while(|firing| firing.at.timestamp() <= end);
+        walk.into_iter().find(Firing::fires)
+    }
+
+    /// Judges a time; none when nobody is there to fire.
+    fn judge(&self, due: &Due, last: Option<Timestamp>) -> Option<Firing> {
+        let member = self.drawn(due)?;
+        let at = due.at.to_zoned(self.zone.clone());
+        let firing = |fate| Some(Firing { at: at.clone(), member, until: due.until, fate });
+        if let Some((drawn, needed)) = due.chance.filter(|(drawn, needed)| drawn >= needed) {
+            return firing(Fate::Suppressed(vec![Reason::Probability { drawn, needed }]));
+        }
+        let mut reasons = self.now(member, due.at);
+        if let (Some(gap), Some(last)) = (self.gap, last)
+            && !self.far_enough(gap, last, &at, &self.members[member].closed)
+        {
+            reasons.push(Reason::MinGap { gap: gap.to_string(), last });
+        }
+        firing(if reasons.is_empty() { Fate::Fires } else { Fate::Suppressed(reasons) })
+    }
+
+    /// What keeps a member from firing at a moment, whatever its times are.
+    pub fn now(&self, member: usize, at: Timestamp) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let Some(member) = self.members.get(member) else { return vec![Reason::Disabled] };
+        if !member.enabled {
+            reasons.push(Reason::Disabled);
+        }
+        if let Some(window) = member.closed.at(at) {
+            reasons.push(Reason::Closed { cover: window.cover.clone(), until: window.to });
+        }
+        if let Some((environment, written, hours)) = &member.hours
+            && !hours.contain(&at.to_zoned(self.zone.clone()))
+        {
+            reasons.push(Reason::OutsideHours { environment: environment.clone(), hours: written.clone() });
+        }
+        reasons
+    }
+
+    /// Which member a time is for. Each has a mark of its own, so that enabling or adding one changes nothing among the others; those
+    /// that are disabled are passed over while another one is not.
+    fn drawn(&self, due: &Due) -> Option<usize> {
+        if self.members.len() <= 1 {
+            return (!self.members.is_empty()).then_some(0);
+        }
+        let draw = Draw::new(self.seed, &self.draws, &due.drawn_for);
+        let mark = |at: &usize| (!self.members[*at].enabled, draw.bits(&self.members[*at].draws, due.at.as_second().unsigned_abs() as u32));
+        (0..self.members.len()).min_by_key(mark)
+    }
+
+    fn far_enough(&self, gap: Gap, last: Timestamp, at: &Zoned, closed: &Closed) -> bool {
+        match gap {
+            Gap::Time(gap) => at.timestamp().duration_since(last) >= gap,
+            Gap::WorkingDays(wanted) => {
+                // A day on which nobody works, and a day that is closed as a whole, does not count.
+                let first = self.zone.to_datetime(last).date();
+                let days = std::iter::successors(Some(at.date()), |day| day.yesterday().ok()).take_while(|day| *day > first);
+                let works = |day: &jiff::civil::Date| self.working.on(day.weekday()) && closed.day(&self.zone, *day).is_none();
+                days.filter(works).take(wanted as usize).count() >= wanted as usize
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `firedrill serve`: fires, sees what changes, survives what it must, and ends well.
+
+use std::{fs, time::Duration};
+
+use firedrill::clock;
+use rustix::process::{Pid, Signal};
+
+use super::rig::{EXPERIMENT, Rig, SYSTEM, Started, eventually};
+
+/// A moment that is soon, but not before the daemon has read its folder.
+fn soon(seconds: i64) -> String {
+    clock::moment().saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap().to_string()
+}
+
+fn at(moment: &str) -> String {
+    format!("{EXPERIMENT}schedule: {{ at: \"{moment}\", within: 60s }}\n")
+}
+
+/// Long enough to be interrupted in the middle of its fault.
+fn long(moment: &str) -> String {
+    at(moment).replace("    hold: 1s", "    hold: 120s")
+}
+
+fn rig() -> Rig {
+    let rig = Rig::with(&SYSTEM.replace("    replace: { after: 500ms }\n", ""), EXPERIMENT);
+    fs::create_dir(rig.path("drills")).unwrap();
+    rig
+}
+
+fn serve(rig: &Rig) -> Started {
+    let daemon = rig.start(["serve", "drills"]);
+    daemon.wait_for("scheduled");
+    daemon
+}
+
+fn events(rig: &Rig) -> String {
+    rig.run_folders().iter().map(|folder| fs::read_to_string(folder.join("events.jsonl")).unwrap_or_default()).collect()
+}
+
+fn ends(daemon: Started) -> String {
+    daemon.signal(Signal::TERM);
+    let said = daemon.end().code(0);
+    format!("{}{}", said.out, said.err)
+}
+
+#[test]
+fn what_is_due_runs_once_also_after_a_restart() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    rig.write("drills/zone.yaml", &at(&soon(4)));
+    let daemon = serve(&rig);
+    daemon.wait_for("drills: 1 scheduled; the next firing is at");
+    daemon.wait_for("zone: fires, due at");
+    rig.firedrill(["serve", "drills"]).code(3).says("serves").says(&format!("process {}", daemon.pid().as_raw_nonzero()));
+    eventually("it ends", || daemon.said_so_far().matches("zone: ").count() >= 2);
+    let said = ends(daemon);
+    assert_eq!(rig.run_folders().len(), 1, "{said}");
+    let daemon = serve(&rig);
+    daemon.wait_for("drills: 1 scheduled; nothing fires");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(rig.run_folders().len(), 1);
+    ends(daemon);
+}
+
+#[test]
+fn the_folder_is_read_again_and_a_broken_file_stops_no_other() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    rig.write("drills/broken.yaml", &format!("{EXPERIMENT}schedule: {{ cron: \"61 * * * *\" }}\n"));
+    rig.write("drills/notes.yaml", "anything: else\n");
+    let daemon = serve(&rig);
+    daemon.wait_for("`61` does not fit the field for minutes");
+    daemon.wait_for("drills: 0 scheduled; nothing fires");
+    rig.write("drills/zone.yaml", &at(&soon(6)));
+    daemon.wait_for("drills: 1 scheduled; the next firing");
+    rig.firedrill(["schedule", "disable", "zone", "--in", "drills"]).code(0);
+    daemon.wait_for("drills: 1 scheduled (1 disabled); nothing fires");
+    rig.firedrill(["schedule", "enable", "zone", "--in", "drills"]).code(0);
+    rig.write("drills/broken.yaml", &format!("{EXPERIMENT}schedule: {{ cron: \"0 0 29 2 *\" }}\n"));
+    daemon.wait_for("drills: 2 scheduled");
+    daemon.wait_for("zone: fires");
+    fs::remove_file(rig.path("drills/broken.yaml")).unwrap();
+    eventually("it is gone", || daemon.said_so_far().matches("drills: 1 scheduled;").count() >= 2);
+    ends(daemon);
+}
+
+#[test]
+fn two_in_one_place_run_one_after_the_other() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    let moment = soon(4);
+    rig.write("drills/first.yaml", &at(&moment));
+    rig.write("drills/second.yaml", &at(&moment));
+    let daemon = serve(&rig);
+    daemon.wait_for("second: due at");
+    daemon.wait_for("second: fires");
+    let said = daemon.said_so_far();
+    let ended = said.find("first: passed").or_else(|| said.find("first: ").filter(|_| said.matches("first: ").count() >= 2));
+    assert!(ended.is_some_and(|ended| ended < said.find("second: fires").unwrap()), "{said}");
+    eventually("both ran", || rig.run_folders().len() == 2);
+    ends(daemon);
+}
+
+#[test]
+fn sigterm_halts_the_run_and_undoes_it() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    let up = rig.up();
+    rig.write("drills/long.yaml", &long(&soon(4)));
+    let daemon = serve(&rig);
+    eventually("it acts", || events(&rig).contains("\"injected\"") || rig.serving().len() == 2);
+    let said = ends(daemon);
+    assert!(said.contains("told to stop and undo") && said.contains("long: aborted"), "{said}");
+    assert_eq!(rig.serving().len(), 3, "it was started again");
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
+fn a_run_whose_daemon_is_killed_halts_and_undoes_itself() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    let up = rig.up();
+    rig.write("drills/long.yaml", &long(&soon(4)));
+    let daemon = serve(&rig);
+    eventually("it acts", || rig.serving().len() == 2);
+    daemon.signal(Signal::KILL);
+    let _ = daemon.end();
+    eventually("it was started again", || rig.serving().len() == 3);
+    eventually("nothing is left to undo", || rig.firedrill(["recover"]).out.contains("nothing to recover"));
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
+fn what_a_killed_daemon_and_its_run_left_is_undone_at_the_start() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    let up = rig.up();
+    rig.write("drills/long.yaml", &long(&soon(4)));
+    let daemon = serve(&rig);
+    eventually("it acts", || rig.serving().len() == 2);
+    // Everything of firedrill but the system: the daemon, the run, and the helper that would undo for it.
+    let mine: Vec<String> = rig.processes();
+    let ours = mine.iter().filter(|process| process.contains("--for-daemon") || process.contains(" deadman"));
+    let pids: Vec<i32> = ours.map(|process| process.split(':').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(pids.len(), 2, "{mine:?}");
+    // Stopped first, so that none of them sees another one end.
+    for signal in [Signal::STOP, Signal::KILL] {
+        daemon.signal(signal);
+        for pid in &pids {
+            rustix::process::kill_process(Pid::from_raw(*pid).unwrap(), signal).unwrap();
+        }
+    }
+    let _ = daemon.end();
+    assert_eq!(rig.serving().len(), 2, "nobody has undone it");
+    let daemon = serve(&rig);
+    let said = daemon.said_so_far();
+    assert!(said.contains("undone: ") && said.contains("recovered"), "{said}");
+    assert_eq!(rig.serving().len(), 3, "{said}");
+    daemon.wait_for("nothing fires");
+    assert_eq!(rig.run_folders().len(), 1, "it does not fire twice");
+    ends(daemon);
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
