@@ -8,6 +8,9 @@
 pub mod json;
 pub mod jsonpath;
 pub mod model;
+pub mod provider;
 pub mod read;
 pub mod regex;
+pub mod settle;
+pub mod substitute;
 pub mod value;

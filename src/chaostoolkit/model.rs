@@ -127,10 +127,21 @@ pub struct Http {
 pub struct Process {
     /// Which; a name is looked for in `PATH`.
     pub path: (String, Span),
-    /// A list of arguments, a text that the shell reads, or a map whose keys and values are the arguments.
-    pub arguments: (Json, Span),
+    /// Its arguments.
+    pub arguments: (Arguments, Span),
     /// Seconds.
     pub timeout: Option<(f64, Span)>,
+}
+
+/// The arguments of a program. Their texts may hold `${name}`.
+#[derive(Debug, Clone)]
+pub enum Arguments {
+    /// One by one.
+    List(Vec<Json>),
+    /// One text behind the program's path, which a shell reads.
+    Shell(String),
+    /// Each key and each value is an argument, in the order of the file.
+    Pairs(Vec<(String, Json)>),
 }
 
 /// What a result must be.

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     chaostoolkit::{
-        model::{Activity, ActivityKind, Http, Process, Provider},
+        model::{Activity, ActivityKind, Arguments, Http, Process, Provider},
         value,
     },
     file::{
-        Node, Span,
+        Node, Span, Value,
         escape::quote,
         read::{head, map, word, wrong},
         suggest::nearest,
@@ -174,12 +174,24 @@ impl Context<'_> {
                 None => wrong(node, "seconds: a number, at most a week", self.sink)?,
             },
         };
-        let arguments = self.arguments(&fields);
-        if let Json::Number(_) | Json::Bool(_) = arguments.0 {
-            self.sink.error(arguments.1, "the arguments are neither a list nor a text").expected("a list of arguments");
-            return None;
-        }
+        let arguments = match fields.get("arguments") {
+            None => (Arguments::List(Vec::new()), fields.span),
+            Some(node) => (self.process_arguments(node)?, head(node)),
+        };
         Some(Process { path: path?, arguments, timeout })
+    }
+
+    fn process_arguments(&mut self, node: &Node) -> Option<Arguments> {
+        if let Value::Map(entries) = &node.value {
+            return Some(Arguments::Pairs(entries.iter().map(|e| (e.key.clone(), value::json(&e.value, self.form))).collect()));
+        }
+        match value::json(node, self.form) {
+            Json::Null => Some(Arguments::List(Vec::new())),
+            Json::Array(items) => Some(Arguments::List(items)),
+            Json::String(text) if text.is_empty() => Some(Arguments::List(Vec::new())),
+            Json::String(text) => Some(Arguments::Shell(text)),
+            _ => wrong(node, "a list of arguments", self.sink),
+        }
     }
 
     fn python(&mut self, node: &Node) -> Option<Provider> {

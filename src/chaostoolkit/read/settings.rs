@@ -69,6 +69,12 @@ impl Context<'_> {
                     }
                 },
             };
+            // Its own tool ends with a defect here: a secret stands in a scope.
+            if depth == 0 && value.as_ref().is_some_and(|value| !matches!(value, SettingValue::Scope(_) | SettingValue::Vault)) {
+                self.sink
+                    .error(entry.key_span, format!("the secret `{}` stands in no scope", entry.key))
+                    .expected("a scope around it: `{ scope: { name: { type: env, key: NAME } } }`");
+            }
             out.extend(value.map(|value| Setting { name: entry.key.clone(), span: entry.key_span, value }));
         }
         Some(out)

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     chaostoolkit::{
         jsonpath::JsonPath,
-        model::{Must, Provider, Tolerance},
+        model::{Arguments, Must, Provider, Tolerance},
         regex, value,
     },
     file::{
@@ -99,12 +99,12 @@ impl Context<'_> {
     fn judge(&mut self, node: &Node) -> Option<Must> {
         let activity = self.activity(node)?;
         // The value is one more argument, so the arguments must be a map: else its own tool fails in the middle of the run.
-        let arguments = match &activity.provider {
-            Provider::Http(http) => &http.arguments.0,
-            Provider::Process(process) => &process.arguments.0,
-            Provider::Python { arguments, .. } => arguments,
+        let takes_it = match &activity.provider {
+            Provider::Http(http) => http.arguments.0.is_object(),
+            Provider::Process(process) => matches!(process.arguments.0, Arguments::Pairs(_)),
+            Provider::Python { arguments, .. } => arguments.is_object(),
         };
-        if !arguments.is_object() {
+        if !takes_it {
             self.sink
                 .error(activity.provider_span, "the probe that judges has no map of arguments, so it could not be given the value")
                 .expected("`arguments: {}`: the value comes in as the argument `value`");

@@ -1,10 +1,8 @@
 //! What such a file says and does not mean, as its own tool takes it: warned of, each at its place. What would end that tool in the middle
 //! of a run is an error.
 
-use serde_json::Value as Json;
-
 use crate::{
-    chaostoolkit::model::{Activity, Experiment, Must, Provider},
+    chaostoolkit::model::{Activity, Arguments, Experiment, Must, Provider},
     file::{Sink, escape::quote},
 };
 
@@ -29,15 +27,15 @@ fn provider(activity: &Activity, sink: &mut Sink) {
                     .expected("`timeout`: seconds");
             }
             match &process.arguments.0 {
-                Json::String(text) if !text.is_empty() => {
+                Arguments::Shell(_) => {
                     sink.warning(process.arguments.1, format!("the arguments of {name} are one text, so a shell reads them"))
                         .expected("a list of arguments");
                 }
-                Json::Object(_) => {
+                Arguments::Pairs(_) => {
                     sink.warning(process.arguments.1, format!("the arguments of {name} are a map: each key and each value is an argument"))
                         .expected("a list of arguments");
                 }
-                _ => {}
+                Arguments::List(_) => {}
             }
         }
         _ => {}
