@@ -5,12 +5,16 @@
 //! platform to ask, no inventory and no plan. What the engine promises holds here too: everything is bounded, what was begun is ended, and
 //! what may have been done is written down before it is done, so that `unfinished` can bring it back.
 
+pub mod journal;
 pub mod json;
 pub mod jsonpath;
+pub mod judge;
 pub mod model;
 pub mod provider;
 pub mod read;
 pub mod regex;
+pub mod run;
 pub mod settle;
 pub mod substitute;
+pub mod unfinished;
 pub mod value;
