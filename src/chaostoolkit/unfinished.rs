@@ -47,7 +47,8 @@ pub struct Note {
     dynamic: Map<String, Json>,
     /// The process that runs it.
     pub pid: u32,
-    pid_started: u64,
+    /// That process's start time (clock ticks since boot).
+    pub pid_started: u64,
     working_directory: PathBuf,
 }
 

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod ask;
+mod chaostoolkit;
 mod check;
 mod connect;
 mod deadman;

@@ -63,6 +63,10 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         let why = "the experiment has no hypothesis, so there is nothing to judge".to_owned();
         return finished(&mut journal, &title, &halt, Ended::NotStarted { why }, None, Vec::new());
     };
+    if !experiment.acts() {
+        let why = "the method has no action, so nothing would be injected".to_owned();
+        return finished(&mut journal, &title, &halt, Ended::NotStarted { why }, None, Vec::new());
+    }
     if strategy.before() {
         let check = course.check(hypothesis, clock::now(), &until).await;
         let missed = check.missed().map(|(probe, why)| format!("the hypothesis is not met before the method: {probe}: {why}"));
