@@ -200,7 +200,9 @@ impl Journal {
         }
         let checked = |check: &Option<Check>| check.as_ref().map_or(Json::Null, Check::json);
         redact::without(json!({
-            "chaoslib-version": concat!("firedrill ", env!("CARGO_PKG_VERSION")),
+            // The form of the journal is that of this version; its readers compare it.
+            "chaoslib-version": "1.44.0",
+            "made-by": concat!("firedrill ", env!("CARGO_PKG_VERSION")),
             "platform": format!("{}-{}-{}", text(system.sysname()), text(system.release()), text(system.machine())),
             "node": text(system.nodename()),
             "experiment": experiment,

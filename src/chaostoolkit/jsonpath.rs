@@ -79,6 +79,19 @@ impl JsonPath {
         self.from(value, value)
     }
 
+    /// As a JSON pointer, when it finds one place at most and needs nothing else to say it.
+    pub fn pointer(&self) -> Option<String> {
+        let step = |step: &Step| match step {
+            Step::Each(picks) => match picks.as_slice() {
+                [Pick::Key(key)] => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+                [Pick::Index(at @ 0..)] => Some(format!("/{at}")),
+                _ => None,
+            },
+            Step::Descend => None,
+        };
+        self.steps.iter().map(step).collect::<Option<Vec<_>>>().map(|steps| steps.concat())
+    }
+
     fn from<'v>(&self, root: &'v Json, value: &'v Json) -> Vec<&'v Json> {
         let mut found = vec![value];
         for step in &self.steps {

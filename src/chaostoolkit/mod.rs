@@ -5,6 +5,7 @@
 //! platform to ask, no inventory and no plan. What the engine promises holds here too: everything is bounded, what was begun is ended, and
 //! what may have been done is written down before it is done, so that `unfinished` can bring it back.
 
+pub mod import;
 pub mod journal;
 pub mod json;
 pub mod jsonpath;

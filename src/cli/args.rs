@@ -47,6 +47,8 @@ pub enum Verb {
     Recover(Recover),
     /// Stop running drills and have them undo everything.
     Halt(HaltArgs),
+    /// Turn an experiment of another tool into our format, and list every difference in meaning.
+    Import(Import),
     /// Print a JSON Schema: of experiment files, results, events or plans.
     Schema(Schema),
     /// Keep a local system running in the foreground, until Ctrl-C.
@@ -400,6 +402,32 @@ pub struct HaltArgs {
     /// The run's id; every running drill of this user when left out.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+}
+
+/// `firedrill import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Of what.
+    #[command(subcommand)]
+    pub from: ImportFrom,
+}
+
+/// Tools whose experiments are known.
+#[derive(Debug, Subcommand)]
+pub enum ImportFrom {
+    /// An experiment of the Chaos Toolkit, in JSON or YAML. Exit code 1 when too little of it can be said in our format for it to run.
+    ChaosToolkit(ImportFile),
+}
+
+/// A file to turn over.
+#[derive(Debug, Args)]
+pub struct ImportFile {
+    /// The experiment.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write it here in place of standard output; never over a file that is there.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `firedrill schema`.

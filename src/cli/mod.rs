@@ -13,6 +13,7 @@ mod drill_experiment;
 mod fresh;
 pub mod gallery;
 mod halt;
+mod import;
 #[cfg(feature = "docker")]
 pub mod keeper;
 mod ladder;
@@ -51,6 +52,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.verb {
         Verb::Check(args) => check::check(&args),
         Verb::Schema(args) => schema::schema(&args),
+        Verb::Import(args) => import::import(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
