@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod balancer;
+mod chaostoolkit;
 mod cli;
 mod conformance;
 
