@@ -67,6 +67,11 @@ pub fn import(theirs: &Theirs) -> Imported {
     for setting in theirs.configuration.iter().filter(|setting| matches!(setting.value, SettingValue::Probe(_))) {
         turning.left_out(setting.span, format!("the configuration `{}` is asked of a probe: here it is a variable to set", setting.name));
     }
+    for setting in &theirs.configuration {
+        if let SettingValue::Env { key, default: Some(_), .. } = &setting.value {
+            turning.differs(setting.span, format!("the configuration `{}` may come from the environment variable {key}: here its default is written", setting.name));
+        }
+    }
     for (span, what) in &theirs.not_carried {
         turning.left_out(*span, what.clone());
     }

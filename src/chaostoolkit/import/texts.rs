@@ -40,7 +40,11 @@ impl<'e> Texts<'e> {
 
     /// A value with every text in it filled as far as the file says what names stand for.
     pub fn value(&self, value: &Json) -> Json {
-        match self.literal.fill(value) {
+        let braced = match value {
+            Json::String(text) => Json::String(self.braced(text)),
+            other => other.clone(),
+        };
+        match self.literal.fill(&braced) {
             Json::String(text) => Json::String(self.mark(&text)),
             Json::Array(items) => items.iter().map(|item| self.value(item)).collect(),
             Json::Object(map) => Json::Object(map.iter().map(|(key, value)| (key.clone(), self.value(value))).collect()),
@@ -55,6 +59,7 @@ impl<'e> Texts<'e> {
 
     /// A text that may be a secret: a reference where it is wholly one, and nothing where a secret is only a part of it.
     pub fn reference(&self, text: &str) -> Option<Text> {
+        let text = &self.braced(text);
         let whole = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         if let Some(key) = whole.and_then(|name| self.environment(name)) {
             return Some(Text::Env(key));
@@ -68,7 +73,32 @@ impl<'e> Texts<'e> {
 
     /// Whether a secret is part of the text.
     pub fn has_secret(&self, text: &str) -> bool {
-        pieces(text).into_iter().any(|piece| matches!(piece, Piece::Var(name) if self.secret(name).is_some()))
+        pieces(&self.braced(text)).into_iter().any(|piece| matches!(piece, Piece::Var(name) if self.secret(name).is_some()))
+    }
+
+    /// The text with each `$name` that the file knows as `${name}`, which means the same there.
+    fn braced(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..=at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+                continue;
+            }
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let name = &rest[..end];
+            if self.was(name).is_some() || self.secret(name).is_some() {
+                out.push('{');
+                out.push_str(name);
+                out.push('}');
+                rest = &rest[end..];
+            }
+        }
+        out.push_str(rest);
+        out
     }
 
     /// The variables that were left.

@@ -118,9 +118,9 @@ impl Context<'_> {
         let method = fields.must("method", "a list of actions and probes, which may be empty", self.sink);
         let referable = self.referable(hypothesis, method);
         let hypothesis = hypothesis.filter(|node| !node.is_null()).and_then(|node| self.hypothesis(node, &referable));
-        let method = method.and_then(|node| self.activities(node, &referable));
+        let method = method.and_then(|node| self.activities(node, &referable, false));
         let rollbacks = match fields.get("rollbacks") {
-            Some(node) if !node.is_null() => self.activities(node, &referable),
+            Some(node) if !node.is_null() => self.activities(node, &referable, false),
             _ => Some(Vec::new()),
         };
         Some(Experiment {
@@ -164,7 +164,8 @@ impl Context<'_> {
         out
     }
 
-    fn activities(&mut self, node: &Node, referable: &BTreeMap<String, Activity>) -> Option<Vec<Activity>> {
+    /// A list of activities; those of a hypothesis are `judged`, so they must have a tolerance.
+    fn activities(&mut self, node: &Node, referable: &BTreeMap<String, Activity>, judged: bool) -> Option<Vec<Activity>> {
         let items = list(node, "actions and probes", self.sink)?;
         if items.len() > MOST_ACTIVITIES {
             self.sink
@@ -173,6 +174,13 @@ impl Context<'_> {
             return None;
         }
         let all: Vec<Option<Activity>> = items.iter().map(|item| self.activity_or_reference(item, referable)).collect();
+        if judged {
+            for probe in all.iter().flatten().filter(|probe| probe.tolerance.is_none()) {
+                self.sink
+                    .error(probe.span, format!("the probe {} says not what its result must be", quote(&probe.name)))
+                    .expected("`tolerance`: every probe of a hypothesis has one");
+            }
+        }
         all.into_iter().collect()
     }
 
@@ -181,14 +189,9 @@ impl Context<'_> {
         self.controls(&fields, "the hypothesis");
         let title = fields.words("title", self.sink);
         let probes = match fields.get("probes") {
-            Some(node) if !node.is_null() => self.activities(node, referable)?,
+            Some(node) if !node.is_null() => self.activities(node, referable, true)?,
             _ => Vec::new(),
         };
-        for probe in probes.iter().filter(|probe| probe.tolerance.is_none()) {
-            self.sink
-                .error(probe.span, format!("the probe {} says not what its result must be", quote(&probe.name)))
-                .expected("`tolerance`: every probe of a hypothesis has one");
-        }
         Some(Hypothesis { span: head(node), title: title?, probes })
     }
 

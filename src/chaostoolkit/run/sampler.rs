@@ -89,7 +89,7 @@ async fn sample(course: Course, hypothesis: Hypothesis, until: Until, guard: Opt
                 (course.tell)(&format!("not met during the method: {probe}: {why}"));
             }
             if let Some(guard) = &guard {
-                guard.call("the hypothesis was not met during the method, and --fail-fast is set");
+                guard.call("a check during the method that was not met (--fail-fast)");
             }
         }
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);

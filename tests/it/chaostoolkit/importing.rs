@@ -92,7 +92,7 @@ fn each_part_becomes_what_is_like_it_and_the_rest_is_listed() {
     assert_eq!(shown, fs::read_to_string(&golden).unwrap());
     assert_eq!(ours.probes.len(), 3, "{text}");
     for says in [
-        "rich.json:7:16: not carried: the control `tracing`",
+        "not carried: the control `tracing` of the experiment",
         "a variable to set: base: it was the environment variable SITE",
         "`time-to-capacity",
         "the header `Authorization` of `mixed`: a secret is only a part of it",
