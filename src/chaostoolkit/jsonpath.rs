@@ -45,7 +45,10 @@ enum Test {
 #[derive(Debug, Clone, PartialEq)]
 enum Side {
     /// A path from the value (`@`) or from the root (`$`).
-    Path { root: bool, path: JsonPath },
+    Path {
+        root: bool,
+        path: JsonPath,
+    },
     Value(Json),
 }
 

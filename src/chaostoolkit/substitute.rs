@@ -114,7 +114,8 @@ fn repr(value: &Json) -> String {
         }
         Json::Array(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
         Json::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{}: {}", repr(&Json::String(key.clone())), repr(value))).collect();
+            let pairs: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}: {}", repr(&Json::String(key.clone())), repr(value))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
     }
@@ -142,7 +143,8 @@ mod tests {
     fn names_are_put_in_as_python_does() {
         let scope = json!({ "token": "t", "port": 1 });
         let configuration = json!({ "port": 8080, "yes": true, "none": null, "list": [1, "a'b"], "host": "h" });
-        let values = Values { configuration: configuration.as_object().unwrap().clone(), secrets: vec![scope.as_object().unwrap().clone()] };
+        let values =
+            Values { configuration: configuration.as_object().unwrap().clone(), secrets: vec![scope.as_object().unwrap().clone()] };
         for (text, filled) in [
             ("${port}", json!(8080)),
             ("$port", json!("8080")),

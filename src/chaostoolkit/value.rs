@@ -75,8 +75,13 @@ fn float(text: &str) -> Option<Json> {
     };
     let (whole, part) = mantissa.split_once('.')?;
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    let signed = exponent.is_none_or(|e| e.strip_prefix(['+', '-']).is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit())));
-    let begins = if whole.is_empty() { unsigned.len() == text.len() && part.starts_with(|c: char| c.is_ascii_digit()) } else { !whole.starts_with('_') };
+    let signed =
+        exponent.is_none_or(|e| e.strip_prefix(['+', '-']).is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit())));
+    let begins = if whole.is_empty() {
+        unsigned.len() == text.len() && part.starts_with(|c: char| c.is_ascii_digit())
+    } else {
+        !whole.starts_with('_')
+    };
     let number: f64 = (digits(whole) && digits(part) && signed && begins).then(|| text.replace('_', "").parse().ok()).flatten()?;
     Number::from_f64(number).map(Json::Number)
 }

@@ -3,12 +3,7 @@
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{args::HaltArgs, chaostoolkit, say};
-use crate::{
-    journal::Store,
-    lock,
-    model::verdict::Verdict,
-    report::words::whole,
-};
+use crate::{journal::Store, lock, model::verdict::Verdict, report::words::whole};
 
 /// Halts one run, or all of this user's.
 pub fn halt(args: &HaltArgs) -> u8 {

@@ -1,6 +1,9 @@
 //! `firedrill import`: experiments of other tools in our format, with every difference in meaning.
 
-use super::{args::{Import, ImportFrom}, chaostoolkit as toolkit, say};
+use super::{
+    args::{Import, ImportFrom},
+    chaostoolkit as toolkit, say,
+};
 use crate::{
     chaostoolkit::{
         import::{self, Imported},
@@ -39,7 +42,8 @@ pub fn import(args: &Import) -> u8 {
         None => say::out(&imported.text),
         Some(path) => {
             // Never over a file that somebody may have worked on.
-            let written = std::fs::File::create_new(path).and_then(|mut file| std::io::Write::write_all(&mut file, imported.text.as_bytes()));
+            let written =
+                std::fs::File::create_new(path).and_then(|mut file| std::io::Write::write_all(&mut file, imported.text.as_bytes()));
             if let Err(error) = written {
                 say::problem(format!("{}: {error}", path.display()));
                 return Verdict::Invalid.exit_code();

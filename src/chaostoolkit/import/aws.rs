@@ -73,18 +73,15 @@ fn fault_of(module: &str, func: &str) -> Option<Found> {
         ("chaosaws.ec2.actions", "stop_instance") => machine(Fault::Stop { grace: GRACE }, "it is started again at the end", false),
         ("chaosaws.ec2.actions", "stop_instances") => machine(Fault::Stop { grace: GRACE }, "they are started again at the end", true),
         ("chaosaws.ec2.actions", "restart_instances") => machine(Fault::Restart { grace: GRACE }, "the machine is rebooted", true),
-        ("chaosaws.rds.actions", "failover_db_cluster") => Found {
-            names: &["db_cluster_identifier"],
-            ..machine(Fault::Failover, "our plan names the store that fails over", true)
-        },
-        ("chaosaws.rds.actions", "reboot_db_instance") => Found {
-            names: &["db_instance_identifier"],
-            ..machine(Fault::Failover, "a reboot with failover is always meant", true)
-        },
-        ("chaosaws.elasticache.actions", "test_failover") => Found {
-            names: &["replication_group_id"],
-            ..machine(Fault::Failover, "AWS allows a few of them a day", true)
-        },
+        ("chaosaws.rds.actions", "failover_db_cluster") => {
+            Found { names: &["db_cluster_identifier"], ..machine(Fault::Failover, "our plan names the store that fails over", true) }
+        }
+        ("chaosaws.rds.actions", "reboot_db_instance") => {
+            Found { names: &["db_instance_identifier"], ..machine(Fault::Failover, "a reboot with failover is always meant", true) }
+        }
+        ("chaosaws.elasticache.actions", "test_failover") => {
+            Found { names: &["replication_group_id"], ..machine(Fault::Failover, "AWS allows a few of them a day", true) }
+        }
         ("chaosaws.fis.actions", "start_availability_zone_power_interruption_scenario") => Found {
             fault: Fault::ZoneOutage,
             differs: "firedrill does it itself, with a plan, caps and an undo: no FIS template is made",
@@ -125,7 +122,10 @@ fn selector(turning: &mut Turning<'_>, span: Span, name: &str, func: &str, found
         // There, a zone makes the numbers be passed over.
         _ if zone.is_some() && found.zone_is_all => {
             if !found.whole && arguments.get("instance_count").or_else(|| arguments.get("instance_percent")).is_some() {
-                turning.differs(span, format!("{name}: {func} passes over its number where a zone is given, and takes all of the zone: so does this"));
+                turning.differs(
+                    span,
+                    format!("{name}: {func} passes over its number where a zone is given, and takes all of the zone: so does this"),
+                );
             }
             Take::All
         }

@@ -69,7 +69,10 @@ pub fn import(theirs: &Theirs) -> Imported {
     }
     for setting in &theirs.configuration {
         if let SettingValue::Env { key, default: Some(_), .. } = &setting.value {
-            turning.differs(setting.span, format!("the configuration `{}` may come from the environment variable {key}: here its default is written", setting.name));
+            turning.differs(
+                setting.span,
+                format!("the configuration `{}` may come from the environment variable {key}: here its default is written", setting.name),
+            );
         }
     }
     for (span, what) in &theirs.not_carried {
@@ -135,7 +138,10 @@ fn phases(turning: &mut Turning<'_>, (strategy, span): (HypothesisStrategy, Span
             vec![Phase::Fault]
         }
         HypothesisStrategy::AfterMethodOnly => {
-            turning.differs(span, "the check after the method comes before the rollbacks there: here it is the recovery, which comes after the undo");
+            turning.differs(
+                span,
+                "the check after the method comes before the rollbacks there: here it is the recovery, which comes after the undo",
+            );
             vec![Phase::Recovery]
         }
         HypothesisStrategy::Skip => {

@@ -41,7 +41,13 @@ pub(super) fn hypothesis(turning: &mut Turning<'_>, hypothesis: Option<&Hypothes
         }
         let name = named(&activity.name, &mut names);
         let per = if rate.0 >= 2.0 { format!("{} times a second", rate.0) } else { "once a second".to_owned() };
-        turning.differs(activity.span, format!("{} is asked now and then, after the answer before: here {per}, whatever became of the request before", quote(&activity.name)));
+        turning.differs(
+            activity.span,
+            format!(
+                "{} is asked now and then, after the answer before: here {per}, whatever became of the request before",
+                quote(&activity.name)
+            ),
+        );
         let timeout = timeout.filter(|timeout| !timeout.is_zero()).unwrap_or(LIMIT);
         probes.push(ProbeSpec { name: name.as_str().into(), kind, rate, timeout, slow: None, service: None });
     }
@@ -126,7 +132,8 @@ fn expectation(turning: &mut Turning<'_>, activity: &Activity, must: &Must) -> O
     let name = quote(&activity.name);
     let mut expect = HttpExpect::default();
     if let Some(list) = statuses(must, 599) {
-        expect.status = list.into_iter().filter_map(|status| u16::try_from(status).ok()).filter(|status| (100..=599).contains(status)).collect();
+        expect.status =
+            list.into_iter().filter_map(|status| u16::try_from(status).ok()).filter(|status| (100..=599).contains(status)).collect();
         if !expect.status.is_empty() {
             return Some(expect);
         }
@@ -184,7 +191,11 @@ fn request(turning: &mut Turning<'_>, activity: &Activity, http: &Http, expect: 
             Some(text) => headers.push((name.clone(), text)),
             None => turning.left_out(
                 activity.provider_span,
-                format!("the header {} of {}: a secret is only a part of it; put all of it into one environment variable", quote(name), quote(&activity.name)),
+                format!(
+                    "the header {} of {}: a secret is only a part of it; put all of it into one environment variable",
+                    quote(name),
+                    quote(&activity.name)
+                ),
             ),
         }
     }
@@ -239,7 +250,8 @@ fn request(turning: &mut Turning<'_>, activity: &Activity, http: &Http, expect: 
 /// Arguments as a form; variables in it stay what they are.
 pub(super) fn form(arguments: &Json) -> String {
     let Json::Object(map) = arguments else { return words(arguments) };
-    let encoded = |text: &str| if text.contains('⟦') { text.to_owned() } else { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let encoded =
+        |text: &str| if text.contains('⟦') { text.to_owned() } else { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
     let pairs = map.iter().filter(|(_, value)| !value.is_null()).flat_map(|(key, value)| {
         let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
         values.into_iter().map(move |value| format!("{}={}", encoded(key), encoded(&words(&value))))
@@ -255,6 +267,10 @@ pub(super) fn command(turning: &mut Turning<'_>, process: &Process) -> Vec<Strin
         Arguments::List(items) => items.clone(),
         Arguments::Pairs(pairs) => pairs.iter().flat_map(|(key, value)| [Json::String(key.clone()), value.clone()]).collect(),
     };
-    let words = list.iter().map(|item| turning.texts.value(item)).filter(|item| !item.is_null() && item.as_str() != Some("")).map(|item| words(&item));
+    let words = list
+        .iter()
+        .map(|item| turning.texts.value(item))
+        .filter(|item| !item.is_null() && item.as_str() != Some(""))
+        .map(|item| words(&item));
     std::iter::once(path).chain(words).collect()
 }

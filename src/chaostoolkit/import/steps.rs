@@ -33,12 +33,18 @@ pub(super) fn method(turning: &mut Turning<'_>, theirs: &Theirs) -> Vec<Step> {
         steps.extend(before);
         match activity.kind {
             ActivityKind::Probe => {
-                turning.left_out(activity.span, format!("the probe {} of the method: here the probes of the hypothesis run all the time", quote(&activity.name)));
+                turning.left_out(
+                    activity.span,
+                    format!("the probe {} of the method: here the probes of the hypothesis run all the time", quote(&activity.name)),
+                );
             }
             ActivityKind::Action => steps.extend(action(turning, activity)),
         }
         if activity.background {
-            turning.differs(activity.span, format!("{} runs in the background there: here the next step waits for its end", quote(&activity.name)));
+            turning.differs(
+                activity.span,
+                format!("{} runs in the background there: here the next step waits for its end", quote(&activity.name)),
+            );
         }
         steps.extend(after);
     }
@@ -69,7 +75,10 @@ fn action(turning: &mut Turning<'_>, activity: &Activity) -> Option<Step> {
             LIMIT
         }
     };
-    turning.differs(activity.span, format!("{} may fail there without any effect: here a command that fails ends the run", quote(&activity.name)));
+    turning.differs(
+        activity.span,
+        format!("{} may fail there without any effect: here a command that fails ends the run", quote(&activity.name)),
+    );
     Some(Step::Command(CommandStep { command, undo: None, timeout: limit }))
 }
 
@@ -77,7 +86,8 @@ fn action(turning: &mut Turning<'_>, activity: &Activity) -> Option<Step> {
 fn as_command(turning: &mut Turning<'_>, activity: &Activity) -> Option<(Vec<String>, Option<Duration>)> {
     match &activity.provider {
         Provider::Process(process) => {
-            let secret = serde_json::to_string(&activity.document["provider"]["arguments"]).is_ok_and(|text| turning.texts.has_secret(&text));
+            let secret =
+                serde_json::to_string(&activity.document["provider"]["arguments"]).is_ok_and(|text| turning.texts.has_secret(&text));
             if secret {
                 turning.left_out(
                     activity.provider_span,
@@ -89,9 +99,16 @@ fn as_command(turning: &mut Turning<'_>, activity: &Activity) -> Option<(Vec<Str
             Some((command(turning, process), timeout))
         }
         Provider::Http(http) => {
-            let timeout = http.timeout.as_ref().and_then(|(timeout, _)| turning.texts.value(timeout).as_f64()).and_then(|s| Duration::try_from_secs_f64(s).ok());
+            let timeout = http
+                .timeout
+                .as_ref()
+                .and_then(|(timeout, _)| turning.texts.value(timeout).as_f64())
+                .and_then(|s| Duration::try_from_secs_f64(s).ok());
             let command = curl(turning, activity, http)?;
-            turning.differs(activity.provider_span, format!("{} is a request: here curl sends it, and an answer of 400 or more is a failure", quote(&activity.name)));
+            turning.differs(
+                activity.provider_span,
+                format!("{} is a request: here curl sends it, and an answer of 400 or more is a failure", quote(&activity.name)),
+            );
             Some((command, timeout))
         }
         Provider::Python { module, func, .. } => {
@@ -108,7 +125,8 @@ fn curl(turning: &mut Turning<'_>, activity: &Activity, http: &Http) -> Option<V
         return None;
     }
     let mut url = turning.texts.fill(&http.url.0);
-    let mut argv: Vec<String> = ["curl", "--silent", "--show-error", "--fail", "--location", "--output", "/dev/null"].map(str::to_owned).to_vec();
+    let mut argv: Vec<String> =
+        ["curl", "--silent", "--show-error", "--fail", "--location", "--output", "/dev/null"].map(str::to_owned).to_vec();
     if http.method != "GET" {
         argv.extend(["--request".to_owned(), http.method.clone()]);
     }
@@ -119,7 +137,10 @@ fn curl(turning: &mut Turning<'_>, activity: &Activity, http: &Http) -> Option<V
         match turning.texts.reference(&value) {
             Some(Text::Plain(value)) => argv.extend(["--header".to_owned(), format!("{name}: {value}")]),
             _ => {
-                turning.left_out(activity.provider_span, format!("{}: the header {} is a secret, and a command has no such reference", quote(&activity.name), quote(name)));
+                turning.left_out(
+                    activity.provider_span,
+                    format!("{}: the header {} is a secret, and a command has no such reference", quote(&activity.name), quote(name)),
+                );
                 return None;
             }
         }
@@ -167,7 +188,13 @@ fn rollbacks(turning: &mut Turning<'_>, rollbacks: &[Activity], steps: &mut [Ste
     });
     let Some(step) = step else {
         for (activity, _) in &commands {
-            turning.left_out(activity.span, format!("the rollback {}: there is no command in the method that it could undo; faults are undone by themselves", quote(&activity.name)));
+            turning.left_out(
+                activity.span,
+                format!(
+                    "the rollback {}: there is no command in the method that it could undo; faults are undone by themselves",
+                    quote(&activity.name)
+                ),
+            );
         }
         return;
     };

@@ -10,7 +10,10 @@ use crate::{
         model::{Experiment, Setting, SettingValue},
         substitute::{Values, words},
     },
-    model::{probe::Text, template::{Piece, pieces}},
+    model::{
+        probe::Text,
+        template::{Piece, pieces},
+    },
 };
 
 /// Around a name that is to be a variable, until the file is written.

@@ -67,7 +67,8 @@ pub(super) async fn ask(http: &Http, values: &Values, limit: Duration) -> Result
         ..TlsSettings::default()
     };
     let answer = tokio::time::timeout(limits.whole, follow(asked, limits, &tls, http.max_retries)).await;
-    let answer = answer.map_err(|_| Failed::new(format!("no whole answer within {}", show_duration(limits.whole))))?.map_err(Failed::new)?;
+    let answer =
+        answer.map_err(|_| Failed::new(format!("no whole answer within {}", show_duration(limits.whole))))?.map_err(Failed::new)?;
     told(&answer).map_err(Failed::new)
 }
 
@@ -106,7 +107,8 @@ fn asked(http: &Http, values: &Values) -> Result<Asked, String> {
             let value = words(&value);
             is_json |= name == "Content-Type" && value == "application/json";
             let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no name of a header"))?;
-            let value = HeaderValue::from_str(&value).map_err(|_| format!("the header `{name}` cannot be sent: its value has a line's end in it"))?;
+            let value = HeaderValue::from_str(&value)
+                .map_err(|_| format!("the header `{name}` cannot be sent: its value has a line's end in it"))?;
             headers.insert(name, value);
         }
     }
@@ -306,7 +308,10 @@ mod tests {
         let get = asked("GET", json!({}), json!({ "b": "c d", "n": [1, 2], "none": null }));
         assert_eq!(get.url.as_str(), "http://h/a?x=1&b=c+d&n=1&n=2");
         let post = asked("POST", json!({}), json!({ "b": "c d" }));
-        assert_eq!((post.body.as_ref(), post.headers["content-type"].as_bytes()), (b"b=c+d".as_slice(), b"application/x-www-form-urlencoded".as_slice()));
+        assert_eq!(
+            (post.body.as_ref(), post.headers["content-type"].as_bytes()),
+            (b"b=c+d".as_slice(), b"application/x-www-form-urlencoded".as_slice())
+        );
         let post = asked("POST", json!({ "Content-Type": "application/json" }), json!({ "b": 1 }));
         assert_eq!(post.body.as_ref(), b"{\"b\":1}");
         let post = asked("POST", json!({ "content-type": "application/json" }), json!({ "b": 1 }));

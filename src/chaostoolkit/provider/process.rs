@@ -38,7 +38,7 @@ pub fn find(path: &str) -> Option<PathBuf> {
 struct Group(Option<Pid>);
 
 impl Group {
-    /// Its first process is about to be reaped: the number may be another's then.
+    /// Its first process is reaped: the number may be another's now.
     fn is_gone(mut self) {
         self.0 = None;
     }
@@ -71,8 +71,9 @@ pub(super) async fn run(process: &Process, values: &Values, limit: Duration) -> 
     // Until both streams end: what it started in the background may still write.
     let ended = tokio::time::timeout(limit, async {
         let (out, err) = tokio::join!(read(out), read(err));
+        let status = child.wait().await;
         group.is_gone();
-        (out, err, child.wait().await)
+        (out, err, status)
     })
     .await;
     let Ok((out, err, status)) = ended else {

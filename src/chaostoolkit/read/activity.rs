@@ -21,19 +21,8 @@ use crate::{
     },
 };
 
-const KEYS: &[&str] = &[
-    "type",
-    "name",
-    "provider",
-    "tolerance",
-    "background",
-    "pauses",
-    "controls",
-    "configuration",
-    "secrets",
-    "dry",
-    "timeout",
-];
+const KEYS: &[&str] =
+    &["type", "name", "provider", "tolerance", "background", "pauses", "controls", "configuration", "secrets", "dry", "timeout"];
 
 impl Context<'_> {
     /// An activity of a list, or `{ref: name}` of one that stands elsewhere.
@@ -102,7 +91,9 @@ impl Context<'_> {
             Some((node, Json::Number(number))) if number.as_f64().is_some_and(|n| (0.0..=604_800.0).contains(&n)) => {
                 Some(Some((Json::Number(number), node.span)))
             }
-            Some((node, Json::String(text))) if text.starts_with("${") && text.ends_with('}') => Some(Some((Json::String(text), node.span))),
+            Some((node, Json::String(text))) if text.starts_with("${") && text.ends_with('}') => {
+                Some(Some((Json::String(text), node.span)))
+            }
             Some((node, _)) => wrong(node, "seconds (a number, at most a week), or `${name}` of the configuration", self.sink),
         };
         Some((pause("before")?, pause("after")?))

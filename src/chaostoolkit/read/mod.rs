@@ -13,7 +13,11 @@ use super::{
     model::{Activity, Experiment, Hypothesis, HypothesisStrategy, RollbackStrategy},
     value::{self, Form},
 };
-use crate::file::{self, Diagnostics, Node, Sink, Source, Span, Value, escape::quote, read::{head, list, word}};
+use crate::file::{
+    self, Diagnostics, Node, Sink, Source, Span, Value,
+    escape::quote,
+    read::{head, list, word},
+};
 use fields::Fields;
 
 /// The most activities of a file, all lists taken together.
@@ -168,9 +172,7 @@ impl Context<'_> {
     fn activities(&mut self, node: &Node, referable: &BTreeMap<String, Activity>, judged: bool) -> Option<Vec<Activity>> {
         let items = list(node, "actions and probes", self.sink)?;
         if items.len() > MOST_ACTIVITIES {
-            self.sink
-                .error(head(node), format!("{} activities", items.len()))
-                .expected(format!("at most {MOST_ACTIVITIES}"));
+            self.sink.error(head(node), format!("{} activities", items.len())).expected(format!("at most {MOST_ACTIVITIES}"));
             return None;
         }
         let all: Vec<Option<Activity>> = items.iter().map(|item| self.activity_or_reference(item, referable)).collect();

@@ -86,7 +86,9 @@ impl Context<'_> {
             match JsonPath::parse(path.trim()) {
                 Ok(parsed) => Some(parsed),
                 Err(why) => {
-                    self.sink.error(written.span, format!("{} is no path: {why}", quote(&path))).expected("a JSON path like `$.items[*].name`");
+                    self.sink
+                        .error(written.span, format!("{} is no path: {why}", quote(&path)))
+                        .expected("a JSON path like `$.items[*].name`");
                     return None;
                 }
             }

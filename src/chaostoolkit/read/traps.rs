@@ -57,20 +57,17 @@ fn tolerance(activity: &Activity, sink: &mut Sink) {
                 .expected("`{ type: range, range: [low, high], target: status }` for a range");
         }
         Must::Bool(_) => {
-            sink.warning(span, format!("{what} is never `true` or `false`, so {name} is never met"))
-                .expected("its status, as a number");
+            sink.warning(span, format!("{what} is never `true` or `false`, so {name} is never met")).expected("its status, as a number");
         }
         Must::Text(text) if !text.contains('$') => {
             sink.warning(span, format!("{what} is never a text, so {name} is never met"))
                 .expected(format!("`{{ type: regex, pattern: …, target: … }}` with {targets}"));
         }
         Must::Regex { target: None, .. } => {
-            sink.error(span, format!("Chaos Toolkit breaks here: {name} gives {what}, which is no text"))
-                .expected(targets);
+            sink.error(span, format!("Chaos Toolkit breaks here: {name} gives {what}, which is no text")).expected(targets);
         }
         Must::Range { target: None, .. } => {
-            sink.error(span, format!("Chaos Toolkit breaks here: {name} gives {what}, which is no number"))
-                .expected(targets);
+            sink.error(span, format!("Chaos Toolkit breaks here: {name} gives {what}, which is no number")).expected(targets);
         }
         _ => {}
     }

@@ -41,8 +41,11 @@ pub fn check(experiment: &Experiment, values: &Values, options: &Options) -> Dia
 fn one(activity: &Activity, values: &Values, dynamic: bool, sink: &mut Sink) {
     match &activity.provider {
         Provider::Python { module, func, .. } => {
-            sink.error(activity.provider_span, format!("{} is Python ({}), which is not run here", quote(&activity.name), quote(&format!("{module}.{func}"))))
-                .expected("an `http` or a `process` provider; `firedrill import chaos-toolkit` says what of it has its like in firedrill");
+            sink.error(
+                activity.provider_span,
+                format!("{} is Python ({}), which is not run here", quote(&activity.name), quote(&format!("{module}.{func}"))),
+            )
+            .expected("an `http` or a `process` provider; `firedrill import chaos-toolkit` says what of it has its like in firedrill");
         }
         Provider::Process(process) => {
             if process::find(&process.path.0).is_none() {
@@ -63,7 +66,8 @@ fn one(activity: &Activity, values: &Values, dynamic: bool, sink: &mut Sink) {
         let filled = values.fill(pause);
         let fits = filled.as_f64().is_some_and(|seconds| (0.0..=604_800.0).contains(&seconds));
         if !fits && !dynamic {
-            sink.error(*span, "this is no number of seconds").expected("a number, at most a week, or `${name}` of the configuration that is one");
+            sink.error(*span, "this is no number of seconds")
+                .expected("a number, at most a week, or `${name}` of the configuration that is one");
         }
     }
     if let Some(Must::Probe(judge)) = activity.tolerance.as_ref().map(|tolerance| &tolerance.must) {
@@ -102,8 +106,11 @@ fn strict(experiment: &Experiment, options: &Options, sink: &mut Sink) {
                 .expected("`continuously`, `during-method-only` or `after-method-only`; or `--compatible`");
         }
         Some(HypothesisStrategy::AfterMethodOnly) => {
-            sink.warning(span, "with this strategy an outage that heals before the end of the method is not seen, and nothing is looked at before")
-                .expected("`continuously`");
+            sink.warning(
+                span,
+                "with this strategy an outage that heals before the end of the method is not seen, and nothing is looked at before",
+            )
+            .expected("`continuously`");
         }
         Some(HypothesisStrategy::DuringMethodOnly) => {
             sink.warning(span, "with this strategy the method begins whatever state the system is in").expected("`continuously`");

@@ -126,7 +126,16 @@ impl Course {
             Err(failed) => (Json::Null, Some(failed.why)),
         };
         self.pause(activity, activity.pause_after.as_ref().map(|(pause, _)| pause), until).await;
-        Entry { activity: activity.document.clone(), name: activity.name.clone(), start, end, duration, output, failed, tolerance_met: None }
+        Entry {
+            activity: activity.document.clone(),
+            name: activity.name.clone(),
+            start,
+            end,
+            duration,
+            output,
+            failed,
+            tolerance_met: None,
+        }
     }
 
     /// Checks the hypothesis once, up to the first probe that is not met.

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     engine::halt::Halt,
-    model::{ids::RunId, outcome::{Outcome, Residue}},
+    model::{
+        ids::RunId,
+        outcome::{Outcome, Residue},
+    },
 };
 
 /// How a run is judged.

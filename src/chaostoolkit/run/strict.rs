@@ -80,7 +80,8 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         }
         (course.tell)("the hypothesis is met before the method");
     }
-    let note = if experiment.rollbacks.is_empty() { None } else { Some(Note::new(&run, &experiment, overrides, dynamic).and_then(Note::write)) };
+    let note =
+        if experiment.rollbacks.is_empty() { None } else { Some(Note::new(&run, &experiment, overrides, dynamic).and_then(Note::write)) };
     let note = match note.transpose() {
         Ok(note) => note,
         Err(error) => {
@@ -227,14 +228,7 @@ pub(in crate::chaostoolkit) async fn bring_back(course: &Course, halt: &Halt) ->
     (entries, residue.collect())
 }
 
-fn finished(
-    journal: &mut Journal,
-    title: &str,
-    halt: &Halt,
-    ended: Ended,
-    deviated: Option<String>,
-    residue: Vec<Residue>,
-) -> Finished {
+fn finished(journal: &mut Journal, title: &str, halt: &Halt, ended: Ended, deviated: Option<String>, residue: Vec<Residue>) -> Finished {
     journal.status = Some(match &ended {
         Ended::Completed => Status::Completed,
         Ended::NotStarted { .. } | Ended::Broke { .. } => Status::Failed,

@@ -23,7 +23,8 @@ use crate::{
 /// The record of a run that ended.
 pub(super) fn of(run: &RunId, file: &str, begun: (Mono, Wall), experiment: &Experiment, finished: &Finished) -> RunRecord {
     let journal = &finished.journal;
-    let (before, during, after) = (&journal["steady_states"]["before"], &journal["steady_states"]["during"], &journal["steady_states"]["after"]);
+    let (before, during, after) =
+        (&journal["steady_states"]["before"], &journal["steady_states"]["during"], &journal["steady_states"]["after"]);
     let checks = |phase: Phase, when: &str, checks: Vec<&Json>| -> Vec<Judged> {
         let names = experiment.hypothesis.iter().flat_map(|h| &h.probes).map(|probe| probe.name.as_str());
         names.map(|name| judged(name, phase, when, &checks)).collect()

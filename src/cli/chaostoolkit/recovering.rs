@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{holder, scope, say, unfinished};
+use super::{holder, say, scope, unfinished};
 use crate::{
     chaostoolkit::unfinished::Note,
     engine::halt::Halt,

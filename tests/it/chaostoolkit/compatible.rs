@@ -46,7 +46,7 @@ fn told(journal: &Json) -> Json {
     })
 }
 
-fn compare(file: &str, flags: &[&str]) {
+fn compare(file: &str, flags: &[&str]) -> Json {
     let rig = Rig::new();
     let path = experiments().join(file);
     let theirs = rig.original(&path, flags);
@@ -70,36 +70,69 @@ fn compare(file: &str, flags: &[&str]) {
     for key in their_journal.as_object().unwrap().keys() {
         assert!(our_journal.get(key).is_some(), "{file}: our journal lacks `{key}`");
     }
-    read(&rig, file);
+    our_journal
 }
 
-/// Chaos Toolkit's own report of our journal.
-fn read(rig: &Rig, file: &str) {
+/// Chaos Toolkit's own reports of our journals.
+fn read(journals: &[Json]) {
     const SCRIPT: &str = "import json, sys\nfrom chaosreport import generate_report, generate_report_header\n\
-                          header = generate_report_header(['ours.json'])\nreport = generate_report(json.load(open('ours.json')))\n\
-                          print(header + report)";
-    let output = finished(&mut rig.command(&original("python"), &["-c", SCRIPT]));
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{file}: its report cannot be made: {}", String::from_utf8_lossy(&output.stderr));
-    let journal: Json = serde_json::from_slice(&std::fs::read(rig.folder.path().join("ours.json")).unwrap()).unwrap();
-    assert!(words.contains(journal["experiment"]["title"].as_str().unwrap()), "{file}: {words}");
-    assert!(words.to_lowercase().contains(journal["status"].as_str().unwrap()), "{file}: {words}");
+                          print(generate_report_header(sys.argv[1:]))\n\
+                          for name in sys.argv[1:]: print(generate_report(json.load(open(name))))";
+    let rig = Rig::new();
+    let names: Vec<String> = (0..journals.len()).map(|n| format!("{n}.json")).collect();
+    for (name, journal) in names.iter().zip(journals) {
+        std::fs::write(rig.folder.path().join(name), journal.to_string()).unwrap();
+    }
+    let arguments: Vec<&str> = ["-c", SCRIPT].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let output = finished(&mut rig.command(&original("python"), &arguments));
+    let words = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    assert!(output.status.success(), "its reports cannot be made: {}", String::from_utf8_lossy(&output.stderr));
+    for journal in journals {
+        let title = journal["experiment"]["title"].as_str().unwrap().to_lowercase();
+        assert!(words.contains(&title) && words.contains(journal["status"].as_str().unwrap()), "{title}: {words}");
+    }
 }
+
+/// A part of the cases: each part is a test of its own, so that none is long.
+fn part(number: usize) {
+    let part = CASES.chunks(CASES.len().div_ceil(PARTS)).nth(number).unwrap();
+    let journals: Vec<Json> = part.iter().map(|(file, flags, _)| compare(file, flags)).collect();
+    read(&journals);
+}
+
+const PARTS: usize = 4;
 
 #[test]
-fn every_experiment_comes_to_the_same_as_in_the_chaos_toolkit_itself() {
+fn every_file_of_the_folder_is_a_case() {
     let files: BTreeSet<String> =
         std::fs::read_dir(experiments()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let known: BTreeSet<String> = CASES.iter().map(|(file, ..)| (*file).to_owned()).chain(["dry.yaml".to_owned()]).collect();
-    assert_eq!(files, known, "every file of the folder is a case");
-    for (file, flags, _) in CASES {
-        compare(file, flags);
-    }
+    assert_eq!(files, known);
+    assert_eq!(CASES.chunks(CASES.len().div_ceil(PARTS)).len(), PARTS);
+}
+
+#[test]
+fn the_first_part_comes_to_the_same_as_in_the_chaos_toolkit_itself() {
+    part(0);
+}
+
+#[test]
+fn the_second_part_comes_to_the_same_as_in_the_chaos_toolkit_itself() {
+    part(1);
+}
+
+#[test]
+fn the_third_part_comes_to_the_same_as_in_the_chaos_toolkit_itself() {
+    part(2);
+}
+
+#[test]
+fn the_fourth_part_comes_to_the_same_as_in_the_chaos_toolkit_itself() {
+    part(3);
 }
 
 #[test]
 fn a_dry_run_leaves_out_the_same() {
-    for what in ["actions", "probes", "activities"] {
-        compare("dry.yaml", &["--dry", what]);
-    }
+    let journals: Vec<Json> = ["actions", "probes", "activities"].map(|what| compare("dry.yaml", &["--dry", what])).to_vec();
+    read(&journals);
 }

@@ -10,7 +10,8 @@ use super::{
 };
 
 fn imported(rig: &Rig, file: &Path) -> (i32, String, String) {
-    let output = finished(&mut rig.command(Path::new(env!("CARGO_BIN_EXE_firedrill")), &["import", "chaos-toolkit", file.to_str().unwrap()]));
+    let output =
+        finished(&mut rig.command(Path::new(env!("CARGO_BIN_EXE_firedrill")), &["import", "chaos-toolkit", file.to_str().unwrap()]));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
@@ -105,10 +106,9 @@ fn each_part_becomes_what_is_like_it_and_the_rest_is_listed() {
         assert!(words.contains(says), "{says}: {words}");
     }
     // Never over a file that is there.
-    let output = finished(&mut rig.command(
-        Path::new(env!("CARGO_BIN_EXE_firedrill")),
-        &["import", "chaos-toolkit", "rich.json", "-o", "rich.json"],
-    ));
+    let output = finished(
+        &mut rig.command(Path::new(env!("CARGO_BIN_EXE_firedrill")), &["import", "chaos-toolkit", "rich.json", "-o", "rich.json"]),
+    );
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(fs::read_to_string(&file).unwrap(), RICH);
 }

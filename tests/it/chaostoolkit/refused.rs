@@ -64,7 +64,13 @@ fn what_is_not_carried_is_refused_with_the_way_out() {
         "controls": [{"name": "c", "provider": {"type": "python", "module": "m"}}]}"#;
     let (code, words) = said("p.json", python, &["run"]);
     assert_eq!(code, 2, "{words}");
-    for says in ["is Python (`m.f`)", "import chaos-toolkit", "`no-such-program-here` is not a program", "not carried: the control `c`", "has no time limit"] {
+    for says in [
+        "is Python (`m.f`)",
+        "import chaos-toolkit",
+        "`no-such-program-here` is not a program",
+        "not carried: the control `c`",
+        "has no time limit",
+    ] {
         assert!(words.contains(says), "{says}: {words}");
     }
 }
@@ -78,7 +84,8 @@ fn broken_json_is_explained_as_json() {
 
 #[test]
 fn strictly_there_must_be_something_to_judge() {
-    let nothing = "title: t\ndescription: d\nrollbacks: []\nmethod: [{ type: action, name: a, provider: { type: process, path: 'true' } }]\n";
+    let nothing =
+        "title: t\ndescription: d\nrollbacks: []\nmethod: [{ type: action, name: a, provider: { type: process, path: 'true' } }]\n";
     let (code, words) = said("n.yaml", nothing, &["run"]);
     assert!(code == 2 && words.contains("nothing to judge"), "{words}");
     let (code, words) = said("n.yaml", nothing, &["run", "--compatible"]);
