@@ -95,7 +95,7 @@ fn each_part_becomes_what_is_like_it_and_the_rest_is_listed() {
     for says in [
         "not carried: the control `tracing` of the experiment",
         "a variable to set: base: it was the environment variable SITE",
-        "`time-to-capacity",
+        "time-to-capacity",
         "the header `Authorization` of `mixed`: a secret is only a part of it",
         "terminate_random_instances becomes the fault `kill`",
         "names no target",
