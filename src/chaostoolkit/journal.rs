@@ -93,6 +93,7 @@ impl Check {
     }
 
     /// With shorter texts in the results: there may be thousands of them.
+    #[must_use]
     pub fn trimmed(mut self) -> Self {
         for probe in &mut self.probes {
             trim(&mut probe.output);

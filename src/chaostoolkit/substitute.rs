@@ -61,13 +61,12 @@ impl Values {
             return (2, "$".to_owned());
         }
         let braced = text.strip_prefix("${").and_then(|rest| rest.find('}').map(|end| &rest[..end]));
-        let (length, name) = match braced {
-            Some(name) => (name.len() + 3, name),
-            None => {
-                let name = &text[1..];
-                let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-                (end + 1, &name[..end])
-            }
+        let (length, name) = if let Some(name) = braced {
+            (name.len() + 3, name)
+        } else {
+            let name = &text[1..];
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+            (end + 1, &name[..end])
         };
         match self.get(name).filter(|_| is_name(name)) {
             Some(value) => (length, words(value)),

@@ -2,7 +2,6 @@
 //! have rollbacks, judged strictly, leave one; the other way does with an interrupted run what Chaos Toolkit does.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -161,8 +160,7 @@ pub async fn recover(note: Note, halt: &Halt, tell: Tell) -> Result<Recovered, S
         let path = folder().map_err(|error| error.to_string())?.join(format!("{}.json", note.run));
         Written { path }.done().map_err(|error| format!("everything is back, but that cannot be written down: {error}"))?;
     }
-    let failed: BTreeMap<&str, ()> = stuck.iter().map(|left| (left.what.as_str(), ())).collect();
-    let restored = entries.iter().filter(|entry| entry.failed.is_none()).map(|entry| entry.name.clone());
-    let restored = restored.filter(|name| !failed.keys().any(|what| what.contains(&format!("“{name}”")))).collect();
+    let names = entries.iter().filter(|entry| entry.failed.is_none()).map(|entry| entry.name.clone());
+    let restored = names.filter(|name| !stuck.iter().any(|left| left.what.contains(&format!("“{name}”")))).collect();
     Ok(Recovered { restored, stuck })
 }

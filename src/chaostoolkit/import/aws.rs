@@ -131,7 +131,7 @@ fn selector(turning: &mut Turning<'_>, span: Span, name: &str, func: &str, found
         }
         (Some(count), _) if count.as_u64().is_some() => Take::Count(count.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(1)),
         (_, Some(percent)) if percent.as_f64().is_some() => Take::Percent(Share(percent.as_f64().unwrap_or(0.0) / 100.0)),
-        _ if found.whole && !(out.ids.is_empty() && !found.zone_is_all) => Take::All,
+        _ if found.whole && (found.zone_is_all || !out.ids.is_empty()) => Take::All,
         _ => Take::Count(1),
     };
     Some(out)

@@ -68,13 +68,10 @@ fn action(turning: &mut Turning<'_>, activity: &Activity) -> Option<Step> {
         return aws::action(turning, activity, module, func, arguments);
     }
     let (command, timeout) = as_command(turning, activity)?;
-    let limit = match timeout.filter(|limit| !limit.is_zero()) {
-        Some(limit) => limit,
-        None => {
-            turning.differs(activity.provider_span, format!("there is no time limit: here it is {}", show_duration(LIMIT)));
-            LIMIT
-        }
-    };
+    let limit = timeout.filter(|limit| !limit.is_zero()).unwrap_or_else(|| {
+        turning.differs(activity.provider_span, format!("there is no time limit: here it is {}", show_duration(LIMIT)));
+        LIMIT
+    });
     turning.differs(
         activity.span,
         format!("{} may fail there without any effect: here a command that fails ends the run", quote(&activity.name)),
@@ -134,16 +131,14 @@ fn curl(turning: &mut Turning<'_>, activity: &Activity, http: &Http) -> Option<V
     for (name, value) in http.headers.as_object().into_iter().flatten() {
         let value = words(value);
         is_json |= name == "Content-Type" && value == "application/json";
-        match turning.texts.reference(&value) {
-            Some(Text::Plain(value)) => argv.extend(["--header".to_owned(), format!("{name}: {value}")]),
-            _ => {
-                turning.left_out(
-                    activity.provider_span,
-                    format!("{}: the header {} is a secret, and a command has no such reference", quote(&activity.name), quote(name)),
-                );
-                return None;
-            }
-        }
+        let Some(Text::Plain(value)) = turning.texts.reference(&value) else {
+            turning.left_out(
+                activity.provider_span,
+                format!("{}: the header {} is a secret, and a command has no such reference", quote(&activity.name), quote(name)),
+            );
+            return None;
+        };
+        argv.extend(["--header".to_owned(), format!("{name}: {value}")]);
     }
     let arguments = turning.texts.value(&http.arguments.0);
     match (http.method.as_str(), &arguments) {

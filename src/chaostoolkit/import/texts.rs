@@ -31,12 +31,9 @@ impl<'e> Texts<'e> {
     pub fn new(experiment: &'e Experiment) -> Self {
         let mut configuration = Map::new();
         for setting in &experiment.configuration {
-            let value = match &setting.value {
-                SettingValue::Literal(value) => value.clone(),
-                SettingValue::Env { default: Some(value), .. } => value.clone(),
-                _ => continue,
-            };
-            configuration.insert(setting.name.clone(), value);
+            if let SettingValue::Literal(value) | SettingValue::Env { default: Some(value), .. } = &setting.value {
+                configuration.insert(setting.name.clone(), value.clone());
+            }
         }
         Self { experiment, literal: Values { configuration, secrets: Vec::new() }, used: RefCell::default() }
     }
@@ -137,19 +134,15 @@ impl<'e> Texts<'e> {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Open => out.push_str("${"),
-                Piece::Var(name) => match self.was(name) {
-                    Some(was) => {
+                Piece::Var(name) => {
+                    let (before, behind) = if let Some(was) = self.was(name) {
                         self.used.borrow_mut().insert(name.to_owned(), was);
-                        out.push_str(MARKS.0);
-                        out.push_str(name);
-                        out.push_str(MARKS.1);
-                    }
-                    None => {
-                        out.push_str("${");
-                        out.push_str(name);
-                        out.push('}');
-                    }
-                },
+                        MARKS
+                    } else {
+                        ("${", "}")
+                    };
+                    out.extend([before, name, behind]);
+                }
             }
         }
         out
@@ -172,17 +165,12 @@ pub(super) fn with_variables(text: &str) -> String {
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once(MARKS.0) {
         out.push_str(before);
-        match behind.split_once(MARKS.1) {
-            Some((name, after)) => {
-                out.push_str("${");
-                out.push_str(name);
-                out.push('}');
-                rest = after;
-            }
-            None => {
-                out.push_str(MARKS.0);
-                rest = behind;
-            }
+        if let Some((name, after)) = behind.split_once(MARKS.1) {
+            out.extend(["${", name, "}"]);
+            rest = after;
+        } else {
+            out.push_str(MARKS.0);
+            rest = behind;
         }
     }
     out.push_str(rest);

@@ -34,12 +34,12 @@ pub fn find(path: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(&path)).find(|path| runs(path))
 }
 
-/// Its process group, ended when this is dropped before [`Group::is_gone`].
+/// Its process group, ended when this is dropped before [`Group::gone`].
 struct Group(Option<Pid>);
 
 impl Group {
     /// Its first process is reaped: the number may be another's now.
-    fn is_gone(mut self) {
+    fn gone(mut self) {
         self.0 = None;
     }
 }
@@ -72,7 +72,7 @@ pub(super) async fn run(process: &Process, values: &Values, limit: Duration) -> 
     let ended = tokio::time::timeout(limit, async {
         let (out, err) = tokio::join!(read(out), read(err));
         let status = child.wait().await;
-        group.is_gone();
+        group.gone();
         (out, err, status)
     })
     .await;

@@ -24,6 +24,9 @@ use crate::{
 const KEYS: &[&str] =
     &["type", "name", "provider", "tolerance", "background", "pauses", "controls", "configuration", "secrets", "dry", "timeout"];
 
+/// The length of a pause, where there is one.
+type Pause = Option<(Json, Span)>;
+
 impl Context<'_> {
     /// An activity of a list, or `{ref: name}` of one that stands elsewhere.
     pub(super) fn activity_or_reference(&mut self, node: &Node, referable: &BTreeMap<String, Activity>) -> Option<Activity> {
@@ -84,7 +87,7 @@ impl Context<'_> {
         })
     }
 
-    fn pauses(&mut self, node: &Node) -> Option<(Option<(Json, Span)>, Option<(Json, Span)>)> {
+    fn pauses(&mut self, node: &Node) -> Option<(Pause, Pause)> {
         let fields = Fields::new(node, "pauses", &["before", "after"], self.sink)?;
         let mut pause = |key: &str| match fields.get(key).map(|node| (node, value::json(node, self.form))) {
             None | Some((_, Json::Null)) => Some(None),

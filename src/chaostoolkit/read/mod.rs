@@ -48,6 +48,9 @@ pub struct Read {
     pub findings: Diagnostics,
 }
 
+/// What a file may say, with its place.
+type Placed<T> = Option<(T, Span)>;
+
 /// What is read while reading.
 pub(super) struct Context<'s> {
     /// Where findings go.
@@ -197,7 +200,7 @@ impl Context<'_> {
         Some(Hypothesis { span: head(node), title: title?, probes })
     }
 
-    fn runtime(&mut self, node: &Node) -> (Option<(HypothesisStrategy, Span)>, Option<(RollbackStrategy, Span)>) {
+    fn runtime(&mut self, node: &Node) -> (Placed<HypothesisStrategy>, Placed<RollbackStrategy>) {
         let Some(fields) = Fields::new(node, "the run's settings", &["hypothesis", "rollbacks"], self.sink) else { return (None, None) };
         let hypothesis = fields.get("hypothesis").and_then(|node| self.strategy(node, &HypothesisStrategy::NAMES));
         let rollbacks = fields.get("rollbacks").and_then(|node| self.strategy(node, &RollbackStrategy::NAMES));

@@ -58,7 +58,7 @@ impl Context<'_> {
             _ => None,
         };
         match numbers.as_deref() {
-            Some([low, high]) => Some(Must::Range { low: *low, high: *high, target: self.target(&fields)? }),
+            Some([low, high]) => Some(Must::Range { low: *low, high: *high, target: self.target(&fields) }),
             _ => wrong(ends, "a list of two numbers", self.sink),
         }
     }
@@ -73,7 +73,7 @@ impl Context<'_> {
             self.sink.error(written.span, format!("{} cannot be looked for: {why}", quote(&pattern))).expected("a regular expression");
             return None;
         }
-        Some(Must::Regex { pattern, target: self.target(&fields)? })
+        Some(Must::Regex { pattern, target: self.target(&fields) })
     }
 
     fn json_path(&mut self, node: &Node) -> Option<Must> {
@@ -95,7 +95,7 @@ impl Context<'_> {
         };
         let count = fields.get("count").map(|node| value::json(node, self.form)).filter(|count| !count.is_null());
         let expect = fields.get("expect").map(|node| value::json(node, self.form));
-        Some(Must::JsonPath { path, parsed, expect, count, target: self.target(&fields)? })
+        Some(Must::JsonPath { path, parsed, expect, count, target: self.target(&fields) })
     }
 
     fn judge(&mut self, node: &Node) -> Option<Must> {
@@ -115,10 +115,8 @@ impl Context<'_> {
         Some(Must::Probe(Box::new(activity)))
     }
 
-    fn target(&mut self, fields: &Fields<'_>) -> Option<Option<String>> {
-        match fields.get("target") {
-            Some(node) if !node.is_null() => Some(Some(words(node, self.sink)?)),
-            _ => Some(None),
-        }
+    /// What of a result is meant. One that is no text is said, and with an error nothing is read.
+    fn target(&mut self, fields: &Fields<'_>) -> Option<String> {
+        words(fields.get("target").filter(|node| !node.is_null())?, self.sink)
     }
 }

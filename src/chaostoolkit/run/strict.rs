@@ -231,9 +231,8 @@ pub(in crate::chaostoolkit) async fn bring_back(course: &Course, halt: &Halt) ->
 fn finished(journal: &mut Journal, title: &str, halt: &Halt, ended: Ended, deviated: Option<String>, residue: Vec<Residue>) -> Finished {
     journal.status = Some(match &ended {
         Ended::Completed => Status::Completed,
-        Ended::NotStarted { .. } | Ended::Broke { .. } => Status::Failed,
         Ended::Halted { .. } if halt.urgency() > Urgency::None => Status::Interrupted,
-        Ended::Halted { .. } => Status::Failed,
+        Ended::NotStarted { .. } | Ended::Broke { .. } | Ended::Halted { .. } => Status::Failed,
     });
     let shown = if deviated.is_some() { Shown::Deviated } else { Shown::Held };
     let outcome = Outcome { ended, shown, residue };
