@@ -12,6 +12,7 @@
 //! | 6 | [`cli`] | one file a verb; the only place that names a concrete platform or prober, and hands them to the engine |
 //! | 5 | [`daemon`] | what is due, and what of it survives a restart; `firedrill serve` starts the runs |
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
+//! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
@@ -64,6 +65,7 @@
 //! - A new report: fold the record of [`report::record`]; `tests/golden` has the runs to render.
 
 pub mod balancer;
+pub mod chaostoolkit;
 pub mod cli;
 pub mod clock;
 pub mod daemon;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{args::Place, connect};
+use super::{args::Place, chaostoolkit, connect};
 use crate::{
     clock,
     file::{
@@ -91,9 +91,12 @@ fn secrets(loaded: &file::Loaded, purpose: Purpose) -> Diagnostics {
     findings.into()
 }
 
-/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system; or a
-/// plan that was kept. The keys at its top say what it is meant to be.
+/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system; a plan
+/// that was kept, or an experiment of the Chaos Toolkit. The keys at its top say what it is meant to be.
 pub fn check(path: &Path, place: &Place) -> Diagnostics {
+    if let Some(source) = chaostoolkit::recognise(path) {
+        return chaostoolkit::check(&source, place);
+    }
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(diagnostics) => return diagnostics,

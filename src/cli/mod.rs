@@ -4,6 +4,7 @@ pub mod args;
 mod ask;
 #[cfg(feature = "aws")]
 mod aws;
+mod chaostoolkit;
 mod check;
 mod connect;
 mod deadman;
@@ -14,6 +15,7 @@ mod drill_experiment;
 mod fresh;
 pub mod gallery;
 mod halt;
+mod import;
 #[cfg(feature = "docker")]
 pub mod keeper;
 mod ladder;
@@ -55,6 +57,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.verb {
         Verb::Check(args) => check::check(&args),
         Verb::Schema(args) => schema::schema(&args),
+        Verb::Import(args) => import::import(&args),
         Verb::Report(args) => report::report(&args),
         #[cfg(feature = "aws")]
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{args::Recover, connect, loading, say};
+use super::{args::Recover, chaostoolkit, connect, loading, say};
 use crate::{
     clock::{self, Clock},
     engine::recover::{self, Recovered},
@@ -44,10 +44,14 @@ pub async fn recover(args: Recover) -> u8 {
             return Verdict::Error.exit_code();
         }
     };
-    let none = found.is_empty();
-    let mut code = 0;
+    let toolkit = chaostoolkit::recover(args.journal.as_deref()).await;
+    let none = found.is_empty() && toolkit.is_empty();
+    let mut code = toolkit.iter().copied().fold(0, u8::max);
     for found in found {
         if !found.path.exists() {
+            if !toolkit.is_empty() {
+                continue;
+            }
             if finished(&found.path) {
                 say::out(&format!("{}: nothing to recover: it was undone\n", whole(&found.path.display().to_string())));
                 continue;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     args::{Output, Run},
-    ask, connect, fresh, loading,
+    ask, chaostoolkit, connect, fresh, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -37,17 +37,21 @@ pub async fn run(args: Run) -> u8 {
     let mut verdicts: Vec<(String, Verdict)> = Vec::new();
     let mut records = Vec::new();
     for job in jobs {
-        let name = job.file.clone().unwrap_or_default();
+        let name = job.name();
         // A halt is for everything that this call was to run: what has not begun is not green.
         if halt.urgency() > Urgency::None {
             say::problem(format!("{name}: not run: the call was halted"));
             verdicts.push((name, Verdict::Aborted));
             continue;
         }
-        match one(job, &args.output, &halt).await {
-            Ok(ran) => {
-                verdicts.push((name, ran.verdict));
-                records.push(ran.record);
+        let ran = match job {
+            Ready::Ours(job) => one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
+            Ready::Toolkit(job) => chaostoolkit::run_one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
+        };
+        match ran {
+            Ok((verdict, record)) => {
+                verdicts.push((name, verdict));
+                records.push(record);
             }
             Err(why) => {
                 say::problem(format!("{name}: not started: {why}"));
@@ -66,8 +70,23 @@ pub async fn run(args: Run) -> u8 {
     worst.exit_code()
 }
 
+/// A file that is ready to run.
+enum Ready {
+    Ours(Box<Job>),
+    Toolkit(Box<chaostoolkit::Job>),
+}
+
+impl Ready {
+    fn name(&self) -> String {
+        match self {
+            Self::Ours(job) => job.file.clone().unwrap_or_default(),
+            Self::Toolkit(job) => job.file.clone(),
+        }
+    }
+}
+
 /// Every file checked; one invalid file, and nothing runs.
-fn jobs(args: &Run) -> Result<Vec<Job>, u8> {
+fn jobs(args: &Run) -> Result<Vec<Ready>, u8> {
     let mut findings = Diagnostics::default();
     let mut jobs = Vec::new();
     if args.plan.is_some() && args.files.len() != 1 {
@@ -75,6 +94,20 @@ fn jobs(args: &Run) -> Result<Vec<Job>, u8> {
         return Err(Verdict::Invalid.exit_code());
     }
     for file in &args.files {
+        if let Some(source) = chaostoolkit::recognise(file) {
+            if args.plan.is_some() {
+                say::problem(format!("{}: an experiment of the Chaos Toolkit has no plan", file.display()));
+                return Err(Verdict::Invalid.exit_code());
+            }
+            match chaostoolkit::job(&source, &args.place, &args.toolkit) {
+                Err(diagnostics) => findings.extend(diagnostics),
+                Ok((job, diagnostics)) => {
+                    findings.extend(diagnostics);
+                    jobs.push(Ready::Toolkit(Box::new(job)));
+                }
+            }
+            continue;
+        }
         match loading::load(file, &args.place, loading::Purpose::Run) {
             Err(diagnostics) => findings.extend(diagnostics),
             Ok(checked) => {
@@ -88,7 +121,7 @@ fn jobs(args: &Run) -> Result<Vec<Job>, u8> {
                         return Err(Verdict::Error.exit_code());
                     }
                 };
-                jobs.push(Job { experiment, file: Some(file.display().to_string()), environment, plan, seed });
+                jobs.push(Ready::Ours(Box::new(Job { experiment, file: Some(file.display().to_string()), environment, plan, seed })));
             }
         }
     }

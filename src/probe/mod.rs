@@ -35,6 +35,7 @@ mod tcp;
 pub mod wakeup;
 mod websocket;
 
+pub use http::tls::connector as tls_connector;
 pub use launch::NetworkProber;
 pub use secret::{Unusable, unusable};
 pub use spill::SpillSource;

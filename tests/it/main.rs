@@ -4,6 +4,7 @@
 mod aws;
 mod bad_files;
 mod balancer;
+mod chaostoolkit;
 mod cli;
 mod conformance;
 
