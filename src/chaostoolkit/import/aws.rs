@@ -8,7 +8,7 @@ use crate::{
     file::{Span, escape::quote},
     model::{
         experiment::{FaultStep, Step},
-        fault::Fault,
+        fault::{Fault, Mechanism},
         ids::Service,
         quantity::Share,
         selector::{Pick, Selector, Take},
@@ -22,7 +22,7 @@ const GRACE: std::time::Duration = crate::file::lower::faults::GRACE;
 pub(super) fn action(turning: &mut Turning<'_>, activity: &Activity, module: &str, func: &str, arguments: &Json) -> Option<Step> {
     let span = activity.provider_span;
     let name = quote(&activity.name);
-    let found = fault_of(module, func);
+    let found = fault_of(module, func, arguments);
     let Some(found) = found else {
         let why = match instead(module, func) {
             Some(instead) => format!("{name}: {module}.{func}: {instead}"),
@@ -51,7 +51,7 @@ struct Found {
     whole: bool,
 }
 
-fn fault_of(module: &str, func: &str) -> Option<Found> {
+fn fault_of(module: &str, func: &str, arguments: &Json) -> Option<Found> {
     const SERVICES: &[&str] = &["asg_names"];
     const IDS: &[&str] = &["instance_ids", "instance_id"];
     let group = |fault, differs| Found { fault, differs, names: SERVICES, ids: false, zone_is_all: true, whole: false };
@@ -63,7 +63,10 @@ fn fault_of(module: &str, func: &str) -> Option<Found> {
         ("chaosaws.asg.actions", "stop_random_instances") => {
             group(Fault::Stop { grace: GRACE }, "what was stopped is started again at the end, unless its group has replaced it")
         }
-        ("chaosaws.asg.actions", "detach_random_instances") => group(Fault::Remove, "it is taken out of its group, and ended"),
+        ("chaosaws.asg.actions", "detach_random_instances") => {
+            let decrement = arguments.get("decrement_capacity").and_then(Json::as_bool).unwrap_or(false);
+            group(Fault::Remove { decrement }, "it is taken out of its group, and ended")
+        }
         ("chaosaws.asg.actions", "suspend_processes") => Found {
             whole: true,
             ..group(Fault::SuspendReplacement, "only replacement is suspended, and at the end only what this run suspended is resumed")
@@ -83,8 +86,8 @@ fn fault_of(module: &str, func: &str) -> Option<Found> {
             Found { names: &["replication_group_id"], ..machine(Fault::Failover, "AWS allows a few of them a day", true) }
         }
         ("chaosaws.fis.actions", "start_availability_zone_power_interruption_scenario") => Found {
-            fault: Fault::ZoneOutage,
-            differs: "firedrill does it itself, with a plan, caps and an undo: no FIS template is made",
+            fault: Fault::ZoneOutage { mechanism: Mechanism::Stop },
+            differs: "firedrill stops the instances itself, with a plan, caps and an undo: no FIS template is made",
             names: &[],
             ids: false,
             zone_is_all: true,
