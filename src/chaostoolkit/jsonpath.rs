@@ -413,6 +413,13 @@ impl Reader<'_> {
                 return Ok(Side::Path { root, path: self.path()? });
             }
         }
+        // A number ends where it ends; the reader of JSON wants a comma or a blank behind it.
+        if !self.rest.starts_with(['"', '[', '{']) {
+            let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(self.rest.len());
+            let value = serde_json::from_str(&self.rest[..end]).map_err(|_| self.wrong())?;
+            self.rest = &self.rest[end..];
+            return Ok(Side::Value(value));
+        }
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Json>();
         match stream.next() {
             Some(Ok(value)) => {

@@ -8,7 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::keeper;
 #[cfg(feature = "daemon")]
 use super::schedule::args::Serve;
-use super::{deadman, deployer, schedule::args::ScheduleVerb};
+use super::{
+    chaostoolkit::args::{Import, ToolkitArgs},
+    deadman, deployer,
+    schedule::args::ScheduleVerb,
+};
 use crate::{platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
@@ -276,43 +280,6 @@ pub struct Run {
     pub toolkit: ToolkitArgs,
 }
 
-/// How experiments of the Chaos Toolkit run; of no effect on others.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Chaos Toolkit's experiments (recognised by their shape)")]
-pub struct ToolkitArgs {
-    /// Judge as Chaos Toolkit does, also where that is green by accident: to compare with it.
-    #[arg(long)]
-    pub compatible: bool,
-    /// When the hypothesis is checked, in place of the file's word.
-    #[arg(long, value_name = "STRATEGY", value_parser = HYPOTHESIS_STRATEGIES)]
-    pub hypothesis_strategy: Option<String>,
-    /// When rollbacks are played, in place of the file's word; strictly, whenever an action was begun.
-    #[arg(long, value_name = "STRATEGY", value_parser = ["default", "always", "never", "deviated"])]
-    pub rollback_strategy: Option<String>,
-    /// Seconds from one check of the hypothesis during the method to the next.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
-    pub hypothesis_frequency: f64,
-    /// A check during the method that is not met ends the run.
-    #[arg(long)]
-    pub fail_fast: bool,
-    /// Leave out probes, actions, all activities, or pauses.
-    #[arg(long, value_name = "WHAT", requires = "compatible", value_parser = ["probes", "actions", "activities", "pause"])]
-    pub dry: Option<String>,
-    /// Also write Chaos Toolkit's journal here.
-    #[arg(long, value_name = "FILE")]
-    pub journal_path: Option<PathBuf>,
-}
-
-const HYPOTHESIS_STRATEGIES: [&str; 6] =
-    ["default", "before-method-only", "after-method-only", "during-method-only", "continuously", "skip"];
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("expected seconds, from 0.01 to 86400".to_owned()),
-    }
-}
-
 /// `firedrill drill`.
 #[derive(Debug, Args)]
 pub struct Drill {
@@ -437,32 +404,6 @@ pub struct HaltArgs {
     /// The run's id; every running drill of this user when left out.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
-}
-
-/// `firedrill import`.
-#[derive(Debug, Args)]
-pub struct Import {
-    /// Of what.
-    #[command(subcommand)]
-    pub from: ImportFrom,
-}
-
-/// Tools whose experiments are known.
-#[derive(Debug, Subcommand)]
-pub enum ImportFrom {
-    /// An experiment of the Chaos Toolkit, in JSON or YAML. Exit code 1 when too little of it can be said in our format for it to run.
-    ChaosToolkit(ImportFile),
-}
-
-/// A file to turn over.
-#[derive(Debug, Args)]
-pub struct ImportFile {
-    /// The experiment.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Write it here in place of standard output; never over a file that is there.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
 }
 
 /// `firedrill schema`.

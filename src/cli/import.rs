@@ -1,8 +1,11 @@
 //! `firedrill import`: experiments of other tools in our format, with every difference in meaning.
 
 use super::{
-    args::{Import, ImportFrom},
-    chaostoolkit as toolkit, say,
+    chaostoolkit::{
+        self as toolkit,
+        args::{Import, ImportFrom},
+    },
+    say,
 };
 use crate::{
     chaostoolkit::{

@@ -1,12 +1,13 @@
 //! Chaos Toolkit's experiments on the command line: recognised by their shape, checked, run, and brought back.
 
+pub mod args;
 mod record;
 mod recovering;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    args::{Output, Place, ToolkitArgs},
+    args::{Output, Place},
     fresh, say,
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
     redact,
     report::{RunRecord, words::whole},
 };
+use args::ToolkitArgs;
 pub use recovering::{halt, recover};
 
 /// An experiment that is ready to run.

@@ -9,14 +9,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{
-    activity, alarms,
-    connection::Connection,
-    inventory::Listed,
-    reach::Reach,
-    sight::Sight,
-    world::Pool,
-};
+use super::{activity, alarms, connection::Connection, inventory::Listed, reach::Reach, sight::Sight, world::Pool};
 use crate::{
     clock,
     model::{

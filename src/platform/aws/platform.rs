@@ -167,8 +167,7 @@ impl Platform for AwsPlatform {
     }
 
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
-        let instance =
-            || act.target.instance().ok_or_else(|| PlatformError::Refused(format!("{} needs an instance", act.fault.kind())));
+        let instance = || act.target.instance().ok_or_else(|| PlatformError::Refused(format!("{} needs an instance", act.fault.kind())));
         match On::of(act) {
             On::Group(group) => group::prepare(&self.reach, act, group).await,
             On::HealthCheck(region) => names::prepare(&self.reach, act, region).await,
