@@ -1,5 +1,7 @@
 //! `firedrill import`: experiments of other tools in our format, with every difference in meaning.
 
+use std::fmt::Write as _;
+
 use super::{
     chaostoolkit::{
         self as toolkit,
@@ -63,13 +65,13 @@ fn tell(experiment: &Experiment, imported: &Imported) {
     for difference in &imported.differences {
         let (line, column) = experiment.source.line_column(difference.span.start);
         let kind = if difference.left_out { "not carried" } else { "differs" };
-        text += &format!("{}:{line}:{column}: {kind}: {}\n", whole(&experiment.source.name), whole(&difference.says));
+        let _ = writeln!(text, "{}:{line}:{column}: {kind}: {}", whole(&experiment.source.name), whole(&difference.says));
     }
     for (name, was) in &imported.variables {
-        text += &format!("a variable to set: {}: it was {}\n", whole(name), whole(was));
+        let _ = writeln!(text, "a variable to set: {}: it was {}", whole(name), whole(was));
     }
     for why in &imported.incomplete {
-        text += &format!("the result cannot run as it is: {}\n", whole(why));
+        let _ = writeln!(text, "the result cannot run as it is: {}", whole(why));
     }
     say::err(&text);
 }

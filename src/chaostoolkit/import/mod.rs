@@ -104,7 +104,7 @@ pub fn import(theirs: &Theirs) -> Imported {
         objective: None,
         warm_up: Duration::from_secs(1),
         baseline: Duration::from_secs(10),
-        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
         watch: Duration::from_secs(30),
         bind: Bind::AtStart,
         method,

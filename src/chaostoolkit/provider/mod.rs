@@ -60,5 +60,5 @@ pub async fn execute(activity: &Activity, values: &Values, limit: Duration, unti
 
 /// A number of seconds as a limit: above zero, and at most a week.
 fn seconds(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero() && *limit <= Duration::from_secs(604_800))
+    Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero() && *limit <= Duration::from_hours(168))
 }

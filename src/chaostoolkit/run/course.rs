@@ -70,8 +70,8 @@ impl Course {
     fn limit(&self, activity: &Activity) -> Duration {
         match (self.options.mode, activity.kind) {
             (Mode::Strict, ActivityKind::Probe) => Duration::from_secs(30),
-            (Mode::Strict, ActivityKind::Action) => Duration::from_secs(600),
-            (Mode::Compatible, _) => Duration::from_secs(86_400),
+            (Mode::Strict, ActivityKind::Action) => Duration::from_mins(10),
+            (Mode::Compatible, _) => Duration::from_hours(24),
         }
     }
 

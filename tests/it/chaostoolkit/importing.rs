@@ -41,7 +41,7 @@ fn what_is_imported_of_every_experiment_reads_back() {
     assert!(whole >= 15, "only {whole} can be said in our format");
 }
 
-const RICH: &str = r##"{
+const RICH: &str = r#"{
   "title": "A zone is lost",
   "description": "Everything that has its like is carried.",
   "tags": ["aws", "zone"],
@@ -74,7 +74,7 @@ const RICH: &str = r##"{
     { "type": "action", "name": "two", "provider": { "type": "process", "path": "say", "arguments": ["done"], "timeout": 9 } },
     { "type": "action", "name": "resume", "provider": { "type": "python", "module": "chaosaws.asg.actions", "func": "resume_processes" } }
   ]
-}"##;
+}"#;
 
 #[test]
 fn each_part_becomes_what_is_like_it_and_the_rest_is_listed() {

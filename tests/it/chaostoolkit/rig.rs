@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::site::{Site, TOKEN};
 
 /// Longer than any call here takes, even on a machine that is busy with something else.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The folder of the experiments.
 pub fn experiments() -> PathBuf {
