@@ -56,7 +56,7 @@ pub fn drill(name: &str, more: fn(&Json)) {
     for program in row.needs {
         program.found().unwrap_or_else(|lacking| panic!("{name}: {lacking}"));
     }
-    let _quiet = crate::support::quiet::quiet();
+    let _quiet = crate::support::quiet::paired();
     let mut last = String::new();
     for _ in 0..ATTEMPTS {
         let ran = run(example, row, &[]);

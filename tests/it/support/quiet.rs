@@ -1,18 +1,38 @@
-//! One at a time: tests that time real requests would disturb each other on a machine with two processors.
+//! One at a time: tests that time real requests would disturb each other on a machine with two processors. Those that let it idle most of
+//! the time go in pairs.
 
-use std::fs::{File, OpenOptions};
+use std::{
+    fs::{File, OpenOptions},
+    path::Path,
+    time::Duration,
+};
 
 use rustix::fs::{FlockOperation, flock};
 
 /// Held while a test measures; the others wait. It works over threads and over processes, so for every test runner.
 pub struct Quiet {
-    _file: File,
+    _files: Vec<File>,
 }
 
 /// Waits for the other tests that measure.
 pub fn quiet() -> Quiet {
-    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/quiet.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+    let file = open("quiet.lock");
     flock(&file, FlockOperation::LockExclusive).unwrap();
-    Quiet { _file: file }
+    Quiet { _files: vec![file] }
+}
+
+/// Waits for the other tests that measure, but for one of its own kind.
+pub fn paired() -> Quiet {
+    let (all, places) = (open("quiet.lock"), [open("quiet.1.lock"), open("quiet.2.lock")]);
+    flock(&all, FlockOperation::LockShared).unwrap();
+    loop {
+        if let Some(place) = places.iter().find(|place| flock(place, FlockOperation::NonBlockingLockExclusive).is_ok()) {
+            return Quiet { _files: vec![all, place.try_clone().unwrap()] };
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn open(name: &str) -> File {
+    OpenOptions::new().create(true).truncate(false).write(true).open(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)).unwrap()
 }
