@@ -56,13 +56,13 @@ fn project(source: &std::sync::Arc<Source>) {
     shown(&sink.finish(), &source.text);
 }
 
-fn refused(errors: &Diagnostics, text: &str) {
+pub fn refused(errors: &Diagnostics, text: &str) {
     assert!(errors.has_errors(), "refused without a word");
     shown(errors, text);
 }
 
 /// Nothing in it obeys a terminal, and every place is in the text.
-fn shown(diagnostics: &Diagnostics, text: &str) {
+pub fn shown(diagnostics: &Diagnostics, text: &str) {
     for place in diagnostics.iter().filter_map(|d| d.place.as_ref()) {
         assert!(place.span.start <= place.span.end && place.span.end <= text.len(), "a place outside of the file");
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "a target uses one of these modules, and the tests all of them")]
 
 pub mod bytes;
+pub mod chaostoolkit;
 pub mod file;
 pub mod journal;
 pub mod planner;
@@ -11,4 +12,5 @@ pub mod planner;
 pub type Target = fn(&[u8]);
 
 /// The targets by name: a folder in `fuzz/corpus` each.
-pub const TARGETS: [(&str, Target); 3] = [("file", file::drive), ("journal", journal::drive), ("planner", planner::drive)];
+pub const TARGETS: [(&str, Target); 4] =
+    [("file", file::drive), ("journal", journal::drive), ("planner", planner::drive), ("chaostoolkit", chaostoolkit::drive)];
