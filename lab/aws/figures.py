@@ -164,7 +164,7 @@ def main() -> int:
             [],
         )
         ask(endpoint, "/lab/settled?within=590")
-        ours = firedrill(options.firedrill, folder, endpoint, "A zone ends", f"  - kill: {{ zone: {ZONES[0]}, take: all }}")
+        ours = firedrill(options.firedrill, folder, endpoint, "A zone ends", f"  - kill: {{ zone: {ZONES[0]}, take: all }}\n    hold: 1s")
         met = show("Ending one zone: 333 of 1,000 instances", ours, theirs)
         ask(endpoint, "/lab/settled?within=590")
         theirs = chaos(options.chaos, folder, endpoint, [
