@@ -2,6 +2,8 @@
 
 pub mod args;
 mod ask;
+#[cfg(feature = "aws")]
+mod aws;
 mod check;
 mod connect;
 mod deadman;
@@ -57,6 +59,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(feature = "daemon")]
         Verb::Serve(args) => on_runtime(serve::serve(args)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
+        #[cfg(feature = "aws")]
+        Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),
