@@ -224,7 +224,9 @@ pub async fn recover() -> Result<(), String> {
         if output.status.success() {
             return Ok(());
         }
-        tokio::time::sleep(RECOVER_PAUSE).await;
+        if tries_left > 0 {
+            tokio::time::sleep(RECOVER_PAUSE).await;
+        }
     }
     Err("not everything that killed runs left is undone (see above); a run in such a place will try it again".to_owned())
 }
