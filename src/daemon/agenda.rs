@@ -176,7 +176,7 @@ mod tests {
             hours: None,
             closed: Closed::default(),
             missed,
-            within: Duration::from_secs(600),
+            within: Duration::from_mins(10),
             enabled: true,
         }
     }
@@ -241,7 +241,7 @@ mod tests {
         // A random time ends with its hours, however late it may be.
         let between = Between { from: jiff::civil::time(10, 0, 0, 0), to: jiff::civil::time(11, 0, 0, 0) };
         let rule = Rule::Times { count: 1, per: Period::Day, between, probability: 1.0 };
-        let late = Entry { within: Duration::from_secs(10 * 3600), ..entry("a", rule, Missed::RunOnce) };
+        let late = Entry { within: Duration::from_hours(10), ..entry("a", rule, Missed::RunOnce) };
         let mut before = agenda(vec![late.clone()], "2026-12-01T09:00Z");
         assert!(told(&before.due(moment("2026-12-01T10:59:59Z")))[0].contains("fires"));
         let mut after = agenda(vec![late], "2026-12-01T09:00Z");

@@ -445,7 +445,7 @@ mod tests {
         let dates = vec!["20260101"; 90_000].join(",");
         let _ = event(&format!("DTSTART;VALUE=DATE:20260101 | RRULE:FREQ=DAILY | EXDATE;VALUE=DATE:{dates}"));
         let took = clock::now().since(started);
-        assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+        assert!(took < std::time::Duration::from_mins(1), "{took:?}");
     }
 
     proptest::proptest! {

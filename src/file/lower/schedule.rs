@@ -81,7 +81,7 @@ const MIN_GAP: Key = key("min-gap", Kind::Text, "how far apart two firings are a
 
 const MISSED: &[&str] = &["skip", "run-once"];
 /// How late a run may begin, when the file does not say.
-pub const WITHIN: Duration = Duration::from_secs(600);
+pub const WITHIN: Duration = Duration::from_mins(10);
 /// A line of a schedule is not longer.
 const LONGEST: usize = 200;
 const MOMENT: &str = "a day and a time like `2026-12-01T10:30`, or a moment like `2026-12-01T10:30+01:00`";
