@@ -56,7 +56,7 @@ fn entry(name: String, rule: Rule, zone: &TimeZone, closed: &Closed) -> Entry {
         hours: None,
         closed: closed.clone(),
         missed: Missed::Skip,
-        within: Duration::from_secs(600),
+        within: Duration::from_mins(10),
         enabled: true,
     }
 }
