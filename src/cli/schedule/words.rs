@@ -19,10 +19,12 @@ pub fn explained(explained: &Explained, roster: &Roster) -> String {
     let fires = explained.times.iter().filter(|line| line.suppressed.is_empty()).count();
     let mut out = format!("The next {} after {}:\n", plural(fires, "firing"), clock_time(explained.after));
     let width = explained.times.iter().map(|line| visible(&line.experiment).chars().count()).max().unwrap_or_default();
+    // Names of zones differ in length over the year: `CET`, `CEST`.
+    let moments = explained.times.iter().map(|line| there(&line.at).chars().count()).max().unwrap_or_default();
     for line in &explained.times {
         let word = if line.suppressed.is_empty() { "fires     " } else { "suppressed" };
         let name = visible(&line.experiment);
-        let _ = writeln!(out, "{}", format!("  {}  {word}  {name:width$}  {}", there(&line.at), about(line, roster)).trim_end());
+        let _ = writeln!(out, "{}", format!("  {:moments$}  {word}  {name:width$}  {}", there(&line.at), about(line, roster)).trim_end());
     }
     if explained.left_out > 0 {
         let _ = writeln!(out, "  and {} more that are suppressed", count(explained.left_out));

@@ -28,6 +28,9 @@ use crate::{
 
 /// The most runs at the same time.
 const MOST: usize = 64;
+/// So often it is tried at the start to undo what killed runs left, and so long is waited in between.
+const RECOVER_TRIES: u32 = 10;
+const RECOVER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Those that run and those that wait.
 pub struct Runs {
@@ -204,16 +207,26 @@ fn told(name: &str, status: std::io::Result<ExitStatus>) -> Option<u8> {
     code
 }
 
-/// Undoes what killed runs left, as `firedrill recover` does.
+/// Undoes what killed runs left, as `firedrill recover` does. Tried again for a while: the runs of a daemon that was killed a moment ago are
+/// still halting and undoing by themselves, and hold their locks until they have done so.
 ///
 /// # Errors
 /// With what is to be said, when not all is undone.
 pub async fn recover() -> Result<(), String> {
-    let mut command = this()?;
-    command.arg("recover").stdin(Stdio::null());
-    let status = command.status().await.map_err(|error| format!("what killed runs left cannot be undone: {error}"))?;
-    if status.success() {
-        return Ok(());
+    for tries_left in (0..RECOVER_TRIES).rev() {
+        let mut command = this()?;
+        let output = command.arg("recover").stdin(Stdio::null()).output().await;
+        let output = output.map_err(|error| format!("what killed runs left cannot be undone: {error}"))?;
+        say::out(&String::from_utf8_lossy(&output.stdout));
+        if output.status.success() || tries_left == 0 {
+            say::err(&String::from_utf8_lossy(&output.stderr));
+        }
+        if output.status.success() {
+            return Ok(());
+        }
+        if tries_left > 0 {
+            tokio::time::sleep(RECOVER_PAUSE).await;
+        }
     }
     Err("not everything that killed runs left is undone (see above); a run in such a place will try it again".to_owned())
 }

@@ -48,15 +48,15 @@ pub async fn watch(args: Serve, found: mpsc::Sender<Found>) {
         if settled && read.as_ref() != Some(&now) {
             let with = args.clone();
             let Ok((what, depends_on)) = tokio::task::spawn_blocking(move || take(&with)).await else { return };
-            let more = depends_on != beside;
+            // Files that are looked at from now on are no change by themselves.
+            let mut known = now.clone();
+            known.extend(depends_on.difference(&beside).map(|path| (path.clone(), mark(path))));
+            known.retain(|path, _| !beside.contains(path) || depends_on.contains(path));
             beside = depends_on;
             if found.send(what).await.is_err() {
                 return;
             }
-            // With other files to look at, a look is another one though nothing has changed.
-            let folder = args.folder.clone();
-            let depends_on = beside.clone();
-            read = if more { tokio::task::spawn_blocking(move || look(&folder, &depends_on)).await.ok() } else { Some(now.clone()) };
+            read = Some(known);
         }
         before = Some(now);
         tokio::time::sleep(EVERY).await;
@@ -67,8 +67,11 @@ pub async fn watch(args: Serve, found: mpsc::Sender<Found>) {
 fn look(folder: &Path, beside: &BTreeSet<PathBuf>) -> Look {
     let files = files(folder).unwrap_or_default();
     let all = files.into_iter().chain(beside.iter().cloned()).chain([state::switches()]);
-    let mark = |path: &PathBuf| std::fs::metadata(path).ok().map(|meta| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()));
     all.map(|path| (path.clone(), mark(&path))).collect()
+}
+
+fn mark(path: &Path) -> Option<Mark> {
+    std::fs::metadata(path).ok().map(|meta| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Reads the folder.
