@@ -44,7 +44,7 @@ fn main() {
         objective: None,
         warm_up: Duration::ZERO,
         baseline: Duration::from_secs(10),
-        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
         watch: Duration::from_secs(30),
         bind: Bind::AtStart,
         method: vec![],

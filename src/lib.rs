@@ -13,7 +13,7 @@
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
-//! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `fake` (a scripted world, for tests) |
+//! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
 //! | 1 | [`file`] | what people write, from text to model, with every error at its place |
 //! | 1 | [`plan`](mod@plan) | selector × inventory, drawn by a seed, capped → the exact victims |

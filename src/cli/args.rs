@@ -51,6 +51,10 @@ pub enum Verb {
     Import(Import),
     /// Print a JSON Schema: of experiment files, results, events or plans.
     Schema(Schema),
+    /// For drills on AWS.
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Aws(Aws),
     /// Keep a local system running in the foreground, until Ctrl-C.
     Up(Up),
     /// (internal) The balancer process of a local system.
@@ -114,6 +118,26 @@ pub enum Sample {
     Upgrade(sample_app::upgrade::Options),
     /// etcd, HAProxy, nginx or another program that this machine must have.
     Real(sample_app::real::Options),
+}
+
+/// `firedrill aws`.
+#[cfg(feature = "aws")]
+#[derive(Debug, Subcommand)]
+pub enum Aws {
+    /// Print the least IAM policy that exactly this experiment needs in its environment.
+    Policy(AwsPolicy),
+}
+
+/// `firedrill aws policy`.
+#[cfg(feature = "aws")]
+#[derive(Debug, Args)]
+pub struct AwsPolicy {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where it would run.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// `firedrill up`.

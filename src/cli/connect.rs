@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(feature = "aws")]
+use crate::platform::aws::{self, AwsPlatform};
 use crate::{
     file::{self, Diagnostic, Diagnostics, Known, Loaded},
     model::{
@@ -39,6 +41,9 @@ pub enum Connected {
     /// Containers.
     #[cfg(feature = "docker")]
     Docker(Box<DockerPlatform>),
+    /// Instances of an AWS account.
+    #[cfg(feature = "aws")]
+    Aws(Box<AwsPlatform>),
 }
 
 impl Connected {
@@ -48,6 +53,8 @@ impl Connected {
             Self::Local(local) => local.as_ref(),
             #[cfg(feature = "docker")]
             Self::Docker(docker) => docker.as_ref(),
+            #[cfg(feature = "aws")]
+            Self::Aws(aws) => aws.as_ref(),
         }
     }
 
@@ -61,6 +68,8 @@ impl Connected {
             }
             #[cfg(feature = "docker")]
             Self::Docker(_) => {}
+            #[cfg(feature = "aws")]
+            Self::Aws(aws) => tracing::info!(calls = ?aws.calls(), "calls of AWS"),
         }
     }
 }
@@ -88,6 +97,10 @@ pub fn check(loaded: &Loaded, environment: &Environment) -> Diagnostics {
             }
             Err(diagnostics) => diagnostics,
         },
+        // Which services and zones there are, only AWS knows.
+        #[cfg(feature = "aws")]
+        PlatformSpec::Aws(_) => file::check(loaded, &aws::capabilities(), None),
+        #[cfg(not(all(feature = "aws", feature = "docker")))]
         other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
     }
 }
@@ -127,6 +140,9 @@ pub fn check_system(environment: &Environment) -> Diagnostics {
         PlatformSpec::Local { system: None } => Diagnostics::default(),
         #[cfg(feature = "docker")]
         PlatformSpec::Docker(spec) => engines(spec).err().unwrap_or_default(),
+        #[cfg(feature = "aws")]
+        PlatformSpec::Aws(_) => Diagnostics::default(),
+        #[cfg(not(all(feature = "aws", feature = "docker")))]
         other => Diagnostics::from(vec![Diagnostic::error(missing(other))]),
     }
 }
@@ -189,13 +205,21 @@ async fn open(environment: &Environment, foreign: Vec<ProcessMatch>, start: bool
             let docker = DockerPlatform::connect(spec.as_ref().clone()).await.map_err(|error| error.to_string())?;
             Ok(Connected::Docker(Box::new(docker)))
         }
+        #[cfg(feature = "aws")]
+        PlatformSpec::Aws(spec) => {
+            let aws = Box::pin(AwsPlatform::connect(spec.as_ref().clone())).await.map_err(|error| error.to_string())?;
+            Ok(Connected::Aws(Box::new(aws)))
+        }
+        #[cfg(not(all(feature = "aws", feature = "docker")))]
         other => Err(missing(other)),
     }
 }
 
+#[cfg(not(all(feature = "aws", feature = "docker")))]
 fn missing(platform: &PlatformSpec) -> String {
-    let has = if cfg!(feature = "docker") { "`local` and `docker`" } else { "`local`" };
-    format!("this build has no platform `{}`; it has {has}", platform.name())
+    let has = [("local", true), ("docker", cfg!(feature = "docker")), ("aws", cfg!(feature = "aws"))];
+    let has = has.into_iter().filter(|(_, has)| *has).map(|(name, _)| name);
+    format!("this build has no platform `{}`; it has {}", platform.name(), file::suggest::listed(has, "and"))
 }
 
 /// The processes that an experiment means and the tool did not start; none unless the environment allows them.

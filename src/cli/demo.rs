@@ -24,8 +24,8 @@ const FILES: [(&str, &str); 3] = [
 pub async fn demo(args: Demo) -> u8 {
     let done = match args.which {
         DemoKind::Zone => zone(&args.out).await.map(Verdict::exit_code),
-        DemoKind::Ladder => ladder::climb(&args.out).await,
-        DemoKind::Gallery => gallery::visit(&args.only, &args.out).await,
+        DemoKind::Ladder => Box::pin(ladder::climb(&args.out)).await,
+        DemoKind::Gallery => Box::pin(gallery::visit(&args.only, &args.out)).await,
     };
     match done {
         Ok(code) => code,

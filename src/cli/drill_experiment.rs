@@ -81,7 +81,7 @@ pub fn experiment(args: &Drill) -> Result<Experiment, Vec<String>> {
         objective: None,
         warm_up: Duration::from_secs(2),
         baseline: Duration::from_secs(10),
-        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
         watch: Duration::from_secs(30),
         bind: Bind::AtStart,
         method: vec![Step::Faults(vec![FaultStep { fault, target, hold: Some(hold) }])],
@@ -103,9 +103,10 @@ fn fault(args: &Drill, errors: &mut Vec<String>) -> Option<Fault> {
         Some(FaultKind::Stop) => Some(Fault::Stop { grace }),
         Some(FaultKind::Pause) => Some(Fault::Pause),
         Some(FaultKind::Restart) => Some(Fault::Restart { grace }),
+        Some(FaultKind::Deregister) => Some(Fault::Deregister),
         Some(FaultKind::Partition) => mode(&args.mode, errors).map(|mode| Fault::Partition { mode }),
-        Some(FaultKind::ZoneOutage) => Some(Fault::ZoneOutage),
-        Some(FaultKind::RegionOutage) => Some(Fault::RegionOutage),
+        Some(FaultKind::ZoneOutage) => Some(Fault::ZONE_OUTAGE),
+        Some(FaultKind::RegionOutage) => Some(Fault::REGION_OUTAGE),
         Some(FaultKind::SuspendReplacement) => Some(Fault::SuspendReplacement),
         Some(FaultKind::Slow) => {
             keep(errors, "--latency", quantity::duration(&args.latency)).map(|latency| Fault::Slow { latency, jitter: Duration::ZERO })

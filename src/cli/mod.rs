@@ -2,6 +2,8 @@
 
 pub mod args;
 mod ask;
+#[cfg(feature = "aws")]
+mod aws;
 mod chaostoolkit;
 mod check;
 mod connect;
@@ -54,6 +56,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Schema(args) => schema::schema(&args),
         Verb::Import(args) => import::import(&args),
         Verb::Report(args) => report::report(&args),
+        #[cfg(feature = "aws")]
+        Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long an undo command may take.
-const UNDO_LIMIT: Duration = Duration::from_secs(60);
+const UNDO_LIMIT: Duration = Duration::from_mins(1);
 /// How much of a failing command's last words is told.
 const LAST_WORDS: usize = 400;
 

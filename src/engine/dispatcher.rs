@@ -19,7 +19,11 @@ use crate::{
     clock::Clock,
     event::EventKind,
     measure::Live,
-    model::{observation::Observation, steady_state::Phase, time::Mono},
+    model::{
+        observation::{Observation, Observed},
+        steady_state::Phase,
+        time::Mono,
+    },
     probe::RunningProber,
 };
 
@@ -95,6 +99,9 @@ impl Dispatcher {
                 Some((at, kind)) = facts.recv() => self.note(at, kind),
                 observation = observations.recv(), if observing => {
                     if let Some(observation) = observation {
+                        if let (Observed::Alarm { text }, Urgency::None) = (&observation.what, halt.urgency()) {
+                            halt.call(text.clone());
+                        }
                         self.note(observation.at, EventKind::Observed { observation });
                     } else {
                         observing = false;

@@ -10,6 +10,7 @@ use crate::{
     journal::{ActRecord, JournalError},
     model::{
         act::{Effect, EffectStatus, Prepared, Target},
+        fault::FaultKind,
         instance::{Instance, Inventory},
         time::Mono,
         undo::Undo,
@@ -50,8 +51,7 @@ pub(crate) async fn look(script: &Script<'_>, acts: &[Prepared]) -> Looked {
     Looked { inventory, undos }
 }
 
-/// Does acts that start at once. Acts around instances (replacement stops) come before acts on instances: a zone must not be
-/// refilled between the two. If one target is no longer what was chosen, none of them is touched: fewer victims than asked is no
+/// Does acts that start at once. Replacement stops before anything else is done: a zone must not be refilled between the two. If one target is no longer what was chosen, none of them is touched: fewer victims than asked is no
 /// drill, only harm.
 ///
 /// # Errors
@@ -75,20 +75,23 @@ pub(crate) async fn inject(
         }
         return Ok(left_alone);
     }
-    let (instances, around): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| prepared.act.target.instance().is_some());
-    arm(script, [&around[..], &instances[..]].concat())?;
-    let mut effects = stop_replacement(script, &around).await;
+    let (first, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(|p| p.act.fault.kind() == FaultKind::SuspendReplacement);
+    // What is armed last is undone first: things around instances (a region's health check) come back after the instances.
+    let (around, instances): (Vec<_>, Vec<_>) = others.into_iter().partition(|prepared| prepared.act.target.instance().is_none());
+    arm(script, [&around[..], &first[..], &instances[..]].concat())?;
+    let others = [instances, around].concat();
+    let mut effects = stop_replacement(script, &first).await;
     let stopped = stopped(script, &effects);
     let done = match &stopped {
-        None => act(script, &instances).await,
-        Some(why) => instances.iter().map(|prepared| untouched(prepared, script.clock.now(), refused(why))).collect(),
+        None => act(script, &others).await,
+        Some(why) => others.iter().map(|prepared| untouched(prepared, script.clock.now(), refused(why))).collect(),
     };
     // What came of both is written down at once: *Armed* is on the disk, and says enough until then.
     let mut written = script.journal.acted(&[&effects[..], &done[..]].concat());
     if let Some(why) = stopped {
-        written = written.and(never_begun(script, &instances, &why));
+        written = written.and(never_begun(script, &others, &why));
     }
-    let verified = verify(script, &instances, done).await;
+    let verified = verify(script, &others, done).await;
     tell(script, &verified);
     effects.extend(verified);
     written.map_err(|error| format!("the journal cannot be written any more: {error}"))?;
@@ -106,7 +109,7 @@ fn arm(script: &mut Script<'_>, ready: Vec<Prepared>) -> Result<(), String> {
     Ok(())
 }
 
-/// Does the acts around instances, and looks whether they happened.
+/// Stops replacement, and looks whether it stopped.
 async fn stop_replacement(script: &mut Script<'_>, around: &[Prepared]) -> Vec<Effect> {
     let done = act(script, around).await;
     let verified = verify(script, around, done).await;
@@ -114,7 +117,7 @@ async fn stop_replacement(script: &mut Script<'_>, around: &[Prepared]) -> Vec<E
     verified
 }
 
-/// Why acts on instances are not begun after what had to come before them: without that they would be another fault than the planned one;
+/// Why the others are not begun after what had to come before them: without that they would be another fault than the planned one;
 /// and after a halt nothing new is done.
 fn stopped(script: &Script<'_>, before: &[Effect]) -> Option<String> {
     if let Some(failed) = before.iter().find(|effect| !effect.status.happened()) {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long the whole planning may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Why there is no plan. Nothing was touched.
 #[derive(Debug)]
@@ -88,7 +88,10 @@ fn occupied(pending: &[Prepared]) -> Vec<Occupied> {
 }
 
 async fn assemble(experiment: &Experiment, platform: &dyn Platform, drawn: Drawn) -> Result<Plan, NotPlanned> {
-    let expanded = plan::expand(drawn, |fault, victims, group| platform.acts(fault, victims, group));
+    let mut expanded = plan::expand(drawn, |fault, victims, group| platform.acts(fault, victims, group));
+    let acts: Vec<Act> = expanded.acts().cloned().collect();
+    let notes = platform.preflight(&acts).await.map_err(|error| NotPlanned::NotPrepared(error.to_string()))?;
+    expanded.note(notes);
     let undos = try_join_all(expanded.acts().map(|act| prepared(platform, act))).await?;
     let plan = expanded
         .into_plan(&experiment.title, plan::digest(experiment), platform.capabilities().platform, undos)

@@ -25,7 +25,7 @@ use crate::{
 const IN_SERVICE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long somebody else's recovery of the same place is waited for.
-const OTHERS_RECOVERY: Duration = Duration::from_secs(120);
+const OTHERS_RECOVERY: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Takes the lock of a place. A recovery that is going on there is waited for: it is what would have to come first anyway. A run is not.

@@ -9,7 +9,7 @@ use super::{
 use crate::model::{
     capabilities::Capabilities,
     experiment::{FaultStep, Step},
-    fault::{Fault, FaultKind, LONGEST_STRESS, PartitionMode},
+    fault::{Fault, FaultKind, LONGEST_STRESS, Mechanism, PartitionMode},
     quantity::show_duration,
     selector::{Pick, Selector, Take},
     steady_state::Expect,
@@ -98,6 +98,8 @@ impl Checker<'_> {
             }
         }
         self.partition_mode(&here, &step.fault);
+        self.mechanism(&here, &step.fault);
+        self.decrement(&here, &step.fault);
         if kind == FaultKind::Stress
             && let Some(hold) = step.hold
             && hold > LONGEST_STRESS
@@ -176,6 +178,45 @@ impl Checker<'_> {
         self.error(&path, format!("on the platform `{platform}`, `partition` cannot {cannot} here{told}"))
             .expected(listed(can.iter().map(String::as_str), "or"))
             .note(why);
+    }
+
+    /// An outage does to each instance what the platform must be able to do.
+    fn mechanism(&mut self, here: &str, fault: &Fault) {
+        let can = |checker: &Self, mechanism: Mechanism| {
+            let capabilities = checker.capabilities;
+            let fault = mechanism.on_each();
+            let mode = matches!(fault, Fault::Partition { mode } if capabilities.no_mode.contains_key(&mode));
+            capabilities.can(fault.kind()) && !mode
+        };
+        let Some(mechanism) = fault.mechanism() else { return };
+        if !self.capabilities.can(fault.kind()) || can(self, mechanism) {
+            return;
+        }
+        let possible: Vec<String> =
+            Mechanism::ALL.into_iter().filter(|m| can(self, *m)).map(|m| format!("mechanism: {}", m.name())).collect();
+        let (platform, kind) = (self.capabilities.platform, mechanism.on_each().kind());
+        let why = self.capabilities.why_not.get(&kind).or_else(|| self.capabilities.no_mode.get(&PartitionMode::Hang)).cloned();
+        let said = format!("{here}.mechanism");
+        let path = if self.loaded.spans.contains_key(&said) { said } else { format!("{here}#key") };
+        let error = self
+            .error(&path, format!("an outage by `{}` needs `{kind}`, which the platform `{platform}` cannot do here", mechanism.name()));
+        error.expected(listed(possible.iter().map(String::as_str), "or"));
+        if let Some(why) = why {
+            error.note(why);
+        }
+    }
+
+    /// An instance that is ended without its place needs a group that fills it again.
+    fn decrement(&mut self, here: &str, fault: &Fault) {
+        if !matches!(fault, Fault::Remove { decrement: false }) || self.capabilities.keeps_place || !self.capabilities.can(fault.kind()) {
+            return;
+        }
+        let platform = self.capabilities.platform;
+        self.error(
+            &format!("{here}.decrement"),
+            format!("on the platform `{platform}`, what `remove` deletes is gone until the undo: there is no place that is filled again"),
+        )
+        .expected("no `decrement`; to end an instance that is replaced, use `kill`");
     }
 
     fn known_name(&mut self, path: &str, number: usize, what: &str, name: &str, known: &[String]) {

@@ -262,6 +262,7 @@ environments:
             faults: vec![FaultKind::Kill],
             why_not: BTreeMap::new(),
             no_mode: BTreeMap::new(),
+            keeps_place: false,
             foreign: false,
         };
         let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new(), replaced: Vec::new() };

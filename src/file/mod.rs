@@ -4,6 +4,7 @@
 //! (references; can this platform do it?). `read` is what lowering is written with; its key tables are also what `schema`
 //! prints, so that the two cannot differ.
 
+mod aws;
 pub mod check;
 pub mod diagnostic;
 mod docker;

@@ -9,7 +9,6 @@ use std::{
 use super::{
     diagnostic::{Diagnostic, Sink},
     escape::quote,
-    lower::http::json,
     read::{self, Fields},
     source::{Source, Span},
     suggest::{listed, nearest},
@@ -51,7 +50,7 @@ static PLATFORM: Table = Table::new(
     &[
         key("local", Kind::Either(&[Kind::Text, Kind::Table(&LOCAL)]), "local processes: the path of a system.yaml"),
         key("docker", Kind::Table(&super::docker::DOCKER), "containers of one or several Docker engines"),
-        key("aws", Kind::Map(&Kind::Any), "an AWS account and region"),
+        key("aws", Kind::Table(&super::aws::AWS), "instances of an AWS account"),
     ],
 )
 .one_of(&["local", "docker", "aws"]);
@@ -195,10 +194,7 @@ fn platform(node: &Node, sink: &mut Sink) -> Option<PlatformSpec> {
         return super::docker::docker(docker, sink).map(|spec| PlatformSpec::Docker(Box::new(spec)));
     }
     let aws = fields.node("aws")?;
-    if !aws.is_null() {
-        read::map(aws, "settings", sink)?;
-    }
-    Some(PlatformSpec::Aws(json(aws)))
+    super::aws::aws(aws, sink).map(|spec| PlatformSpec::Aws(Box::new(spec)))
 }
 
 fn require(node: &Node, sink: &mut Sink) -> Option<Require> {

@@ -13,7 +13,7 @@ use super::lower::faults;
 use crate::model::{
     blast_radius::MinHealthy,
     experiment::{Bind, Experiment, FaultStep, Step},
-    fault::{Fault, PartitionMode},
+    fault::{Fault, Mechanism, PartitionMode},
     ids::{InstanceId, Service},
     probe::{Connections, HttpExpect, HttpProbe, ProbeKind, ProbeSpec, ServedBy, Text, TlsSettings},
     selector::{Pick, ProcessMatch, Selector, Take},
@@ -147,7 +147,7 @@ fn write_step(out: &mut String, step: &Step) {
 }
 
 fn write_fault(out: &mut String, indent: &str, step: &FaultStep) {
-    let whole = matches!(step.fault, Fault::ZoneOutage | Fault::RegionOutage | Fault::SuspendReplacement);
+    let whole = matches!(step.fault, Fault::ZoneOutage { .. } | Fault::RegionOutage { .. } | Fault::SuspendReplacement);
     let mut pairs = selector_pairs(&step.target, if whole { Take::All } else { Take::default() });
     pairs.extend(fault_pairs(&step.fault));
     let _ = writeln!(out, "{indent}- {}: {}", step.fault.kind(), flow(pairs));
@@ -194,6 +194,10 @@ fn fault_pairs(fault: &Fault) -> Pairs {
         Fault::Kill { signal: Some(signal) } => vec![pair("signal", signal)],
         Fault::Stop { grace } | Fault::Restart { grace } if *grace != faults::GRACE => vec![pair("grace", time(*grace))],
         Fault::Partition { mode } if *mode != PartitionMode::default() => vec![pair("mode", mode.name())],
+        Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } if *mechanism != Mechanism::default() => {
+            vec![pair("mechanism", mechanism.name())]
+        }
+        Fault::Remove { decrement: false } => vec![pair("decrement", false)],
         Fault::Slow { latency, jitter } => vec![pair("latency", time(*latency)), pair("jitter", time(*jitter))],
         Fault::Loss { share } => vec![pair("share", share)],
         Fault::Limit { rate } => vec![pair("rate", format!("{rate}B/s"))],

@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn sixty_seconds_of_outage_against_three_nines() {
-        let objective = Objective { availability: Share(0.999), over: Duration::from_secs(30 * 86_400) };
+        let objective = Objective { availability: Share(0.999), over: Duration::from_hours(30 * 24) };
         let whole = Stats { requests: 6_000, ok: 5_400, ..Stats::default() };
         let budget = budget(objective, 10.0, &whole).unwrap();
         // 43.2 minutes a month, of which one went.

@@ -53,7 +53,7 @@ fn experiment(rate: f64, steady_state: Vec<Condition>) -> Experiment {
         objective: None,
         warm_up: Duration::from_secs(1),
         baseline: Duration::from_secs(9),
-        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+        recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
         watch: Duration::from_secs(30),
         bind: Bind::AtStart,
         method: vec![],

@@ -42,7 +42,12 @@ impl Built {
 
     /// Whether it is the very same incarnation.
     pub fn is(&self, other: &Self) -> bool {
-        self.instance == other.instance && self.identity == other.identity
+        self.incarnation() == other.incarnation()
+    }
+
+    /// The instance, and which incarnation of it.
+    pub fn incarnation(&self) -> (&InstanceId, &str) {
+        (&self.instance, &self.identity)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Capabilities {
     pub why_not: BTreeMap<FaultKind, String>,
     /// The modes in which a partition cannot be done, where others can, and why.
     pub no_mode: BTreeMap<PartitionMode, String>,
+    /// Whether `remove` can end an instance and leave its place to be filled again: `decrement: false`.
+    pub keeps_place: bool,
     /// Whether it can target things the tool did not start.
     pub foreign: bool,
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Region, Zone};
+use super::{
+    aws::AwsSpec,
+    ids::{Region, Zone},
+};
 
 /// One environment of `firedrill.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,8 +35,8 @@ pub enum PlatformSpec {
     },
     /// Containers of one or several Docker engines.
     Docker(Box<DockerSpec>),
-    /// AWS; the settings as written.
-    Aws(serde_json::Value),
+    /// Instances of an AWS account.
+    Aws(Box<AwsSpec>),
 }
 
 impl PlatformSpec {

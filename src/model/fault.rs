@@ -30,17 +30,32 @@ pub enum Fault {
         /// Time between the request and the kill.
         grace: Duration,
     },
-    /// Deleted with its definition.
-    Remove,
+    /// Deleted with its definition, or with its place in the group that keeps it.
+    Remove {
+        /// Whether the group wants one fewer from then on. Otherwise it is ended through its group, which replaces it: only where the platform
+        /// says so ([`keeps_place`](super::capabilities::Capabilities::keeps_place)).
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        decrement: bool,
+    },
+    /// Taken out of every balancer that it is behind, while it runs on.
+    Deregister,
     /// Cut off from the balancer or the network.
     Partition {
         /// Whether connections hang, are refused at once, or find nobody.
         mode: PartitionMode,
     },
     /// Every instance of the zone dies, and none is replaced there while it lasts.
-    ZoneOutage,
+    ZoneOutage {
+        /// How they are lost.
+        #[serde(default, skip_serializing_if = "Mechanism::is_default")]
+        mechanism: Mechanism,
+    },
     /// Every instance of every zone of the region dies, and none is replaced there while it lasts.
-    RegionOutage,
+    RegionOutage {
+        /// How they are lost.
+        #[serde(default, skip_serializing_if = "Mechanism::is_default")]
+        mechanism: Mechanism,
+    },
     /// Nothing that dies is replaced while it lasts.
     SuspendReplacement,
     /// A managed store fails over to its standby.
@@ -82,8 +97,17 @@ pub enum Fault {
     },
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 /// After so long a stress ends by itself, so that one that nobody undoes does not last; no longer hold is accepted.
-pub const LONGEST_STRESS: Duration = Duration::from_secs(3600);
+pub const LONGEST_STRESS: Duration = Duration::from_hours(1);
 
 /// How a partition cuts its target off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +145,47 @@ impl PartitionMode {
     }
 }
 
+/// How an outage takes the instances of its place away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mechanism {
+    /// They end at once.
+    #[default]
+    Terminate,
+    /// They are stopped, and start again afterwards.
+    Stop,
+    /// They run on, and nothing reaches them: connections hang.
+    Blackhole,
+}
+
+impl Mechanism {
+    /// Every mechanism, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Terminate, Self::Stop, Self::Blackhole];
+
+    /// The name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Stop => "stop",
+            Self::Blackhole => "blackhole",
+        }
+    }
+
+    /// What it does to each instance.
+    pub fn on_each(self) -> Fault {
+        match self {
+            Self::Terminate => Fault::Kill { signal: None },
+            Self::Stop => Fault::Stop { grace: Duration::from_secs(10) },
+            Self::Blackhole => Fault::Partition { mode: PartitionMode::Hang },
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a way that is cut feels to who takes it, while both ends stay where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,6 +207,7 @@ pub enum FaultKind {
     Pause,
     Restart,
     Remove,
+    Deregister,
     Partition,
     ZoneOutage,
     RegionOutage,
@@ -156,13 +222,14 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Kill,
         Self::Crash,
         Self::Stop,
         Self::Pause,
         Self::Restart,
         Self::Remove,
+        Self::Deregister,
         Self::Partition,
         Self::ZoneOutage,
         Self::RegionOutage,
@@ -184,6 +251,7 @@ impl FaultKind {
             Self::Pause => "pause",
             Self::Restart => "restart",
             Self::Remove => "remove",
+            Self::Deregister => "deregister",
             Self::Partition => "partition",
             Self::ZoneOutage => "zone-outage",
             Self::RegionOutage => "region-outage",
@@ -216,6 +284,21 @@ impl std::fmt::Display for FaultKind {
 }
 
 impl Fault {
+    /// A removal as it is unless told otherwise.
+    pub const REMOVE: Self = Self::Remove { decrement: true };
+    /// A zone outage as it is unless told otherwise.
+    pub const ZONE_OUTAGE: Self = Self::ZoneOutage { mechanism: Mechanism::Terminate };
+    /// A region outage as it is unless told otherwise.
+    pub const REGION_OUTAGE: Self = Self::RegionOutage { mechanism: Mechanism::Terminate };
+
+    /// How an outage takes its instances away; none for any other fault.
+    pub fn mechanism(&self) -> Option<Mechanism> {
+        match self {
+            Self::ZoneOutage { mechanism } | Self::RegionOutage { mechanism } => Some(*mechanism),
+            _ => None,
+        }
+    }
+
     /// The fault's name alone.
     pub fn kind(&self) -> FaultKind {
         match self {
@@ -224,10 +307,11 @@ impl Fault {
             Self::Stop { .. } => FaultKind::Stop,
             Self::Pause => FaultKind::Pause,
             Self::Restart { .. } => FaultKind::Restart,
-            Self::Remove => FaultKind::Remove,
+            Self::Remove { .. } => FaultKind::Remove,
+            Self::Deregister => FaultKind::Deregister,
             Self::Partition { .. } => FaultKind::Partition,
-            Self::ZoneOutage => FaultKind::ZoneOutage,
-            Self::RegionOutage => FaultKind::RegionOutage,
+            Self::ZoneOutage { .. } => FaultKind::ZoneOutage,
+            Self::RegionOutage { .. } => FaultKind::RegionOutage,
             Self::SuspendReplacement => FaultKind::SuspendReplacement,
             Self::Failover => FaultKind::Failover,
             Self::Slow { .. } => FaultKind::Slow,

@@ -43,7 +43,7 @@ pub struct Instance {
 impl Instance {
     /// Whether the protected label forbids touching it. The label always wins.
     pub fn protected(&self) -> bool {
-        self.labels.get(PROTECTED).is_some_and(|v| v == "true")
+        [PROTECTED, PROTECTED_TAG].iter().any(|key| self.labels.get(*key).is_some_and(|v| v == "true"))
     }
 
     /// Whether it counts as capacity: running and not known to be unhealthy.
@@ -54,6 +54,8 @@ impl Instance {
 
 /// The label (or tag) that protects an instance on every platform.
 pub const PROTECTED: &str = "firedrill.protected";
+/// The same in the way that tags are written on AWS.
+pub const PROTECTED_TAG: &str = "firedrill:protected";
 
 /// Whether an instance runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -3,6 +3,7 @@
 //! Everything here is owned data; what a machine reads or writes derives serde.
 
 pub mod act;
+pub mod aws;
 pub mod blast_radius;
 pub mod built;
 pub mod capabilities;

@@ -54,7 +54,7 @@ fn bad<T>(problem: impl Into<String>, example: &'static str) -> Result<T, BadQua
 }
 
 /// The longest duration a file may name: a drill is not a month long, and arithmetic on it never overflows.
-pub const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
+pub const LONGEST: Duration = Duration::from_hours(31 * 24);
 
 /// Reads `250ms`, `2s`, `1.5s`, `1m30s`, `2h`, `30d`; units ns, us, ms, s, m, h, d in falling order.
 pub fn duration(text: &str) -> Result<Duration, BadQuantity> {

@@ -47,6 +47,11 @@ impl Expanded {
         self.acts.iter().flatten().flatten()
     }
 
+    /// Adds what else is worth knowing.
+    pub fn note(&mut self, notes: Vec<String>) {
+        self.drawn.notes.extend(notes);
+    }
+
     /// Joins the undos, one for each of [`Expanded::acts`] in their order, to the plan. `experiment` is its `digest`.
     ///
     /// # Errors

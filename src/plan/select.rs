@@ -10,8 +10,10 @@ use crate::model::{
     selector::{Pick, Selector},
 };
 
-/// The label that says what a part of the system does for the others; `balancer` is the only value with a meaning here.
+/// The label that says what a part of the system does for the others: `balancer` or `store`.
 pub const ROLE: &str = "firedrill.role";
+/// The role of a managed store, which a platform makes fail over.
+pub const STORE: &str = "store";
 /// The label by which a platform says which `process:` selectors mean a process that the tool did not start: one a line, as they are displayed.
 /// Not what is in its arguments: there are secrets in command lines.
 pub const PROCESS: &str = "firedrill.process";
@@ -65,7 +67,7 @@ impl<'a> Compiled<'a> {
             && named(s.zone.as_ref(), &i.zone)
             && named(s.region.as_ref(), &i.region)
             && self.fits_process(i)
-            && (self.reaches_balancers() || !is_balancer(i))
+            && (self.reaches_aside() || !is_aside(i))
     }
 
     fn fits_process(&self, i: &Instance) -> bool {
@@ -74,16 +76,17 @@ impl<'a> Compiled<'a> {
         !i.managed && i.labels.get(PROCESS).is_some_and(|meant| meant.lines().any(|line| line == wanted))
     }
 
-    /// A balancer is only ever meant when it is named in some way: a zone alone does not mean the thing that watches the zones.
-    fn reaches_balancers(&self) -> bool {
+    /// A balancer is only ever meant when it is named in some way: a zone alone does not mean the thing that watches the zones, nor the
+    /// store that outlives it.
+    fn reaches_aside(&self) -> bool {
         let s = self.selector;
         !s.services.is_empty() || !s.ids.is_empty() || s.name.is_some() || !s.labels.is_empty() || s.all
     }
 }
 
-/// Whether this is a load balancer.
-pub fn is_balancer(i: &Instance) -> bool {
-    i.labels.get(ROLE).is_some_and(|role| role == "balancer")
+/// Whether this is a load balancer or a managed store: no member of a place like others, and meant only when it is named.
+pub fn is_aside(i: &Instance) -> bool {
+    i.labels.get(ROLE).is_some_and(|role| role == "balancer" || role == STORE)
 }
 
 fn named<T: PartialEq>(pick: Option<&Pick<T>>, here: &T) -> bool {

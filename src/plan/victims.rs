@@ -6,7 +6,7 @@ use super::{
     caps,
     draw::{Stream, take},
     refusal::{Refusal, RefusalKind},
-    select::{Compiled, Matches, is_balancer, names, select},
+    select::{Compiled, Matches, is_aside, names, select},
 };
 use crate::model::{
     act::Group,
@@ -245,7 +245,7 @@ impl Drawer<'_> {
         }
         let mut matches = select(&compiled, self.inventory);
         if outage && selector.services.is_empty() {
-            matches.eligible.retain(|i| !is_balancer(i));
+            matches.eligible.retain(|i| !is_aside(i));
         }
         let region = self.random_region(step, index, selector, &mut matches);
         let zone = self.random_zone(step, index, selector, &mut matches);

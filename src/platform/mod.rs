@@ -1,9 +1,13 @@
 //! Layer 2: what a platform must do. Selecting, drawing, capping, retrying and recording are never in here.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod fake;
 pub mod local;
+#[cfg(any(feature = "aws", feature = "docker"))]
+mod mark;
 pub mod process;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -97,6 +101,15 @@ pub trait Platform: Send + Sync {
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &crate::model::act::Group) -> Vec<(Fault, Target)> {
         let _ = group;
         victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect()
+    }
+
+    /// What a person should know before these acts are done, found by looking at what is around their targets: a sentence each. Asked
+    /// once, when the plan is made; only reads.
+    ///
+    /// An error says why they must not be done at all.
+    async fn preflight(&self, acts: &[Act]) -> Result<Vec<String>, PlatformError> {
+        let _ = acts;
+        Ok(Vec::new())
     }
 
     /// How the act would be undone, made from the state found now.

@@ -21,12 +21,13 @@ use proptest::prelude::*;
 const FOLDER: &str = "tests/bad";
 
 fn capabilities() -> Capabilities {
-    let cannot = [FaultKind::Failover, FaultKind::Limit, FaultKind::Stress, FaultKind::Remove, FaultKind::Crash];
+    let cannot = [FaultKind::Failover, FaultKind::Limit, FaultKind::Stress, FaultKind::Crash];
     Capabilities {
         platform: "local",
         faults: FaultKind::ALL.into_iter().filter(|f| !cannot.contains(f)).collect(),
         why_not: BTreeMap::from([(FaultKind::Failover, "local processes have no managed standby".to_owned())]),
         no_mode: local::capabilities().no_mode,
+        keeps_place: false,
         foreign: true,
     }
 }

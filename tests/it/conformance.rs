@@ -117,13 +117,13 @@ fn faults() -> Vec<Fault> {
         Fault::Kill { signal: None },
         Fault::Stop { grace },
         Fault::Pause,
-        Fault::Remove,
+        Fault::REMOVE,
         Fault::Restart { grace },
         Fault::Partition { mode: PartitionMode::Hang },
         Fault::Partition { mode: PartitionMode::Disconnect },
         Fault::Slow { latency: grace, jitter: Duration::ZERO },
         Fault::Loss { share: firedrill::model::quantity::Share(0.5) },
-        Fault::ZoneOutage,
+        Fault::ZONE_OUTAGE,
         Fault::SuspendReplacement,
     ]
 }
@@ -199,11 +199,11 @@ async fn an_outage_holds_replacement_back_until_it_is_undone() {
     };
     let victims: Vec<_> = platform.inventory().await.expect("it").instances.into_iter().filter(|i| i.zone.as_str() == "a").collect();
     let group = Group { zone: Some("a".into()), ..Group::default() };
-    let acts = prepared(&platform, 1, &Fault::ZoneOutage, &victims, &group).await;
+    let acts = prepared(&platform, 1, &Fault::ZONE_OUTAGE, &victims, &group).await;
     assert_eq!(acts.len(), 3);
     let mut seen = platform.observe().await.expect("a stream");
     platform.inject(&acts).await;
-    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::advance(Duration::from_mins(1)).await;
     assert_eq!(serving("a").await, 0, "nothing is replaced while it lasts");
     for act in acts.iter().rev() {
         platform.revert(act).await.expect("undone");

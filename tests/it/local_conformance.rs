@@ -26,8 +26,8 @@ async fn the_local_platform_keeps_the_contract() {
         Fault::Slow { latency: Duration::from_millis(200), jitter: Duration::ZERO },
         Fault::Loss { share: quantity::share("50%").unwrap() },
         Fault::SuspendReplacement,
-        Fault::ZoneOutage,
-        Fault::RegionOutage,
+        Fault::ZONE_OUTAGE,
+        Fault::REGION_OUTAGE,
     ];
     for (number, fault) in faults.iter().enumerate() {
         conforms(&platform, number as u32 * 10 + 1, fault).await;

@@ -129,7 +129,7 @@ async fn a_region_outage_takes_the_region_and_leaves_the_other() {
     assert_eq!(victims.len(), 2);
     let group = Group { services: vec!["web".into()], region: Some("north".into()), ..Group::default() };
     let mut acts = Vec::new();
-    for (number, (fault, target)) in (1..).zip(platform.acts(&Fault::RegionOutage, &victims, &group)) {
+    for (number, (fault, target)) in (1..).zip(platform.acts(&Fault::REGION_OUTAGE, &victims, &group)) {
         let act = Act { id: ActId { step: 1, act: number }, fault, target };
         acts.push(Prepared { undo: platform.prepare(&act).await.unwrap(), act });
     }

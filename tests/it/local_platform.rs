@@ -202,7 +202,7 @@ async fn the_dead_are_replaced_after_the_delay_unless_replacement_is_suspended()
     let (_up, platform) = up(&text, "namespace").await;
     let group = Group { zone: Some("a".into()), ..Group::default() };
     let victims = [find(&platform, "web-a-1").await.unwrap()];
-    let acts = platform.acts(&Fault::ZoneOutage, &victims, &group);
+    let acts = platform.acts(&Fault::ZONE_OUTAGE, &victims, &group);
     assert_eq!(acts.len(), 2);
     let mut done = Vec::new();
     for (number, (fault, target)) in acts.into_iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Integration tests: one binary, because linking is the slow part.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod bad_files;
 mod balancer;
 mod chaostoolkit;

@@ -99,7 +99,7 @@ fn every_refusal_comes_at_once() {
         kill(Selector::default(), None),
         kill(web(Take::Count(7)), None),
         kill(Selector { name: Some("[".into()), ..Selector::default() }, None),
-        step(Fault::ZoneOutage, web(Take::All), None),
+        step(Fault::ZONE_OUTAGE, web(Take::All), None),
         kill(Selector { name: Some("*".into()), ..Selector::default() }, None),
         kill(web(Take::All), Some(1)),
     ]);
@@ -158,7 +158,7 @@ fn an_outage_takes_the_whole_zone_but_the_protected() {
         .protected("web-a-2")
         .build();
     let target = Selector { zone: Some(Pick::Named(vec!["a".into()])), ..Selector::default() };
-    let e = experiment(vec![step(Fault::ZoneOutage, target, Some(9))]);
+    let e = experiment(vec![step(Fault::ZONE_OUTAGE, target, Some(9))]);
     let drawn = draw_victims(&e, &world.inventory(), 1, &[]).expect("a plan");
     assert_eq!(victims(&e, &world.inventory(), 1), [["web-a-1"]]);
     assert!(drawn.notes.iter().any(|n| n.contains("protected") && n.contains("web-a-2")), "{:?}", drawn.notes);
@@ -285,7 +285,7 @@ fn what_users_feel_is_capped_though_nothing_is_down() {
     let kinds = |e: &Experiment| refusals(e, &inventory).into_iter().map(|r| r.kind).collect::<Vec<_>>();
     let lose = experiment(vec![step(Fault::Loss { share: Share(1.0) }, web(Take::All), Some(1))]);
     assert_eq!(kinds(&lose), [K::Cap], "losing every answer of a service takes it away, too");
-    let slow = Fault::Slow { latency: Duration::from_secs(60), jitter: Duration::ZERO };
+    let slow = Fault::Slow { latency: Duration::from_mins(1), jitter: Duration::ZERO };
     let mut slow = experiment(vec![step(slow, web(Take::All), Some(1))]);
     assert_eq!(kinds(&slow), [K::Cap]);
     slow.caps = Caps { service: Share(1.0), service_stated: true, ..Caps::default() };

@@ -82,7 +82,7 @@ fn an_old_run_renders_again_to_the_byte() {
     for event in (Recorded { failing: true, ..Recorded::default() }).events() {
         fan.send(event);
     }
-    assert_eq!(fan.finish(Duration::from_secs(60)), []);
+    assert_eq!(fan.finish(Duration::from_mins(1)), []);
     for format in Format::FILES {
         let first = fs::read_to_string(dir.path().join(format.file_name().unwrap())).unwrap();
         assert!(first.len() > 500);

@@ -151,12 +151,12 @@ fn fault(b: &mut Bytes<'_>) -> FaultStep {
         1 => Fault::Pause,
         2 => Fault::Restart { grace: Duration::ZERO },
         3 => Fault::Partition { mode: PartitionMode::Hang },
-        4 => Fault::ZoneOutage,
-        5 => Fault::RegionOutage,
+        4 => Fault::ZONE_OUTAGE,
+        5 => Fault::REGION_OUTAGE,
         6 => Fault::SuspendReplacement,
         7 => Fault::Loss { share: share(b) },
         8 => Fault::Run { command: vec!["true".to_owned()], undo: None, timeout: Duration::ZERO },
-        9 => Fault::Remove,
+        9 => Fault::REMOVE,
         _ => Fault::Kill { signal: None },
     };
     FaultStep { fault, target: selector(b), hold: b.maybe(|b| Duration::from_secs(u64::from(b.byte()))) }

@@ -30,7 +30,7 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long an undo is tried that cannot begin: an engine may be restarting, a disk may be full.
-const TRIES_FOR: Duration = Duration::from_secs(30 * 60);
+const TRIES_FOR: Duration = Duration::from_mins(30);
 /// How long its words may take. The terminal may stand still.
 const WORDS_WITHIN: Duration = Duration::from_secs(2);
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The longest window that is kept.
-const LONGEST_WINDOW: Duration = Duration::from_secs(10 * 60);
+const LONGEST_WINDOW: Duration = Duration::from_mins(10);
 /// The least time between two questions.
 const LEAST_EVERY: Duration = Duration::from_millis(50);
 

@@ -93,7 +93,7 @@ pub fn experiment(root: &Node, sink: &mut Sink) -> Option<Experiment> {
         objective: fields.get("objective", sink, objective),
         warm_up: fields.duration("warm-up", sink).unwrap_or(Duration::from_secs(2)),
         baseline: fields.get("baseline", sink, read::some_time).unwrap_or(Duration::from_secs(10)),
-        recovery: recovery.unwrap_or(Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) }),
+        recovery: recovery.unwrap_or(Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) }),
         watch: fields.duration("watch", sink).unwrap_or(Duration::from_secs(30)),
         bind: match fields.get("bind", sink, |node, sink| read::word(node, &["at-start", "at-step"], sink)) {
             Some("at-step") => Bind::AtStep,
@@ -118,14 +118,14 @@ fn objective(node: &Node, sink: &mut Sink) -> Option<Objective> {
         sink.error(span, format!("an objective of {availability} leaves no error budget to speak of"))
             .expected("a percentage between 0% and 100%, like `99.9%`");
     }
-    let over = fields.get("over", sink, read::some_time).unwrap_or(Duration::from_secs(30 * 24 * 3600));
+    let over = fields.get("over", sink, read::some_time).unwrap_or(Duration::from_hours(30 * 24));
     Some(Objective { availability, over })
 }
 
 fn recovery(node: &Node, sink: &mut Sink) -> Option<Recovery> {
     let fields = Fields::new(node, &RECOVERY, sink)?;
     let hold = fields.get("hold", sink, read::some_time).unwrap_or(Duration::from_secs(5));
-    let limit = fields.get("limit", sink, read::some_time).unwrap_or(Duration::from_secs(60));
+    let limit = fields.get("limit", sink, read::some_time).unwrap_or(Duration::from_mins(1));
     Some(Recovery { hold, limit })
 }
 

@@ -13,7 +13,7 @@ use crate::{
         yaml::Node,
     },
     model::{
-        fault::{Fault, FaultKind, PartitionMode},
+        fault::{Fault, FaultKind, Mechanism, PartitionMode},
         quantity::Share,
         selector::{Pick, Selector, Take},
     },
@@ -31,7 +31,16 @@ static STOP: Table =
 static PAUSE: Table = Table::new("`pause`", &[]).also(&SELECTOR);
 static RESTART: Table =
     Table::new("`restart`", &[key("grace", Kind::Duration, "time between the request and the kill; 10s when left out")]).also(&SELECTOR);
-static REMOVE: Table = Table::new("`remove`", &[]).also(&SELECTOR);
+static REMOVE: Table = Table::new(
+    "`remove`",
+    &[key(
+        "decrement",
+        Kind::Bool,
+        "whether its group wants one fewer from then on, so that nothing replaces it (when left out); `false`, on AWS only: its group replaces it",
+    )],
+)
+.also(&SELECTOR);
+static DEREGISTER: Table = Table::new("`deregister`", &[]).also(&SELECTOR);
 static PARTITION: Table = Table::new(
     "`partition`",
     &[key(
@@ -80,6 +89,7 @@ pub fn table(kind: FaultKind) -> &'static Table {
         FaultKind::Pause => &PAUSE,
         FaultKind::Restart => &RESTART,
         FaultKind::Remove => &REMOVE,
+        FaultKind::Deregister => &DEREGISTER,
         FaultKind::Partition => &PARTITION,
         FaultKind::ZoneOutage => &ZONE,
         FaultKind::RegionOutage => &REGION,
@@ -94,13 +104,14 @@ pub fn table(kind: FaultKind) -> &'static Table {
 }
 
 /// The form of each fault's value: its map, or one word for short.
-pub const FORMS: [Kind; 16] = [
+pub const FORMS: [Kind; 17] = [
     Kind::Either(&[Kind::Text, Kind::Table(&KILL)]),
     Kind::Either(&[Kind::Text, Kind::Table(&CRASH)]),
     Kind::Either(&[Kind::Text, Kind::Table(&STOP)]),
     Kind::Either(&[Kind::Text, Kind::Table(&PAUSE)]),
     Kind::Either(&[Kind::Text, Kind::Table(&RESTART)]),
     Kind::Either(&[Kind::Text, Kind::Table(&REMOVE)]),
+    Kind::Either(&[Kind::Text, Kind::Table(&DEREGISTER)]),
     Kind::Either(&[Kind::Text, Kind::Table(&PARTITION)]),
     Kind::Either(&[Kind::Text, Kind::Table(&ZONE)]),
     Kind::Either(&[Kind::Text, Kind::Table(&REGION)]),
@@ -175,10 +186,11 @@ fn plain(kind: FaultKind) -> Fault {
         FaultKind::Stop => Fault::Stop { grace: GRACE },
         FaultKind::Pause => Fault::Pause,
         FaultKind::Restart => Fault::Restart { grace: GRACE },
-        FaultKind::Remove => Fault::Remove,
+        FaultKind::Remove => Fault::REMOVE,
+        FaultKind::Deregister => Fault::Deregister,
         FaultKind::Partition => Fault::Partition { mode: PartitionMode::Hang },
-        FaultKind::ZoneOutage => Fault::ZoneOutage,
-        FaultKind::RegionOutage => Fault::RegionOutage,
+        FaultKind::ZoneOutage => Fault::ZONE_OUTAGE,
+        FaultKind::RegionOutage => Fault::REGION_OUTAGE,
         FaultKind::SuspendReplacement => Fault::SuspendReplacement,
         FaultKind::Failover => Fault::Failover,
         // Those that need parameters never come here.
@@ -204,6 +216,9 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
                 .and_then(|word| PartitionMode::ALL.into_iter().find(|mode| mode.name() == word))
                 .unwrap_or_default(),
         },
+        FaultKind::Remove => Fault::Remove { decrement: fields.get("decrement", sink, read::boolean).unwrap_or(true) },
+        FaultKind::ZoneOutage => Fault::ZoneOutage { mechanism: mechanism(fields, sink) },
+        FaultKind::RegionOutage => Fault::RegionOutage { mechanism: mechanism(fields, sink) },
         FaultKind::Slow => {
             let jitter = fields.duration("jitter", sink).unwrap_or_default();
             Fault::Slow { latency: fields.get("latency", sink, read::some_time)?, jitter }
@@ -234,6 +249,11 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
         }
         other => plain(other),
     })
+}
+
+fn mechanism(fields: Fields<'_>, sink: &mut Sink) -> Mechanism {
+    let word = fields.get("mechanism", sink, |node, sink| read::word(node, selector::MECHANISMS, sink));
+    word.and_then(|word| Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == word)).unwrap_or_default()
 }
 
 fn above_zero(node: &Node, sink: &mut Sink) -> Option<Share> {

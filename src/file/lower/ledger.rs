@@ -131,7 +131,7 @@ pub fn ledger(fields: Fields<'_>, sink: &mut Sink) -> Option<LedgerProbe> {
 }
 
 /// Longer is a run of its own.
-const LONGEST_SETTLING: Duration = Duration::from_secs(300);
+const LONGEST_SETTLING: Duration = Duration::from_mins(5);
 
 fn settles_within(node: &Node, sink: &mut Sink) -> Option<Duration> {
     let time = read::duration(node, sink)?;

@@ -19,13 +19,14 @@ use crate::{
     },
 };
 
-const FAULTS: [&str; 16] = [
+const FAULTS: [&str; 17] = [
     "kill",
     "crash",
     "stop",
     "pause",
     "restart",
     "remove",
+    "deregister",
     "partition",
     "zone-outage",
     "region-outage",
@@ -45,31 +46,32 @@ const FAULT_KEYS: &[Key] = &[
     key(FAULTS[3], FORMS[3], "frozen: connections stay open, nothing answers"),
     key(FAULTS[4], FORMS[4], "stopped and started again"),
     key(FAULTS[5], FORMS[5], "deleted with its definition"),
-    key(FAULTS[6], FORMS[6], "cut off from the balancer or the network"),
-    key(FAULTS[7], FORMS[7], "every instance of the zone dies, and none is replaced there while it lasts"),
-    key(FAULTS[8], FORMS[8], "every instance of every zone of the region dies, and none is replaced there while it lasts"),
-    key(FAULTS[9], FORMS[9], "nothing that dies is replaced while it lasts"),
-    key(FAULTS[10], FORMS[10], "a managed store fails over to its standby"),
-    key(FAULTS[11], FORMS[11], "answers are delayed"),
-    key(FAULTS[12], FORMS[12], "requests (or packets) are lost"),
-    key(FAULTS[13], FORMS[13], "bandwidth is limited"),
-    key(FAULTS[14], FORMS[14], "the machine is kept busy"),
-    key(FAULTS[15], FORMS[15], "a command: as a list a step of its own, as a map one run for each target"),
+    key(FAULTS[6], FORMS[6], "taken out of every balancer that it is behind, while it runs on"),
+    key(FAULTS[7], FORMS[7], "cut off from the balancer or the network"),
+    key(FAULTS[8], FORMS[8], "every instance of the zone dies, and none is replaced there while it lasts"),
+    key(FAULTS[9], FORMS[9], "every instance of every zone of the region dies, and none is replaced there while it lasts"),
+    key(FAULTS[10], FORMS[10], "nothing that dies is replaced while it lasts"),
+    key(FAULTS[11], FORMS[11], "a managed store fails over to its standby"),
+    key(FAULTS[12], FORMS[12], "answers are delayed"),
+    key(FAULTS[13], FORMS[13], "requests (or packets) are lost"),
+    key(FAULTS[14], FORMS[14], "bandwidth is limited"),
+    key(FAULTS[15], FORMS[15], "the machine is kept busy"),
+    key(FAULTS[16], FORMS[16], "a command: as a list a step of its own, as a map one run for each target"),
     key("hold", Kind::Duration, "the fault is undone after so long; at the end of the method when left out"),
 ];
 
 /// A fault with its hold.
 pub static FAULT: Table = Table::new("a fault of `together`", FAULT_KEYS).one_of(&FAULTS);
 
-static CHOICE: [&str; 19] = {
-    let mut all = ["wait"; 19];
+static CHOICE: [&str; 20] = {
+    let mut all = ["wait"; 20];
     let mut n = 0;
     while n < FAULTS.len() {
         all[n] = FAULTS[n];
         n += 1;
     }
-    all[17] = "together";
-    all[18] = "phoenix";
+    all[18] = "together";
+    all[19] = "phoenix";
     all
 };
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a replacement may take, unless the file says.
-pub const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_mins(1);
 
 /// The keys of a phoenix drill: those of a target, all of whose matches are taken unless told.
 pub static PHOENIX: Table = Table::new(

@@ -10,7 +10,10 @@ use crate::{
         table::{Key, Kind, Table, key, must},
         yaml::{Node, Value},
     },
-    model::selector::{Pick, ProcessMatch, Selector, Take},
+    model::{
+        fault::Mechanism,
+        selector::{Pick, ProcessMatch, Selector, Take},
+    },
 };
 
 const ONE_OR_MANY: Kind = Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]);
@@ -44,6 +47,14 @@ static PROCESS: Table = Table::new(
 )
 .one_of(&["pid-file", "executable"]);
 
+/// How an outage takes its instances away.
+pub const MECHANISMS: &[&str] = &[Mechanism::Terminate.name(), Mechanism::Stop.name(), Mechanism::Blackhole.name()];
+const MECHANISM: Key = key(
+    "mechanism",
+    Kind::Words(MECHANISMS),
+    "how the instances are lost: they end (`terminate`, when left out), are stopped and started again (`stop`), or run on unreachable (`blackhole`)",
+);
+
 /// The keys of an outage's target: a whole zone, perhaps of some services only.
 pub static ZONE: Table = Table::new(
     "`zone-outage`",
@@ -51,6 +62,7 @@ pub static ZONE: Table = Table::new(
         must("zone", ONE_OR_MANY, "the zone (or zones), or `random`"),
         key("service", ONE_OR_MANY, "only these services"),
         key("labels", Kind::Map(&Kind::Text), "only instances with these labels"),
+        MECHANISM,
     ],
 );
 
@@ -61,6 +73,7 @@ pub static REGION: Table = Table::new(
         must("region", ONE_OR_MANY, "the region (or regions), or `random`"),
         key("service", ONE_OR_MANY, "only these services"),
         key("labels", Kind::Map(&Kind::Text), "only instances with these labels"),
+        MECHANISM,
     ],
 );
 

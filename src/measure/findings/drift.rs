@@ -4,7 +4,7 @@
 //! the end of a phoenix drill, against those it came in place of. It is alike when it is like one of them: that they differ among
 //! themselves is a finding of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::words;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     model::{
         built::{Built, Version},
         finding::{Finding, FindingKind},
-        ids::Service,
+        ids::{InstanceId, Service},
         measurement::{Likeness, Replacement},
         observation::{Observation, Observed},
     },
@@ -24,73 +24,110 @@ pub fn replacements(course: &Course, observations: &[Observation]) -> Vec<Replac
     if before.is_empty() {
         return Vec::new();
     }
+    let (were, are) = (incarnations(before), incarnations(later.iter().flatten()));
     let mut came: BTreeMap<(&Service, &str), Built> = BTreeMap::new();
-    for built in later.iter().flatten().filter(|built| !before.iter().any(|old| old.is(built))) {
+    for built in later.iter().flatten().filter(|built| !were.contains(&built.incarnation())) {
         let known = came.entry((&built.service, built.instance.as_str())).or_insert_with(|| built.clone());
         // An instance that could not answer once may have answered another time.
         let said = matches!(built.version, Some(Version::Said(_))) || !known.is(built);
         let version = if said { built.version.clone() } else { known.version.take() };
         *known = Built { version, ..built.clone() };
     }
-    let stayed = |old: &&Built| later.iter().flatten().any(|now| now.is(old));
+    let predecessors = Predecessors::new(before, observations);
+    let siblings: BTreeMap<&Service, Siblings<'_>> =
+        came.keys().map(|(service, _)| (*service, Siblings::of(service, before, &are))).collect();
     came.values()
         .map(|built| {
-            let of_service = || before.iter().filter(|old| old.service == built.service);
-            let mut siblings: Vec<&Built> = of_service().filter(stayed).collect();
-            if siblings.is_empty() {
-                siblings = of_service().collect();
-            }
+            let siblings = siblings.get(&built.service);
             Replacement {
                 service: built.service.clone(),
                 instance: built.instance.clone(),
                 name: built.name.clone(),
-                replaces: replaces(built, before, observations),
-                fingerprint: likeness(
-                    Ok(&built.fingerprint),
-                    siblings.iter().map(|sibling| sibling.fingerprint.as_str()),
-                    words::NO_FINGERPRINT,
-                ),
+                replaces: predecessors.of(built),
+                fingerprint: likeness(Ok(&built.fingerprint), siblings.map(|s| &s.fingerprints), words::NO_FINGERPRINT),
                 version: built.version.as_ref().map(|version| {
-                    let said = siblings.iter().filter_map(|sibling| version_of(sibling));
                     let own = match version {
                         Version::Said(text) => Ok(text.as_str()),
                         Version::Unknown { why } => Err(why.as_str()),
                     };
-                    likeness(own, said, words::NO_VERSION)
+                    likeness(own, siblings.map(|s| &s.versions), words::NO_VERSION)
                 }),
             }
         })
         .collect()
 }
 
-fn replaces(built: &Built, before: &[Built], observations: &[Observation]) -> Option<String> {
-    let launched = observations.iter().find_map(|o| match &o.what {
-        Observed::Launched { instance, replaces: Some(old), .. } if *instance == built.instance => Some(old),
-        _ => None,
-    });
-    let old = launched.unwrap_or(&built.instance);
-    let known = before.iter().find(|known| known.instance == *old)?;
-    // Containers are made anew under the name of the old one.
-    let namesake = known.instance != built.instance && known.name == built.name;
-    Some(if namesake { words::namesake(known) } else { known.name.clone() })
+fn incarnations<'a>(all: impl IntoIterator<Item = &'a Built>) -> BTreeSet<(&'a InstanceId, &'a str)> {
+    all.into_iter().map(Built::incarnation).collect()
 }
 
-fn likeness<'a>(own: Result<&str, &str>, siblings: impl Iterator<Item = &'a str>, none: &str) -> Likeness {
+/// How many of a service's instances say what, of those that new ones are held against.
+#[derive(Default)]
+struct Siblings<'a> {
+    fingerprints: BTreeMap<&'a str, u32>,
+    versions: BTreeMap<&'a str, u32>,
+}
+
+impl<'a> Siblings<'a> {
+    fn of(service: &Service, before: &'a [Built], are: &BTreeSet<(&InstanceId, &str)>) -> Self {
+        let of_service = || before.iter().filter(|old| old.service == *service);
+        let mut members: Vec<&Built> = of_service().filter(|old| are.contains(&old.incarnation())).collect();
+        if members.is_empty() {
+            members = of_service().collect();
+        }
+        let mut all = Self::default();
+        for member in members {
+            if let Some(text) = fingerprint(member) {
+                *all.fingerprints.entry(text).or_default() += 1;
+            }
+            if let Some(text) = version_of(member).filter(|text| !text.is_empty()) {
+                *all.versions.entry(text).or_default() += 1;
+            }
+        }
+        all
+    }
+}
+
+/// Whose place a new instance took.
+struct Predecessors<'a> {
+    before: BTreeMap<&'a InstanceId, &'a Built>,
+    told: BTreeMap<&'a InstanceId, &'a InstanceId>,
+}
+
+impl<'a> Predecessors<'a> {
+    fn new(before: &'a [Built], observations: &'a [Observation]) -> Self {
+        let mut told = BTreeMap::new();
+        for observation in observations {
+            if let Observed::Launched { instance, replaces: Some(old), .. } = &observation.what {
+                told.entry(instance).or_insert(old);
+            }
+        }
+        // The first of a name counts, as it does for a reader of the list.
+        let before = before.iter().rev().map(|built| (&built.instance, built)).collect();
+        Self { before, told }
+    }
+
+    fn of(&self, built: &Built) -> Option<String> {
+        let old = self.told.get(&built.instance).copied().unwrap_or(&built.instance);
+        let known = self.before.get(old)?;
+        // Containers are made anew under the name of the old one.
+        let namesake = known.instance != built.instance && known.name == built.name;
+        Some(if namesake { words::namesake(known) } else { known.name.clone() })
+    }
+}
+
+fn likeness(own: Result<&str, &str>, siblings: Option<&BTreeMap<&str, u32>>, none: &str) -> Likeness {
     let own = match own {
         Ok(own) => own,
         Err(why) => return Likeness::Untold { why: why.to_owned() },
     };
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for sibling in siblings.filter(|text| !text.is_empty()) {
-        *counts.entry(sibling).or_default() += 1;
-    }
-    if own.is_empty() || counts.is_empty() {
+    let Some(siblings) = siblings.filter(|siblings| !siblings.is_empty() && !own.is_empty()) else {
         return Likeness::Untold { why: none.to_owned() };
-    }
-    if counts.contains_key(own) {
+    };
+    if siblings.contains_key(own) {
         return Likeness::Alike;
     }
-    let mut siblings: Vec<(String, u32)> = counts.into_iter().map(|(text, n)| (text.to_owned(), n)).collect();
+    let mut siblings: Vec<(String, u32)> = siblings.iter().map(|(text, n)| ((*text).to_owned(), *n)).collect();
     siblings.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     Likeness::Differs { own: own.to_owned(), siblings }
 }

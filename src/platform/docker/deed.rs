@@ -1,6 +1,6 @@
 //! What a fault on one container is: prepared, done, looked at, undone. One file a fault; this is the list of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
@@ -69,7 +69,7 @@ pub fn deed_of(fault: &Fault) -> Option<Box<dyn Deed>> {
         Fault::Stress { cpu, memory, disk } => {
             Box::new(Stress { cpu: cpu.unwrap_or(0), memory: memory.unwrap_or(0), disk: disk.unwrap_or(0) })
         }
-        Fault::Remove => Box::new(Remove),
+        Fault::Remove { decrement: true } => Box::new(Remove),
         _ => return None,
     })
 }
@@ -136,7 +136,7 @@ pub fn may_touch(
     deed: &dyn Deed,
     prepared: &Prepared,
     guard: Guard<'_>,
-    now: Result<ContainerInspectResponse, Trouble>,
+    now: Result<Arc<ContainerInspectResponse>, Trouble>,
 ) -> Result<(), EffectStatus> {
     let name = &on.instance.name;
     let vanished = |found: String| Err(EffectStatus::Vanished { found });

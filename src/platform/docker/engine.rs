@@ -30,6 +30,9 @@ pub const READ_LIMIT: Duration = Duration::from_secs(10);
 const CLOCK_READINGS: usize = 3;
 /// Calls under way at once on one engine; more wait for their turn.
 const MOST_AT_ONCE: usize = 128;
+/// Inspections under way at once on an engine of this machine: one that serves fifty connections answers the last of them later than one
+/// that serves eight, one question after another. Far away, the way costs more than that.
+const LOOKS_HERE: usize = 8;
 /// The oldest API that is known to do what is asked of it.
 const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
@@ -99,6 +102,8 @@ pub struct Engine {
     pub commands: Memory,
     /// Held while a container is connected to its networks again, so that one after another gets the addresses that it had.
     pub joining: Mutex<()>,
+    /// Taken for each of the many inspections right before an act.
+    pub looks: Semaphore,
     wire: Wire,
     turns: Semaphore,
 }
@@ -141,6 +146,10 @@ impl Engine {
             commands: Memory::default(),
             joining: Mutex::default(),
             wire,
+            looks: Semaphore::new(match endpoint.address {
+                Address::Unix(_) => LOOKS_HERE,
+                Address::Tcp { .. } => MOST_AT_ONCE,
+            }),
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };

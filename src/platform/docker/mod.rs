@@ -21,7 +21,6 @@ pub mod exec;
 pub mod host_process;
 pub mod host_tool;
 pub mod inventory;
-mod mark;
 pub mod network;
 mod observe;
 mod orphans;
@@ -33,5 +32,6 @@ pub mod swarm;
 pub mod undo;
 mod wire;
 
+use super::mark;
 pub use capabilities::{as_this_machine_can, capabilities};
 pub use platform::{COMPOSE_PROJECT_NAME, DockerPlatform};

@@ -125,7 +125,7 @@ impl DockerPlatform {
         let now = self.sights.take(&on.instance.id).map(Ok);
         let now = match now {
             Some(now) => now,
-            None => on.inspect().await,
+            None => on.inspect().await.map(Arc::new),
         };
         deed::may_touch(on, deed.as_ref(), prepared, guard, now)?;
         Ok((deed, on))
@@ -196,13 +196,13 @@ impl Platform for DockerPlatform {
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
-            Fault::ZoneOutage | Fault::RegionOutage => {
+            Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 // A kill through the engine counts as a stop by hand, after which no policy acts until the engine itself is started
                 // anew; and what the zone does not lose to the kill, it may not get back either.
-                let places = replacement::places(victims, group, matches!(fault, Fault::RegionOutage));
+                let places = replacement::places(victims, group, matches!(fault, Fault::RegionOutage { .. }));
                 let mut acts: Vec<(Fault, Target)> = places.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
-                let mut kills: Vec<(Fault, Target)> = each(&Fault::Kill { signal: None });
-                acts.append(&mut kills);
+                let mut losses: Vec<(Fault, Target)> = each(&mechanism.on_each());
+                acts.append(&mut losses);
                 acts
             }
             Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],

@@ -37,7 +37,7 @@ const FRESH: Duration = Duration::from_millis(50);
 /// An inspection.
 #[derive(Debug)]
 struct Seen {
-    inspected: ContainerInspectResponse,
+    inspected: Arc<ContainerInspectResponse>,
     asked: Mono,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Sights(Mutex<BTreeMap<InstanceId, Seen>>);
 
 impl Sights {
     /// A container was inspected; it was asked for at `asked`.
-    pub(super) fn inspected(&self, id: &InstanceId, asked: Mono, inspected: ContainerInspectResponse) {
+    pub(super) fn inspected(&self, id: &InstanceId, asked: Mono, inspected: Arc<ContainerInspectResponse>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, old| fresh(old.asked));
         all.insert(id.clone(), Seen { inspected, asked });
@@ -64,7 +64,7 @@ impl Sights {
     }
 
     /// The container as it was a moment ago; none when it has to be looked at now. An act uses it up: after it, nothing is as it was.
-    pub(super) fn take(&self, id: &InstanceId) -> Option<ContainerInspectResponse> {
+    pub(super) fn take(&self, id: &InstanceId) -> Option<Arc<ContainerInspectResponse>> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)?;
         fresh(seen.asked).then_some(seen.inspected)
     }
@@ -72,7 +72,7 @@ impl Sights {
 
 /// A look at a container that several acts are prepared by: an outage prepares the kill of each container, and the suspension of its
 /// restart policy. It holds what was seen, and when it was asked for.
-type Look = tokio::sync::Mutex<Option<(Mono, ContainerInspectResponse)>>;
+type Look = tokio::sync::Mutex<Option<(Mono, Arc<ContainerInspectResponse>)>>;
 
 /// One inspection of a container for all who ask for it at about the same time.
 #[derive(Debug, Default)]
@@ -80,17 +80,18 @@ pub(super) struct Looks(Mutex<BTreeMap<InstanceId, Arc<Look>>>);
 
 impl Looks {
     /// The container now, as somebody may have seen it a moment ago; and when it was asked for.
-    pub(super) async fn at(&self, engine: &Engine, id: &InstanceId) -> Result<(Mono, ContainerInspectResponse), Trouble> {
+    pub(super) async fn at(&self, engine: &Engine, id: &InstanceId) -> Result<(Mono, Arc<ContainerInspectResponse>), Trouble> {
         let look = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default());
         let mut look = look.lock().await;
         if let Some((asked, seen)) = &*look
             && fresh(*asked)
         {
-            return Ok((*asked, seen.clone()));
+            return Ok((*asked, Arc::clone(seen)));
         }
+        let _turn = engine.looks.acquire().await;
         let asked = clock::now();
-        let seen = engine.inspect(id.as_str()).await?;
-        *look = Some((asked, seen.clone()));
+        let seen = Arc::new(engine.inspect(id.as_str()).await?);
+        *look = Some((asked, Arc::clone(&seen)));
         Ok((asked, seen))
     }
 

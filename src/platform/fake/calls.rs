@@ -61,6 +61,7 @@ impl Platform for FakePlatform {
             ],
             why_not: BTreeMap::new(),
             no_mode: BTreeMap::new(),
+            keeps_place: false,
             foreign: false,
         }
     }
@@ -80,9 +81,9 @@ impl Platform for FakePlatform {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect::<Vec<_>>();
         match fault {
             Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
-            Fault::ZoneOutage | Fault::RegionOutage => {
+            Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 let mut acts = vec![(Fault::SuspendReplacement, Target::Group(group.clone()))];
-                acts.extend(each(&Fault::Kill { signal: None }));
+                acts.extend(each(&mechanism.on_each()));
                 acts
             }
             _ => each(fault),
@@ -213,7 +214,7 @@ fn undo_of(act: &Act) -> Result<Undo, PlatformError> {
                 Fault::Kill { .. } | Fault::Stop { .. } => {
                     restore(format!("start {} again unless it was replaced", i.name), Before::Ran { instance, identity })
                 }
-                Fault::Remove => {
+                Fault::Remove { .. } => {
                     let says = format!("create {} again as it was", i.name);
                     let mut undo = restore(says, Before::Ran { instance, identity })?;
                     if let Undo::Restore { secret, .. } = &mut undo {
@@ -295,7 +296,7 @@ fn act_on(world: &mut World, act: &Act, now: Mono) -> EffectStatus {
     match &act.fault {
         Fault::Kill { .. } => world.end(&chosen.id, "killed", now),
         Fault::Stop { .. } => world.end(&chosen.id, "stopped", now),
-        Fault::Remove => world.end(&chosen.id, "removed", now),
+        Fault::Remove { .. } => world.end(&chosen.id, "removed", now),
         Fault::Pause => found.state = InstanceState::Paused,
         Fault::Restart { .. } => {
             world.end(&chosen.id, "restarted", now);
@@ -319,7 +320,7 @@ fn revert_one(world: &mut World, p: &Prepared, now: Mono) -> Result<Reverted, Pl
     if world.was_done(&p.act).is_none() {
         return nothing("the act never happened".to_owned());
     }
-    if let (Fault::Remove, Target::Instance(i)) = (&p.act.fault, &p.act.target)
+    if let (Fault::Remove { .. }, Target::Instance(i)) = (&p.act.fault, &p.act.target)
         && p.undo.secret() != Some(&environment(&i.name))
     {
         return Err(PlatformError::Refused(format!("{} cannot be created again without its environment", i.name)));

@@ -25,7 +25,7 @@ pub(super) struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { inject: Duration::from_secs(60), verify: Duration::from_secs(40) }
+        Self { inject: Duration::from_mins(1), verify: Duration::from_secs(40) }
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_file_gives_an_act_is_added() {
-        let act = Act { id: ActId { step: 1, act: 1 }, fault: Fault::Stop { grace: Duration::from_secs(300) }, target: Target::Command };
+        let act = Act { id: ActId { step: 1, act: 1 }, fault: Fault::Stop { grace: Duration::from_mins(5) }, target: Target::Command };
         let acts = [Prepared { act, undo: crate::model::undo::Undo::Nothing { why: "x".to_owned() } }];
         let long = async {
             tokio::time::sleep(Duration::from_secs(305)).await;

@@ -152,6 +152,7 @@ pub fn capabilities() -> Capabilities {
         )]
         .into(),
         no_mode: [(PartitionMode::Disconnect, NO_DISCONNECT.to_owned())].into(),
+        keeps_place: false,
         foreign: true,
     }
 }
@@ -204,10 +205,10 @@ impl Platform for LocalPlatform {
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
-            Fault::ZoneOutage | Fault::RegionOutage => {
+            Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 let mut groups: Vec<Group> = Vec::new();
                 for victim in victims {
-                    let place = if matches!(fault, Fault::ZoneOutage) {
+                    let place = if matches!(fault, Fault::ZoneOutage { .. }) {
                         Group { zone: Some(victim.zone.clone()), ..group.clone() }
                     } else {
                         Group { zone: None, region: Some(victim.region.clone()), ..group.clone() }
@@ -217,8 +218,8 @@ impl Platform for LocalPlatform {
                     }
                 }
                 let mut acts: Vec<(Fault, Target)> = groups.into_iter().map(|g| (Fault::SuspendReplacement, Target::Group(g))).collect();
-                let mut kills: Vec<(Fault, Target)> = each(&Fault::Kill { signal: None });
-                acts.append(&mut kills);
+                let mut losses: Vec<(Fault, Target)> = each(&mechanism.on_each());
+                acts.append(&mut losses);
                 acts
             }
             Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],

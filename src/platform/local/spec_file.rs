@@ -140,7 +140,7 @@ pub fn schema() -> serde_json::Value {
 }
 
 /// The longest delay that a system's file may ask for: beyond it, somebody mistook the unit.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(24);
 /// A shorter one before a restart would have a command that fails at once fork without end.
 const SHORTEST_RESTART: Duration = Duration::from_millis(10);
 

@@ -170,7 +170,7 @@ pub fn line(observation: &Observation) -> String {
         Observed::InService { instance, .. } => format!("{instance} serves"),
         Observed::OutOfService { instance, why, .. } => format!("{instance} does not serve: {why}"),
         Observed::Capacity { service, serving, desired } => format!("{service}: {serving} of {desired} serve"),
-        Observed::Note { text } => text.clone(),
+        Observed::Note { text } | Observed::Alarm { text } => text.clone(),
     };
     format!("{:>12}  {says}", observation.source)
 }

@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_may_still_come_is_not_given_up() {
-        let (shared, ledger) = (Shared::still(), settling(100.0, Duration::from_secs(60)));
+        let (shared, ledger) = (Shared::still(), settling(100.0, Duration::from_mins(1)));
         ledger.book.borrow_mut().sent(0);
         ledger.book.borrow_mut().acknowledged(0, 1);
         let wait = || {

@@ -83,7 +83,7 @@ pub fn observed(record: &RunRecord, what: &Observed, source: &str) -> String {
         Observed::InService { instance, .. } => format!("{} is in service", name(instance)),
         Observed::OutOfService { instance, why, .. } => format!("{} is out of service: {why}", name(instance)),
         Observed::Capacity { service, serving, desired } => format!("{service}: {serving} of {desired} serve"),
-        Observed::Note { text } => text.clone(),
+        Observed::Note { text } | Observed::Alarm { text } => text.clone(),
     };
     format!("{} [{}]", visible(&text), visible(source))
 }

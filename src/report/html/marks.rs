@@ -162,7 +162,7 @@ fn collect(record: &RunRecord) -> Vec<Mark> {
             }
             Observed::Launched { instance, .. } => add(at, Kind::Launched, "launched", Some(record.name(instance))),
             Observed::InService { instance, .. } => add(at, Kind::InService, "in service", Some(record.name(instance))),
-            Observed::Note { text } => add(at, Kind::Note, text, None),
+            Observed::Note { text } | Observed::Alarm { text } => add(at, Kind::Note, text, None),
             _ => {}
         }
     }

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long replicas have for a change. Is one slower, the answer does not wait: a cart is worth less than an answer.
 const COPIED_WITHIN: Duration = Duration::from_millis(50);
 /// How long a cart, or an order in the cache, is kept.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(24);
 
 /// Where Redis is.
 #[derive(Debug)]

@@ -255,7 +255,7 @@ pub fn config(servers: &[&Server]) -> Config {
 
 /// No check after the first within a test: what the balancer does by itself shows.
 pub fn blind(config: &mut Config) {
-    config.check.every = Duration::from_secs(3600);
+    config.check.every = Duration::from_hours(1);
 }
 
 impl Rig {

@@ -27,10 +27,10 @@ async fn ends_and_their_ways_back_conform() {
 
 #[tokio::test]
 async fn removal_conforms() {
-    conforming(&[Fault::Remove]).await;
+    conforming(&[Fault::REMOVE]).await;
 }
 
 #[tokio::test]
 async fn suspension_and_outages_conform() {
-    conforming(&[Fault::SuspendReplacement, Fault::ZoneOutage, Fault::RegionOutage]).await;
+    conforming(&[Fault::SuspendReplacement, Fault::ZONE_OUTAGE, Fault::REGION_OUTAGE]).await;
 }

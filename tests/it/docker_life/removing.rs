@@ -61,7 +61,7 @@ async fn everything_comes_back_but_the_id() {
     let before = world(&project);
     let platform = platform(&project).await;
     let victim = instance(&platform, &db.name).await;
-    let acts = prepared(&platform, &Fault::Remove, &[victim], &Group::default()).await;
+    let acts = prepared(&platform, &Fault::REMOVE, &[victim], &Group::default()).await;
     done(&platform, &acts).await;
     assert!(project.ids().is_empty(), "it is there");
     let said = undone(&platform, &acts).await;
@@ -84,7 +84,7 @@ async fn an_undo_that_died_halfway_is_finished() {
     let web = project.container("web").network("back").flag("--volume").flag("/data").start();
     let before = world(&project);
     let platform = platform(&project).await;
-    let acts = prepared(&platform, &Fault::Remove, &[instance(&platform, &web.name).await], &Group::default()).await;
+    let acts = prepared(&platform, &Fault::REMOVE, &[instance(&platform, &web.name).await], &Group::default()).await;
     done(&platform, &acts).await;
     undone(&platform, &acts).await;
     // As if it had been killed between making it and starting it, in none of its networks but one.
@@ -123,7 +123,7 @@ async fn somebody_elses_is_left_alone() {
     let project = engine.project("removing");
     let web = project.container("web").start();
     let platform = platform(&project).await;
-    let acts = prepared(&platform, &Fault::Remove, &[instance(&platform, &web.name).await], &Group::default()).await;
+    let acts = prepared(&platform, &Fault::REMOVE, &[instance(&platform, &web.name).await], &Group::default()).await;
     done(&platform, &acts).await;
     let label = format!("com.docker.compose.project={}", project.name());
     let theirs = engine.docker(&["create", "--name", &web.name, "--network", "none", "--label", &label, SMALL]);
@@ -151,7 +151,7 @@ async fn an_image_that_is_gone_is_said_before_and_after() {
     build("one");
     let web = project.container("web").image(&image).start();
     let platform = platform(&project).await;
-    let acts = prepared(&platform, &Fault::Remove, &[instance(&platform, &web.name).await], &Group::default()).await;
+    let acts = prepared(&platform, &Fault::REMOVE, &[instance(&platform, &web.name).await], &Group::default()).await;
     done(&platform, &acts).await;
     engine.docker(&["rmi", &image]);
     // Another image has its name by now: that one is not what ran.
@@ -168,7 +168,7 @@ async fn an_image_that_is_gone_is_said_before_and_after() {
     engine.docker(&["rmi", "-f", &image]);
     let act = firedrill::model::act::Act {
         id: firedrill::model::ids::ActId { step: 1, act: 1 },
-        fault: Fault::Remove,
+        fault: Fault::REMOVE,
         target: firedrill::model::act::Target::Instance(Box::new(victim)),
     };
     let gone = platform.prepare(&act).await;

@@ -43,7 +43,7 @@ async fn an_outage_takes_the_zone_and_nothing_else() {
     let victims =
         [instance(&platform, &all[0].name).await, instance(&platform, &all[1].name).await, instance(&platform, &all[4].name).await];
     let group = Group { zone: Some("a".into()), ..Group::default() };
-    let acts = prepared(&platform, &Fault::ZoneOutage, &victims, &group).await;
+    let acts = prepared(&platform, &Fault::ZONE_OUTAGE, &victims, &group).await;
     assert_eq!(acts.len(), 4);
     for act in &acts {
         done(&platform, std::slice::from_ref(act)).await;
@@ -86,7 +86,7 @@ async fn a_container_made_again_gets_its_policy_back() {
     let platform = platform(&project).await;
     let suspended = prepared(&platform, &Fault::SuspendReplacement, &[], &Group::default()).await;
     done(&platform, &suspended).await;
-    let removed = prepared(&platform, &Fault::Remove, &[instance(&platform, &web.name).await], &Group::default()).await;
+    let removed = prepared(&platform, &Fault::REMOVE, &[instance(&platform, &web.name).await], &Group::default()).await;
     done(&platform, &removed).await;
     undone(&platform, &removed).await;
     undone(&platform, &suspended).await;

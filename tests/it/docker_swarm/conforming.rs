@@ -25,8 +25,8 @@ async fn one_node_keeps_the_contract() {
     a_killed_task_is_replaced_and_never_started_again(&swarm, &platform).await;
     a_task_is_not_taken_off_its_networks(&platform).await;
     conforms(&platform, 11, &Fault::SuspendReplacement).await;
-    conforms(&platform, 21, &Fault::ZoneOutage).await;
-    conforms(&platform, 31, &Fault::RegionOutage).await;
+    conforms(&platform, 21, &Fault::ZONE_OUTAGE).await;
+    conforms(&platform, 31, &Fault::REGION_OUTAGE).await;
     assert_eq!(swarm.state(0), "active map[disk:ssd firedrill.zone:a]");
     what_is_on_its_way_is_waited_for(&swarm, &platform).await;
     what_somebody_else_set_is_not_overwritten(&swarm, &platform).await;

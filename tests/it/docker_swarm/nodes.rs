@@ -25,7 +25,7 @@ async fn an_outage_takes_one_node_and_swarm_goes_on_on_the_other() {
     let victims: Vec<Instance> = found.instances.into_iter().filter(|i| i.zone.as_str() == "b").collect();
     assert_eq!(victims.len(), 3);
     let group = Group { zone: Some("b".into()), ..Group::default() };
-    let acts = prepared(&platform, &Fault::ZoneOutage, &victims, &group).await;
+    let acts = prepared(&platform, &Fault::ZONE_OUTAGE, &victims, &group).await;
     assert_eq!(acts.len(), 4);
     done(&platform, &acts).await;
     // Swarm starts two of them in the zone that is left; the global service has no node for its other task.

@@ -141,7 +141,7 @@ impl Recorded {
             objective: None,
             warm_up: Duration::from_secs(2),
             baseline: Duration::from_secs(10),
-            recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_secs(60) },
+            recovery: Recovery { hold: Duration::from_secs(5), limit: Duration::from_mins(1) },
             watch: Duration::from_secs(30),
             bind: Bind::AtStart,
             method: vec![],
@@ -153,7 +153,7 @@ impl Recorded {
 
     fn plan(&self) -> Plan {
         let fault = PlannedFault {
-            fault: Fault::ZoneOutage,
+            fault: Fault::ZONE_OUTAGE,
             zone: Some("a".into()),
             region: None,
             matched: 2,

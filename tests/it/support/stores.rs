@@ -15,7 +15,7 @@ use firedrill::{clock, sample_app::programs};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A store: a process and its children, ended with it.
 pub struct Server(Child);

@@ -146,6 +146,6 @@ mod tests {
         };
         assert_eq!(allowance(&said), Duration::from_secs(22));
         let unsaid = HealthConfig { interval: Some(0), ..HealthConfig::default() };
-        assert_eq!(allowance(&unsaid), Duration::from_secs(180));
+        assert_eq!(allowance(&unsaid), Duration::from_mins(3));
     }
 }

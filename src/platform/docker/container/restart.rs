@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the engine may take beyond the grace.
-const BEYOND_GRACE: Duration = Duration::from_secs(60);
+const BEYOND_GRACE: Duration = Duration::from_mins(1);
 
 /// Restarts a container.
 #[derive(Debug)]

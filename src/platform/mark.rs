@@ -45,6 +45,17 @@ struct Maker {
     started: u32,
 }
 
+/// What can be told of the process that made a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It runs.
+    Lives,
+    /// It is gone.
+    Gone,
+    /// It cannot be seen from here.
+    Elsewhere,
+}
+
 /// The mark of one act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
@@ -73,6 +84,7 @@ fn draw() -> Result<u64, PlatformError> {
 
 impl Mark {
     /// The number of the act: no other that this process did lately has it.
+    #[cfg(feature = "docker")]
     pub fn number(self) -> u16 {
         self.number
     }
@@ -90,8 +102,20 @@ impl Mark {
     }
 
     /// Whether its maker is gone, and that can be told from here.
+    #[cfg(feature = "docker")]
     pub fn left_behind(self) -> bool {
-        self.maker.place != 0 && self.maker.place == own().place && !self.maker.runs()
+        self.judged() == Judged::Gone
+    }
+
+    /// What can be told of its maker from here.
+    pub fn judged(self) -> Judged {
+        if self.maker.place == 0 || self.maker.place != own().place {
+            Judged::Elsewhere
+        } else if self.maker.runs() {
+            Judged::Lives
+        } else {
+            Judged::Gone
+        }
     }
 }
 

@@ -1,0 +1,170 @@
+//! The account: credentials, regions, and a client for each service in each region.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::SharedCredentialsProvider;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+
+use super::{
+    batch::Batch,
+    calls::{Action, Calls, Count, TRY_LIMIT},
+    names::Names,
+};
+use crate::{
+    model::{aws::AwsSpec, ids::Region},
+    platform::PlatformError,
+};
+
+/// How long a connection may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(4);
+
+/// How long the first call may take with all its tries: a region that is not there has no address, and never will have.
+const FIRST_CALL_LIMIT: Duration = Duration::from_secs(8);
+
+const WHO: Action = Action::read("sts:GetCallerIdentity");
+
+/// An account, as far as one environment goes.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// The number of the account that answers.
+    pub(super) account: String,
+    /// The regions, in the file's order.
+    pub(super) places: Vec<Arc<Place>>,
+    /// Route 53, which is one for all regions.
+    pub(super) names: Names,
+}
+
+/// One region of it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) region: Region,
+    pub(super) ec2: aws_sdk_ec2::Client,
+    pub(super) scaling: aws_sdk_autoscaling::Client,
+    pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) rds: aws_sdk_rds::Client,
+    pub(super) elasticache: aws_sdk_elasticache::Client,
+    pub(super) commands: aws_sdk_ssm::Client,
+    pub(super) alarms: aws_sdk_cloudwatch::Client,
+    pub(super) calls: Calls,
+    /// Instances that are to be started again, together.
+    pub(super) starts: Batch,
+}
+
+impl Connection {
+    /// Finds credentials and asks whose they are: one call.
+    ///
+    /// # Errors
+    /// Without credentials or a region, when AWS does not accept them, or when it is another account than the file says.
+    pub(super) async fn open(spec: &AwsSpec) -> Result<Self, PlatformError> {
+        let config = configuration(spec).await?;
+        let regions: Vec<Region> = match (&spec.regions[..], config.region()) {
+            ([], Some(region)) => vec![Region(region.to_string())],
+            ([], None) => {
+                return Err(PlatformError::Unavailable(
+                    "no region: the environment has no `region:`, and neither AWS_REGION nor the profile names one".to_owned(),
+                ));
+            }
+            (named, _) => named.to_vec(),
+        };
+        let places: Vec<Arc<Place>> = regions.iter().map(|region| Arc::new(place(&config, region))).collect();
+        let Some(first) = places.first() else {
+            return Err(PlatformError::Unavailable("no region".to_owned()));
+        };
+        let sts = aws_sdk_sts::Client::from_conf(
+            aws_sdk_sts::config::Builder::from(&config).region(SdkRegion::new(first.region.0.clone())).build(),
+        );
+        let who = first.calls.call_within(FIRST_CALL_LIMIT, WHO, || sts.get_caller_identity().send()).await?;
+        let account = who.account().unwrap_or_default().to_owned();
+        if let Some(expected) = spec.account.as_ref().filter(|expected| **expected != account) {
+            return Err(PlatformError::Unavailable(format!(
+                "these credentials are those of the account {account}, and the environment says `account: {expected}`: nothing was listed"
+            )));
+        }
+        if let Some(region) = spec.health_checks.keys().find(|region| places.iter().all(|place| place.region != **region)) {
+            let here: Vec<&str> = places.iter().map(|place| place.region.as_str()).collect();
+            return Err(PlatformError::Unavailable(format!(
+                "the environment names a health check for {region}, and is in {}",
+                here.join(", ")
+            )));
+        }
+        let names = names(&config, &first.region);
+        Ok(Self { account, places, names })
+    }
+
+    /// A region by its name.
+    pub(super) fn place(&self, region: &Region) -> Result<&Arc<Place>, PlatformError> {
+        self.places.iter().find(|place| place.region == *region).ok_or_else(|| {
+            let here: Vec<&str> = self.places.iter().map(|place| place.region.as_str()).collect();
+            PlatformError::Refused(format!("it was done in the region {region}, and this environment is in {}", here.join(", ")))
+        })
+    }
+
+    /// How often each action was called, in all regions.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, Count> {
+        let mut all: BTreeMap<&'static str, Count> = BTreeMap::new();
+        for (action, count) in self.places.iter().flat_map(|place| place.calls.counts()).chain(self.names.calls.counts()) {
+            let sum = all.entry(action).or_default();
+            sum.requests += count.requests;
+            sum.throttled += count.throttled;
+            sum.failed += count.failed;
+        }
+        all
+    }
+}
+
+/// The SDK's configuration. Its own retries are off: ours know which call may be done twice.
+async fn configuration(spec: &AwsSpec) -> Result<SdkConfig, PlatformError> {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_LIMIT).operation_attempt_timeout(TRY_LIMIT).build();
+    let mut loader: ConfigLoader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts);
+    if let Some(profile) = &spec.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = &spec.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(region) = spec.regions.first() {
+        loader = loader.region(SdkRegion::new(region.0.clone()));
+    }
+    let config = loader.load().await;
+    let Some(role) = &spec.role else { return Ok(config) };
+    let mut assumed = aws_config::sts::AssumeRoleProvider::builder(&role.arn).session_name("firedrill").configure(&config);
+    if let Some(id) = &role.external_id {
+        assumed = assumed.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(assumed.build().await);
+    Ok(config.to_builder().credentials_provider(provider).build())
+}
+
+fn place(config: &SdkConfig, region: &Region) -> Place {
+    let there = || SdkRegion::new(region.0.clone());
+    Place {
+        region: region.clone(),
+        ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(config).region(there()).build()),
+        scaling: aws_sdk_autoscaling::Client::from_conf(aws_sdk_autoscaling::config::Builder::from(config).region(there()).build()),
+        balancing: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+            aws_sdk_elasticloadbalancingv2::config::Builder::from(config).region(there()).build(),
+        ),
+        rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
+        elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
+        alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
+        calls: Calls::new(region.as_str()),
+        starts: Batch::default(),
+    }
+}
+
+/// Any region of the account leads to its one Route 53.
+fn names(config: &SdkConfig, region: &Region) -> Names {
+    let there = SdkRegion::new(region.0.clone());
+    Names {
+        client: aws_sdk_route53::Client::from_conf(aws_sdk_route53::config::Builder::from(config).region(there).build()),
+        calls: Calls::slow("Route 53"),
+    }
+}

@@ -1,0 +1,310 @@
+//! What is there, in few calls: instances and the named groups at once, then what the balancers say, one call a target group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::Filter;
+use futures_util::future::{try_join, try_join_all};
+
+use super::{
+    connection::{Connection, Place},
+    own,
+    read::{self, FILTER_VALUES, filter},
+    service::{Named, service_of, service_of_store},
+    store::{Store, stores},
+    trouble::Trouble,
+    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Phase, Pool, World},
+};
+use crate::{
+    clock,
+    file::suggest::{listed, nearest},
+    model::{
+        aws::{AwsMembers, AwsSpec},
+        ids::{InstanceId, Region, Service, Zone},
+        instance::{Instance, InstanceState, PROTECTED, PROTECTED_TAG},
+        time::Mono,
+    },
+    platform::PlatformError,
+};
+
+/// Everything that was seen at one time.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// When it was asked for.
+    pub(super) asked: Mono,
+    /// Each region as it was found.
+    pub(super) worlds: BTreeMap<Region, World>,
+    /// The targets of it, by id.
+    pub(super) instances: Vec<Instance>,
+    /// How many instances each service wants, where groups say so.
+    pub(super) desired: BTreeMap<Service, u32>,
+}
+
+impl Listed {
+    /// An instance with its region's world.
+    pub(super) fn machine(&self, region: &Region, id: &InstanceId) -> Option<(&World, &Machine)> {
+        let world = self.worlds.get(region)?;
+        world.machines.get(id.as_str()).map(|machine| (world, machine))
+    }
+}
+
+/// Which incarnation an instance is: EC2 never gives an id twice.
+pub(super) fn identity(id: &str) -> String {
+    format!("instance:{id}")
+}
+
+/// Lists all regions of an environment.
+pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<Listed, PlatformError> {
+    let asked = clock::now();
+    let worlds = try_join_all(connection.places.iter().map(|place| world(place, spec))).await?;
+    let worlds: BTreeMap<Region, World> = connection.places.iter().map(|place| place.region.clone()).zip(worlds).collect();
+    unknown_names(connection, spec, &worlds).await?;
+    let (mut instances, mut wanted) = (Vec::new(), BTreeMap::new());
+    for (region, world) in &worlds {
+        let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+        for machine in world.machines.values() {
+            if !narrowed(spec, world, machine) {
+                continue;
+            }
+            let Some(service) = service_of(spec, world, machine)? else { continue };
+            services.insert(&machine.id, service.clone());
+            instances.push(instance(spec, region, world, machine, service));
+        }
+        for store in world.stores.values() {
+            let Some(service) = service_of_store(spec, &store.kind) else { continue };
+            instances.push(store.instance(region, service, store_kept_out(spec, store)));
+        }
+        for (service, desired) in desired(spec, world, &services) {
+            *wanted.entry(service).or_default() += desired;
+        }
+    }
+    instances.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Listed { asked, worlds, instances, desired: wanted })
+}
+
+/// Reads what a region shows of the environment.
+async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
+    let named = Named::of(spec);
+    let filters = filters(spec);
+    let group_names: Vec<String> = named.groups.iter().cloned().collect();
+    let (machines, mut groups) = if group_names.is_empty() {
+        (read::machines(place, filters).await?, BTreeMap::new())
+    } else {
+        Box::pin(try_join(read::machines(place, filters), read::groups(place, &group_names))).await?
+    };
+    // The groups that the instances found are members of, and that nobody named.
+    let further: BTreeSet<String> =
+        machines.values().filter_map(|m| m.tags.get(GROUP_TAG)).filter(|name| !groups.contains_key(*name)).cloned().collect();
+    if !further.is_empty() {
+        groups.extend(read::groups(place, &further.into_iter().collect::<Vec<_>>()).await?);
+    }
+    let mut arns: BTreeSet<String> = groups.values().flat_map(|group| group.pools.iter().cloned()).collect();
+    if !named.pools.is_empty() {
+        let names: Vec<String> = named.pools.iter().cloned().collect();
+        match read::pool_arns(place, &names).await {
+            Ok(found) => arns.extend(found),
+            // Said together with every other name that is not there.
+            Err(Trouble::Gone(_)) => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    let pools = read::pools(place, &arns.into_iter().collect::<Vec<_>>()).await?;
+    let stores = stores(place, spec).await?;
+    Ok(World { machines, groups, pools, stores })
+}
+
+/// What EC2 itself is to leave out: the less comes over the wire, the better.
+pub(super) fn filters(spec: &AwsSpec) -> Vec<Filter> {
+    let mut filters = vec![filter("instance-state-name", ["pending", "running", "stopping", "stopped", "shutting-down"])];
+    if let Some(vpc) = &spec.vpc {
+        filters.push(filter("vpc-id", [vpc]));
+    }
+    for (key, value) in &spec.tags {
+        filters.push(filter(&format!("tag:{key}"), [value]));
+    }
+    let is_store = |m: &&AwsMembers| matches!(m, AwsMembers::Databases(_) | AwsMembers::Clusters(_) | AwsMembers::Caches(_));
+    let members: Vec<&AwsMembers> = spec.services.values().filter(|m| !is_store(m)).collect();
+    let all = |pick: fn(&AwsMembers) -> Option<Vec<String>>| -> Option<Vec<String>> {
+        let picked: Option<Vec<Vec<String>>> = members.iter().map(|m| pick(m)).collect();
+        picked.map(|lists| lists.concat()).filter(|list| !list.is_empty() && list.len() <= FILTER_VALUES)
+    };
+    let groups = |members: &AwsMembers| if let AwsMembers::Groups(names) = members { Some(names.clone()) } else { None };
+    let beanstalk = |members: &AwsMembers| if let AwsMembers::Beanstalk(names) = members { Some(names.clone()) } else { None };
+    let ids = |members: &AwsMembers| {
+        if let AwsMembers::Ids(ids) = members { Some(ids.iter().map(ToString::to_string).collect()) } else { None }
+    };
+    if !spec.groups.is_empty() && spec.groups.len() <= FILTER_VALUES {
+        filters.push(filter(&format!("tag:{GROUP_TAG}"), &spec.groups));
+    } else if let Some(names) = all(groups) {
+        filters.push(filter(&format!("tag:{GROUP_TAG}"), names));
+    } else if let Some(names) = all(beanstalk) {
+        filters.push(filter(&format!("tag:{BEANSTALK_TAG}"), names));
+    } else if let Some(ids) = all(ids) {
+        filters.push(filter("instance-id", ids));
+    }
+    filters
+}
+
+/// Whether the environment means the instance, of what it narrows by.
+fn narrowed(spec: &AwsSpec, world: &World, machine: &Machine) -> bool {
+    spec.groups.is_empty() || world.group_of(&machine.id).is_some_and(|(group, _)| spec.groups.contains(&group.name))
+}
+
+/// A group or target group that no region has is a mistake, not an empty service.
+async fn unknown_names(connection: &Connection, spec: &AwsSpec, worlds: &BTreeMap<Region, World>) -> Result<(), PlatformError> {
+    let named = Named::of(spec);
+    let groups: BTreeSet<&String> = worlds.values().flat_map(|world| world.groups.keys()).collect();
+    let pools: BTreeSet<&String> = worlds.values().flat_map(|world| world.pools.values().map(|pool| &pool.name)).collect();
+    let stores: BTreeSet<&str> = worlds.values().flat_map(|world| world.stores.values().map(|store| store.kind.name())).collect();
+    let regions = listed(connection.places.iter().map(|place| place.region.as_str()), "and");
+    if let Some(name) = named.groups.iter().find(|name| !groups.contains(name)) {
+        let all = try_join_all(connection.places.iter().map(|place| read::groups(place, &[]))).await?;
+        let there: BTreeSet<String> = all.into_iter().flat_map(BTreeMap::into_keys).collect();
+        return Err(missing("Auto Scaling group", name, &connection.account, &regions, &there));
+    }
+    if let Some(name) = named.stores.iter().find(|name| !stores.contains(name.as_str())) {
+        return Err(missing("managed store", name, &connection.account, &regions, &BTreeSet::new()));
+    }
+    if let Some(name) = named.pools.iter().find(|name| !pools.contains(name)) {
+        let there: BTreeSet<String> = pools.into_iter().cloned().collect();
+        return Err(missing("target group", name, &connection.account, &regions, &there));
+    }
+    Ok(())
+}
+
+fn missing(what: &str, name: &str, account: &str, regions: &str, there: &BTreeSet<String>) -> PlatformError {
+    let names = || there.iter().map(String::as_str);
+    let has = if there.is_empty() { String::new() } else { format!("; there are {}", listed(names(), "and")) };
+    let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    PlatformError::Unavailable(format!("the account {account} has no {what} `{name}` in {regions}{has}{near}"))
+}
+
+fn instance(spec: &AwsSpec, region: &Region, world: &World, machine: &Machine, service: Service) -> Instance {
+    let member = world.group_of(&machine.id);
+    let targets: Vec<(&Pool, Option<bool>, Option<u16>)> = targets(world, machine).collect();
+    let mut labels = machine.tags.clone();
+    for (key, value) in [("aws:vpc-id", &machine.vpc), ("aws:subnet-id", &machine.subnet)] {
+        if let Some(value) = value {
+            labels.insert(key.to_owned(), value.clone());
+        }
+    }
+    let port = targets.iter().find_map(|(_, _, port)| *port);
+    let name = machine.tags.get("Name").filter(|name| !name.is_empty());
+    Instance {
+        id: InstanceId(machine.id.clone()),
+        // The members of a group share their `Name`.
+        name: name.map_or_else(|| machine.id.clone(), |name| format!("{name} {}", machine.id)),
+        service,
+        zone: Zone(machine.zone.clone()),
+        region: region.clone(),
+        state: state(machine, member),
+        healthy: healthy(machine, member, &targets),
+        address: machine.address.as_ref().zip(port).map(|(address, port)| format!("{address}:{port}")),
+        identity: identity(&machine.id),
+        fingerprint: fingerprint(machine, member),
+        managed: true,
+        kept_out: kept_out(spec, machine, member),
+        labels,
+    }
+}
+
+/// The registrations of an instance.
+fn targets<'a>(world: &'a World, machine: &'a Machine) -> impl Iterator<Item = (&'a Pool, Option<bool>, Option<u16>)> {
+    world.pools.values().flat_map(move |pool| {
+        let own = pool.targets.iter().filter(move |t| t.id == machine.id || Some(&t.id) == machine.address.as_ref());
+        own.map(move |target| (pool, target.healthy(), target.port))
+    })
+}
+
+fn state(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> InstanceState {
+    match machine.state {
+        Phase::Pending => InstanceState::Starting,
+        Phase::Running if member.is_some_and(|(_, m)| m.lifecycle.starts_with("Pending")) => InstanceState::Starting,
+        Phase::Running => InstanceState::Running,
+        Phase::Stopping | Phase::Stopped => InstanceState::Stopped,
+        Phase::ShuttingDown | Phase::Terminated => InstanceState::Gone,
+    }
+}
+
+/// Whether it serves, as its group and its balancers see it; none when nobody checks.
+fn healthy(
+    machine: &Machine,
+    member: Option<(&AutoGroup, &super::world::Member)>,
+    targets: &[(&Pool, Option<bool>, Option<u16>)],
+) -> Option<bool> {
+    if machine.state != Phase::Running {
+        return None;
+    }
+    let by_group = member.map(|(_, member)| member.healthy && member.lifecycle == "InService");
+    // A group that is behind a balancer expects its members to be registered there.
+    let missing = member.is_some_and(|(group, _)| !group.pools.is_empty()) && targets.is_empty();
+    let by_pools = targets.iter().filter_map(|(_, healthy, _)| *healthy);
+    let all: Vec<bool> = by_group.into_iter().chain(by_pools).chain(missing.then_some(false)).collect();
+    if all.is_empty() { None } else { Some(all.into_iter().all(|healthy| healthy)) }
+}
+
+/// What it was launched from.
+fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> String {
+    match member.map(|(_, member)| member.template.as_str()).filter(|template| !template.is_empty()) {
+        Some(template) => format!("{} {template}", machine.image),
+        None => machine.image.clone(),
+    }
+}
+
+/// Why an instance may not be chosen.
+pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+    forbidden(spec, machine, member).or_else(|| leaving(member))
+}
+
+/// Why an instance is not chosen that its group is ending.
+pub(super) fn leaving(member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+    let (group, member) = member?;
+    member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
+}
+
+/// Why an instance may never be touched.
+pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+    if own::instance().is_some_and(|own| own == machine.id) {
+        return Some("firedrill runs on it".to_owned());
+    }
+    if let Some(tag) = spec.opt_in.as_ref().filter(|tag| machine.tags.get(&tag.key) != Some(&tag.value)) {
+        return Some(format!("without the tag {tag}, which this environment asks for"));
+    }
+    let (group, member) = member?;
+    if protected(&group.tags) {
+        return Some(format!("its Auto Scaling group {} carries the tag {PROTECTED_TAG}=true", group.name));
+    }
+    member.protected.then(|| format!("protected from scale-in in its Auto Scaling group {}", group.name))
+}
+
+/// Why a managed store may never be chosen.
+pub(super) fn store_kept_out(spec: &AwsSpec, store: &Store) -> Option<String> {
+    let tag = spec.opt_in.as_ref().filter(|tag| store.tags.get(&tag.key) != Some(&tag.value))?;
+    Some(format!("without the tag {tag}, which this environment asks for"))
+}
+
+/// Whether tags protect what carries them.
+pub(super) fn protected(tags: &BTreeMap<String, String>) -> bool {
+    [PROTECTED, PROTECTED_TAG].iter().any(|key| tags.get(*key).is_some_and(|value| value == "true"))
+}
+
+/// How many instances the services want: the sum over the groups whose members are all of one service.
+fn desired(spec: &AwsSpec, world: &World, services: &BTreeMap<&str, Service>) -> BTreeMap<Service, u32> {
+    let mut all = BTreeMap::new();
+    for group in world.groups.values() {
+        let mut of: BTreeSet<&Service> = group.members.keys().filter_map(|id| services.get(id.as_str())).collect();
+        // A group that has lost all of its members still wants them.
+        let named = spec.services.iter().find(|(_, m)| matches!(m, AwsMembers::Groups(names) if names.contains(&group.name)));
+        let own = Service(group.name.clone());
+        match named {
+            Some((service, _)) => drop(of.insert(service)),
+            None if of.is_empty() && spec.services.is_empty() && spec.service_tag.is_none() && !group.tags.contains_key(BEANSTALK_TAG) => {
+                of.insert(&own);
+            }
+            None => {}
+        }
+        if let [service] = of.into_iter().collect::<Vec<_>>()[..] {
+            *all.entry(service.clone()).or_default() += group.desired;
+        }
+    }
+    all
+}

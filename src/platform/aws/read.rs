@@ -1,0 +1,189 @@
+//! The calls that read: pages are put together, and the SDK's types become ours. Whatever is listed has a bound.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::Filter;
+use futures_util::future::try_join_all;
+
+use super::{
+    calls::Action,
+    connection::Place,
+    mark::MARK,
+    trouble::Trouble,
+    world::{AutoGroup, Machine, Member, Phase, Pool, PoolTarget, pool_name},
+};
+
+pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
+pub(super) const DESCRIBE_GROUPS: Action = Action::read("autoscaling:DescribeAutoScalingGroups");
+pub(super) const DESCRIBE_POOLS: Action = Action::read("elasticloadbalancing:DescribeTargetGroups");
+pub(super) const DESCRIBE_HEALTH: Action = Action::read("elasticloadbalancing:DescribeTargetHealth");
+
+/// Instances on a page.
+const PAGE: i32 = 1000;
+/// Groups on a page.
+const GROUP_PAGE: usize = 50;
+/// The most values that one filter may have.
+pub(super) const FILTER_VALUES: usize = 200;
+/// The most pages that are read of anything: 100,000 instances.
+const MOST_PAGES: usize = 100;
+
+/// A filter of EC2.
+pub(super) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+    Filter::builder().name(name).set_values(Some(values.into_iter().map(Into::into).collect())).build()
+}
+
+fn too_many(what: &str) -> Trouble {
+    Trouble::Refused(format!("there are more {what} than this tool reads ({MOST_PAGES} pages): narrow the environment"))
+}
+
+/// The instances that all filters let through.
+pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<BTreeMap<String, Machine>, Trouble> {
+    let mut all = BTreeMap::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let ask = place.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE).set_next_token(token);
+        let page = place.calls.call(DESCRIBE_INSTANCES, || ask.clone().send()).await?;
+        let found = page.reservations.unwrap_or_default().into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+        all.extend(found.filter_map(machine).map(|machine| (machine.id.clone(), machine)));
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(too_many("instances"))
+}
+
+/// These instances, as far as EC2 knows them. Unlike a list of ids, a filter does not fail for one that is gone.
+pub(super) async fn machines_by_id<'a>(
+    place: &Place,
+    ids: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeMap<String, Machine>, Trouble> {
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let parts = ids.chunks(FILTER_VALUES).map(|part| machines(place, vec![filter("instance-id", part.iter().copied())]));
+    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+fn machine(found: aws_sdk_ec2::types::Instance) -> Option<Machine> {
+    let tags = found.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
+    Some(Machine {
+        id: found.instance_id?,
+        state: Phase::read(found.state.and_then(|state| state.name).as_ref().map_or("", |name| name.as_str())),
+        because: found.state_transition_reason.unwrap_or_default(),
+        image: found.image_id.unwrap_or_default(),
+        launched: found.launch_time.map_or(0, |time| time.as_nanos()),
+        zone: found.placement.and_then(|placement| placement.availability_zone).unwrap_or_default(),
+        subnet: found.subnet_id,
+        vpc: found.vpc_id,
+        address: found.private_ip_address,
+        tags,
+    })
+}
+
+/// The Auto Scaling groups of these names; all of the region when none is named.
+pub(super) async fn groups(place: &Place, names: &[String]) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+    if names.is_empty() {
+        return groups_page(place, &[]).await;
+    }
+    let parts = names.chunks(GROUP_PAGE).map(|part| groups_page(place, part));
+    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+async fn groups_page(place: &Place, names: &[String]) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+    let mut all = BTreeMap::new();
+    let mut token: Option<String> = None;
+    let names = (!names.is_empty()).then(|| names.to_vec());
+    for _ in 0..MOST_PAGES {
+        let ask =
+            place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names.clone()).max_records(100).set_next_token(token);
+        let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
+        let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
+        all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(too_many("Auto Scaling groups"))
+}
+
+/// The groups that carry a mark of ours.
+pub(super) async fn marked_groups(place: &Place) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+    let mut all = BTreeMap::new();
+    let mut token: Option<String> = None;
+    let marked = aws_sdk_autoscaling::types::Filter::builder().name("tag-key").values(MARK).build();
+    for _ in 0..MOST_PAGES {
+        let ask = place.scaling.describe_auto_scaling_groups().filters(marked.clone()).max_records(100).set_next_token(token);
+        let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
+        let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
+        all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(too_many("Auto Scaling groups"))
+}
+
+fn group(place: &Place, found: aws_sdk_autoscaling::types::AutoScalingGroup) -> Option<AutoGroup> {
+    let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+    let subnets = found.vpc_zone_identifier.unwrap_or_default();
+    let members = found.instances.unwrap_or_default().into_iter().filter_map(member).collect();
+    Some(AutoGroup {
+        name: found.auto_scaling_group_name?,
+        region: place.region.clone(),
+        min: number(found.min_size),
+        max: number(found.max_size),
+        desired: number(found.desired_capacity),
+        zones: found.availability_zones.unwrap_or_default(),
+        subnets: subnets.split(',').map(str::trim).filter(|subnet| !subnet.is_empty()).map(str::to_owned).collect(),
+        suspended: found.suspended_processes.unwrap_or_default().into_iter().filter_map(|process| process.process_name).collect(),
+        members,
+        pools: found.target_group_arns.unwrap_or_default(),
+        tags: found.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+        status: found.status,
+    })
+}
+
+fn member(found: aws_sdk_autoscaling::types::Instance) -> Option<(String, Member)> {
+    let template = found.launch_template.map(|template| {
+        let id = template.launch_template_id.or(template.launch_template_name).unwrap_or_default();
+        format!("{id}:{}", template.version.unwrap_or_default())
+    });
+    let member = Member {
+        lifecycle: found.lifecycle_state.as_ref().map_or("", |state| state.as_str()).to_owned(),
+        healthy: !found.health_status.is_some_and(|status| status.eq_ignore_ascii_case("unhealthy")),
+        protected: found.protected_from_scale_in.unwrap_or_default(),
+        template: template.or(found.launch_configuration_name).unwrap_or_default(),
+    };
+    Some((found.instance_id?, member))
+}
+
+/// The ARNs of target groups by their names.
+pub(super) async fn pool_arns(place: &Place, names: &[String]) -> Result<Vec<String>, Trouble> {
+    let ask = place.balancing.describe_target_groups().set_names(Some(names.to_vec()));
+    let page = place.calls.call(DESCRIBE_POOLS, || ask.clone().send()).await?;
+    Ok(page.target_groups.unwrap_or_default().into_iter().filter_map(|pool| pool.target_group_arn).collect())
+}
+
+/// What the balancers say of the targets of these target groups: one call each.
+pub(super) async fn pools(place: &Place, arns: &[String]) -> Result<BTreeMap<String, Pool>, Trouble> {
+    let all = try_join_all(arns.iter().map(|arn| pool(place, arn))).await?;
+    Ok(all.into_iter().map(|pool| (pool.arn.clone(), pool)).collect())
+}
+
+/// The same of one.
+pub(super) async fn pool(place: &Place, arn: &str) -> Result<Pool, Trouble> {
+    let ask = place.balancing.describe_target_health().target_group_arn(arn);
+    let answer = place.calls.call(DESCRIBE_HEALTH, || ask.clone().send()).await?;
+    let targets = answer.target_health_descriptions.unwrap_or_default().into_iter().filter_map(|found| {
+        let target = found.target?;
+        let health = found.target_health;
+        Some(PoolTarget {
+            id: target.id?,
+            port: target.port.and_then(|port| u16::try_from(port).ok()),
+            state: health.as_ref().and_then(|h| h.state.as_ref()).map_or("", |state| state.as_str()).to_owned(),
+            reason: health.and_then(|h| h.description.or_else(|| h.reason.map(|reason| reason.as_str().to_owned()))).unwrap_or_default(),
+        })
+    });
+    Ok(Pool { arn: arn.to_owned(), name: pool_name(arn).to_owned(), targets: targets.collect() })
+}

@@ -1,0 +1,181 @@
+//! What a region shows, in our own words: machines, the groups that keep them, the balancers' target groups. Only what a drill needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::store::Store;
+use crate::model::ids::Region;
+
+/// The tag that EC2 puts on the members of an Auto Scaling group.
+pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
+/// The tag of an Elastic Beanstalk environment's instances.
+pub(super) const BEANSTALK_TAG: &str = "elasticbeanstalk:environment-name";
+
+/// One look at a region.
+#[derive(Debug, Clone, Default)]
+pub(super) struct World {
+    /// Instances by id.
+    pub(super) machines: BTreeMap<String, Machine>,
+    /// Auto Scaling groups by name.
+    pub(super) groups: BTreeMap<String, AutoGroup>,
+    /// Target groups by ARN.
+    pub(super) pools: BTreeMap<String, Pool>,
+    /// Managed stores by the id that they have as targets.
+    pub(super) stores: BTreeMap<String, Store>,
+}
+
+/// An EC2 instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Machine {
+    pub(super) id: String,
+    pub(super) state: Phase,
+    /// Why and when its state changed last, in EC2's words: `User initiated (2026-11-27 16:01:02 GMT)`.
+    pub(super) because: String,
+    pub(super) image: String,
+    /// Nanoseconds since 1970; another start is another time.
+    pub(super) launched: i128,
+    pub(super) zone: String,
+    pub(super) subnet: Option<String>,
+    pub(super) vpc: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Where an instance is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+    ShuttingDown,
+    Terminated,
+}
+
+impl Phase {
+    /// EC2's word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// From EC2's word; an unknown one counts as not running.
+    pub(super) fn read(word: &str) -> Self {
+        match word {
+            "pending" => Self::Pending,
+            "running" => Self::Running,
+            "stopping" => Self::Stopping,
+            "shutting-down" => Self::ShuttingDown,
+            "terminated" => Self::Terminated,
+            _ => Self::Stopped,
+        }
+    }
+
+    /// Whether it is over for good.
+    pub(super) fn ended(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+/// An Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AutoGroup {
+    pub(super) name: String,
+    pub(super) region: Region,
+    pub(super) min: u32,
+    pub(super) max: u32,
+    pub(super) desired: u32,
+    /// Its zones, as AWS lists them.
+    pub(super) zones: Vec<String>,
+    /// Its subnets in AWS's order; none for a group that only names zones.
+    pub(super) subnets: Vec<String>,
+    /// The processes that are suspended.
+    pub(super) suspended: BTreeSet<String>,
+    /// Its members by instance id.
+    pub(super) members: BTreeMap<String, Member>,
+    /// The ARNs of its target groups.
+    pub(super) pools: Vec<String>,
+    pub(super) tags: BTreeMap<String, String>,
+    /// Set while it is being deleted.
+    pub(super) status: Option<String>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    /// `InService`, `Pending:Wait`, `Terminating`, …
+    pub(super) lifecycle: String,
+    /// Whether the group holds it for healthy.
+    pub(super) healthy: bool,
+    pub(super) protected: bool,
+    /// What it was launched from: launch template and version, or launch configuration.
+    pub(super) template: String,
+}
+
+impl Member {
+    /// Whether its group is ending it.
+    pub(super) fn leaving(&self) -> bool {
+        self.lifecycle.starts_with("Terminat") || self.lifecycle.starts_with("Detach")
+    }
+}
+
+/// A target group with what its balancer says of its targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pool {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) targets: Vec<PoolTarget>,
+}
+
+/// One registration: an instance may be registered with several ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PoolTarget {
+    /// The instance, or an address.
+    pub(super) id: String,
+    pub(super) port: Option<u16>,
+    /// `healthy`, `unhealthy`, `initial`, `draining`, `unused`, `unavailable`.
+    pub(super) state: String,
+    pub(super) reason: String,
+}
+
+impl PoolTarget {
+    /// What the balancer's check says; none when it does not check.
+    pub(super) fn healthy(&self) -> Option<bool> {
+        match self.state.as_str() {
+            "healthy" => Some(true),
+            "unavailable" => None,
+            _ => Some(false),
+        }
+    }
+}
+
+impl World {
+    /// The group that an instance is a member of.
+    pub(super) fn group_of(&self, id: &str) -> Option<(&AutoGroup, &Member)> {
+        let by_tag = self.machines.get(id).and_then(|m| m.tags.get(GROUP_TAG)).and_then(|name| self.groups.get(name));
+        let found = by_tag.and_then(|group| group.members.get(id).map(|member| (group, member)));
+        found.or_else(|| self.groups.values().find_map(|group| group.members.get(id).map(|member| (group, member))))
+    }
+}
+
+/// The name in a target group's ARN.
+pub(super) fn pool_name(arn: &str) -> &str {
+    let parts = arn.rsplit_once(":targetgroup/").map_or(arn, |(_, rest)| rest);
+    parts.split('/').next().unwrap_or(arn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_groups_name_is_in_its_arn() {
+        assert_eq!(pool_name("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/shop/0123456789abcdef"), "shop");
+        assert_eq!(pool_name("shop"), "shop");
+    }
+}

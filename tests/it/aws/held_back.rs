@@ -1,0 +1,142 @@
+//! Subnets that are cut off and groups that are held back: as they were, field by field, whatever becomes of us.
+
+use std::{cell::Cell, fs};
+
+use serde_json::{Value, json};
+
+use super::rig::{EXPERIMENT, GROUP, Lab, Said, WITHOUT_HELPER};
+
+const BLACKHOLE: &str = "  - zone-outage: { zone: eu-west-1a, mechanism: blackhole }\n    hold: 2s\n";
+
+#[test]
+fn a_zone_is_black_holed_and_everything_is_as_it_was() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    lab.experiment(BLACKHOLE);
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("DescribeNetworkAcls");
+    assert_eq!(lab.done("ec2:CreateNetworkAcl").len(), 1);
+    assert_eq!(lab.done("ec2:ReplaceNetworkAclAssociation").len(), 2);
+    assert_eq!(lab.done("ec2:DeleteNetworkAcl").len(), 1);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+}
+
+#[test]
+fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    let zones = lab.running();
+    lab.experiment(&format!("  - partition: {{ id: {} }}\n    hold: 1s\n", zones["eu-west-1a"][0]));
+    let said = lab.firedrill(&["run", "experiment.yaml", "--yes"]);
+    assert_ne!(said.code, Some(0));
+    said.says(&zones["eu-west-1a"][1]).says("no target of this step");
+    assert_eq!(lab.done("ec2:CreateNetworkAcl").len(), 0);
+    assert_eq!(lab.shape(), before);
+}
+
+/// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time. Everything must be
+/// as it was, field by field, N times of N.
+fn killed_everywhere(place: &str, when: &str, least: usize, helper: bool, recover: impl Fn(&Lab, &str)) {
+    let lab = Lab::with(&["--speed", "120"]);
+    let before = lab.shape();
+    lab.write(
+        "experiment.yaml",
+        &format!("{}{BLACKHOLE}", EXPERIMENT.replace("rate: 10/s", "rate: 40/s").replace("baseline: 1s", "baseline: 500ms"))
+            .replace("hold: 2s", "hold: 500ms"),
+    );
+    let mut differ: Vec<String> = Vec::new();
+    let mut n = 0;
+    loop {
+        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+        if !helper {
+            command.env(WITHOUT_HELPER.0, WITHOUT_HELPER.1);
+        }
+        // Its output ends with its helper, which has undone all then.
+        let output = command.env("FIREDRILL_FAILPOINT", format!("{place}:{}:{when}", n + 1)).output().unwrap();
+        if output.status.code().is_some() {
+            let said = Said::of(output).code(0);
+            assert!(n >= least, "only {n} visits of {place}: {said:?}");
+            break;
+        }
+        n += 1;
+        recover(&lab, &String::from_utf8_lossy(&output.stderr));
+        lab.settled();
+        let after = lab.shape();
+        if after != before {
+            differ.push(format!("after a crash {when} {place} {n}: {after}"));
+        }
+    }
+    let good = n - differ.len();
+    eprintln!("killed {when} each {place}: as it was {good} times of {n}");
+    assert!(differ.is_empty(), "as it was {good} times of {n}: {before}\n{}", differ.join("\n"));
+}
+
+/// From another folder, with only the journal; and once more, which does nothing.
+fn by_the_journal(lab: &Lab, _: &str) {
+    for _ in 0..2 {
+        let elsewhere = tempfile::tempdir().unwrap();
+        Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
+    }
+}
+
+/// The journal is lost.
+fn by_the_tags(lab: &Lab, _: &str) {
+    fs::remove_dir_all(lab.path("state")).unwrap();
+    lab.firedrill(&["recover", "--env", "here"]).code(0);
+    lab.firedrill(&["recover", "--env", "here"]).code(0);
+}
+
+#[test]
+fn killed_before_every_record_it_is_recovered_from_its_journal() {
+    killed_everywhere("journal", "before", 6, false, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_record_it_is_recovered_from_its_journal() {
+    killed_everywhere("journal", "after", 6, false, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_record_its_helper_undoes_it() {
+    let helped = Cell::new(0);
+    killed_everywhere("journal", "after", 6, true, |lab, said| {
+        let recovered = lab.firedrill(&["recover"]).code(0);
+        // Before the first act there is nothing to undo, and its helper lets the run be.
+        if said.contains("the dead-man's switch undoes what it did") {
+            recovered.says("nothing to recover");
+            helped.set(helped.get() + 1);
+        }
+    });
+    assert!(helped.get() >= 4, "its helper undid {} runs", helped.get());
+}
+
+#[test]
+fn killed_after_every_record_it_is_recovered_from_the_tags() {
+    killed_everywhere("journal", "after", 6, false, by_the_tags);
+}
+
+#[test]
+fn killed_before_every_call_it_is_recovered_from_the_tags() {
+    killed_everywhere("aws", "before", 8, false, by_the_tags);
+}
+
+#[test]
+fn killed_after_every_call_it_is_recovered_from_the_tags() {
+    killed_everywhere("aws", "after", 8, false, by_the_tags);
+}
+
+#[test]
+fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
+    let lab = Lab::new();
+    lab.experiment(BLACKHOLE);
+    let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+    let output = command.envs([WITHOUT_HELPER, ("FIREDRILL_FAILPOINT", "aws:4:after")]).output().unwrap();
+    assert_eq!(output.status.code(), None, "it was to be killed: {}", String::from_utf8_lossy(&output.stdout));
+    let groups = lab.aws("autoscaling", "describe_auto_scaling_groups", &json!({ "AutoScalingGroupNames": [GROUP] }));
+    let subnets = groups["AutoScalingGroups"][0]["VPCZoneIdentifier"].as_str().unwrap().to_owned();
+    let one = subnets.split(',').next().unwrap().to_owned();
+    lab.aws("autoscaling", "update_auto_scaling_group", &json!({ "AutoScalingGroupName": GROUP, "VPCZoneIdentifier": one }));
+    lab.firedrill(&["recover"]).code(6).says("somebody else changed it").says(&one);
+    let after = lab.aws("autoscaling", "describe_auto_scaling_groups", &json!({ "AutoScalingGroupNames": [GROUP] }));
+    assert_eq!(after["AutoScalingGroups"][0]["VPCZoneIdentifier"], Value::String(one));
+}
