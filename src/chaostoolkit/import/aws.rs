@@ -33,7 +33,7 @@ pub(super) fn action(turning: &mut Turning<'_>, activity: &Activity, module: &st
     };
     let selector = selector(turning, span, &name, func, &found, &arguments)?;
     if arguments.get("duration").is_some_and(|value| !value.is_null()) {
-        turning.differs(span, format!("{name}: its duration is not turned over: it is held until the end of the run, or as long as `for:` says"));
+        turning.differs(span, format!("{name}: its duration is not turned over: it is held until the end of the run, or as long as `hold:` says"));
     }
     turning.differs(span, format!("{name}: {module}.{func} becomes the fault `{}`: {}", found.fault.kind(), found.differs));
     Some(Step::Faults(vec![FaultStep { fault: found.fault, target: selector, hold: None }]))

@@ -17,6 +17,7 @@ use crate::{
         steady_state::Phase,
         time::{Mono, Wall},
     },
+    redact,
     report::RunRecord,
 };
 
@@ -39,7 +40,8 @@ pub(super) fn of(run: &RunId, file: &str, begun: (Mono, Wall), experiment: &Expe
     if !after.is_null() {
         conditions.extend(checks(Phase::Fault, "after the method", vec![after]));
     }
-    RunRecord {
+    // A program may say a secret back, and its words are reasons here.
+    redact::without(RunRecord {
         version: EVENT_VERSION,
         run: Some(run.clone()),
         tool: concat!("firedrill ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -55,7 +57,7 @@ pub(super) fn of(run: &RunId, file: &str, begun: (Mono, Wall), experiment: &Expe
         started: Some(begun),
         last: Some(begun),
         ..RunRecord::default()
-    }
+    })
 }
 
 /// How one probe fared in some checks.
