@@ -76,14 +76,8 @@ fn judge_toolkit(source: &Arc<Source>) -> Diagnostics {
         Ok(read) => read,
         Err(findings) => return findings,
     };
-    let options = Options {
-        mode: Mode::Strict,
-        hypothesis: None,
-        rollbacks: None,
-        frequency: Duration::from_secs(1),
-        fail_fast: false,
-        dry: None,
-    };
+    let options =
+        Options { mode: Mode::Strict, hypothesis: None, rollbacks: None, frequency: Duration::from_secs(1), fail_fast: false, dry: None };
     findings.extend(match settle(&experiment, &[]) {
         Ok(values) => toolkit::check(&experiment, &values, &options),
         Err(missing) => missing,

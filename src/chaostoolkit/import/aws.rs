@@ -33,7 +33,10 @@ pub(super) fn action(turning: &mut Turning<'_>, activity: &Activity, module: &st
     };
     let selector = selector(turning, span, &name, func, &found, &arguments)?;
     if arguments.get("duration").is_some_and(|value| !value.is_null()) {
-        turning.differs(span, format!("{name}: its duration is not turned over: it is held until the end of the run, or as long as `hold:` says"));
+        turning.differs(
+            span,
+            format!("{name}: its duration is not turned over: it is held until the end of the run, or as long as `hold:` says"),
+        );
     }
     turning.differs(span, format!("{name}: {module}.{func} becomes the fault `{}`: {}", found.fault.kind(), found.differs));
     Some(Step::Faults(vec![FaultStep { fault: found.fault, target: selector, hold: None }]))
@@ -150,7 +153,9 @@ fn instead(module: &str, func: &str) -> Option<&'static str> {
         ("chaosaws.asg.actions", "resume_processes") => "an undo does it: what this run suspended is resumed at the end of its fault",
         ("chaosaws.asg.actions", "change_subnets") => "`zone-outage` and `partition` change subnets, and put the old ones back",
         ("chaosaws.ec2.actions", "start_instances") => "the undo of `stop` does it",
-        ("chaosaws.elbv2.actions", "deregister_target") => "`deregister` takes instances off their load balancers, and puts them back; its `service:` says of which group",
+        ("chaosaws.elbv2.actions", "deregister_target") => {
+            "`deregister` takes instances off their load balancers, and puts them back; its `service:` says of which group"
+        }
         ("chaosaws.elbv2.actions", "set_subnets" | "set_security_groups") => "it replaces what was there, and has no undo",
         ("chaosaws.fis.actions", f) if f.starts_with("restore_") => "the undo of `zone-outage` does it",
         _ => return None,

@@ -57,7 +57,10 @@ fn one(activity: &Activity, values: &Values, dynamic: bool, sink: &mut Sink) {
             if has_secret(&activity.document["provider"]["arguments"], values) {
                 sink.warning(
                     process.arguments.1,
-                    format!("a secret is among the arguments of {}, where every process of this machine can read it", quote(&activity.name)),
+                    format!(
+                        "a secret is among the arguments of {}, where every process of this machine can read it",
+                        quote(&activity.name)
+                    ),
                 )
                 .expected("a program that reads it from its environment or from a file");
             }

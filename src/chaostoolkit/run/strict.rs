@@ -38,7 +38,13 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         if let SettingValue::Probe(probe) = &setting.value
             && !values.configuration.contains_key(&setting.name)
         {
-            let course = Course { run: run.clone(), experiment: Arc::clone(&experiment), values: Arc::new(values.clone()), options, tell: Arc::clone(&tell) };
+            let course = Course {
+                run: run.clone(),
+                experiment: Arc::clone(&experiment),
+                values: Arc::new(values.clone()),
+                options,
+                tell: Arc::clone(&tell),
+            };
             match course.value(probe, &until).await {
                 Ok(value) => {
                     dynamic.insert(setting.name.clone(), value.clone());
