@@ -413,6 +413,15 @@ impl Reader<'_> {
                 return Ok(Side::Path { root, path: self.path()? });
             }
         }
+        self.blank();
+        // A number or a word ends where it ends: the stream below would want more than `)` behind it.
+        let length = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).unwrap_or(self.rest.len());
+        if length > 0 {
+            let (word, rest) = self.rest.split_at(length);
+            let value = serde_json::from_str(word).map_err(|_| self.wrong())?;
+            self.rest = rest;
+            return Ok(Side::Value(value));
+        }
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Json>();
         match stream.next() {
             Some(Ok(value)) => {
