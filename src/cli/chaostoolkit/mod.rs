@@ -1,5 +1,6 @@
 //! Chaos Toolkit's experiments on the command line: recognised by their shape, checked, run, and brought back.
 
+pub mod args;
 mod record;
 mod recovering;
 
