@@ -70,12 +70,12 @@ impl Reader<'_> {
         let start = self.at;
         self.nodes += 1;
         if depth > DEEPEST || self.nodes > MOST_NODES {
-            let message = if depth > DEEPEST {
-                format!("lists and maps nest deeper than {DEEPEST} levels")
+            let (message, expected) = if depth > DEEPEST {
+                (format!("lists and maps nest deeper than {DEEPEST} levels"), "a flatter file")
             } else {
-                format!("the file has more than {MOST_NODES} values")
+                (format!("the file has more than {MOST_NODES} values"), "a smaller file")
             };
-            return Err(Wrong { span: Span::new(start, start + 1), message, expected: "a smaller file".to_owned() });
+            return Err(Wrong { span: Span::new(start, start + 1), message, expected: expected.to_owned() });
         }
         let value = match self.rest().chars().next() {
             Some('{') => self.map(depth)?,

@@ -413,11 +413,13 @@ impl Reader<'_> {
                 return Ok(Side::Path { root, path: self.path()? });
             }
         }
-        // A number ends where it ends; the reader of JSON wants a comma or a blank behind it.
-        if !self.rest.starts_with(['"', '[', '{']) {
-            let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(self.rest.len());
-            let value = serde_json::from_str(&self.rest[..end]).map_err(|_| self.wrong())?;
-            self.rest = &self.rest[end..];
+        self.blank();
+        // A number or a word ends where it ends: the stream below would want more than `)` behind it.
+        let length = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).unwrap_or(self.rest.len());
+        if length > 0 {
+            let (word, rest) = self.rest.split_at(length);
+            let value = serde_json::from_str(word).map_err(|_| self.wrong())?;
+            self.rest = rest;
             return Ok(Side::Value(value));
         }
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Json>();

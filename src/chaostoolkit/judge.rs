@@ -1,24 +1,22 @@
 //! Whether a result is within its tolerance, as Chaos Toolkit judges it. Where that tool ends with a defect (a text compared with a number),
 //! the tolerance is not met.
 
-use std::time::Duration;
-
 use serde_json::{Value as Json, json};
 
 use super::{
     jsonpath::{JsonPath, same},
     model::{Activity, Arguments, Must, Provider},
-    provider, regex,
+    provider::{self, Bounds},
+    regex,
     substitute::{Values, is_true, words},
 };
-use crate::engine::halt::{Halt, Urgency};
 
-/// Whether it is met. A probe that judges has `limit`, and ends early as `until` says.
-pub async fn met(must: &Must, result: &Json, values: &Values, limit: Duration, until: Option<(&Halt, Urgency)>) -> bool {
+/// Whether it is met. A probe that judges is bounded, too.
+pub async fn met(must: &Must, result: &Json, values: &Values, bounds: Bounds<'_>) -> bool {
     match must {
         Must::Probe(probe) => {
             let asked = with_value(probe, result);
-            provider::execute(&asked, values, limit, until).await.is_ok_and(|answer| is_true(&answer))
+            provider::execute(&asked, values, bounds).await.is_ok_and(|answer| is_true(&answer))
         }
         must => fits(must, result, values),
     }

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod json;
 pub mod jsonpath;
 pub mod judge;
+pub mod leftover;
 pub mod model;
 pub mod provider;
 pub mod read;

@@ -1,5 +1,5 @@
-//! What brings a run back, on disk before its first action: when the run is killed, `firedrill recover` plays its rollbacks. Only runs that
-//! have rollbacks, judged strictly, leave one; the other way does with an interrupted run what Chaos Toolkit does.
+//! What brings a run back, on disk before its first action: when the run is killed, `firedrill recover` ends what it left at work and
+//! plays its rollbacks. Only runs that are judged strictly leave one; the other way does with an interrupted run what Chaos Toolkit does.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::{
+    leftover,
     model::Experiment,
     read,
     run::{Mode, Options, Tell, bring_back_alone},
@@ -23,7 +24,7 @@ use crate::{
     engine::halt::Halt,
     file::Source,
     lock,
-    model::{ids::RunId, outcome::Residue},
+    model::{ids::RunId, outcome::Residue, quantity::plural},
     state_dir,
 };
 
@@ -143,11 +144,15 @@ pub struct Recovered {
     pub stuck: Vec<Residue>,
 }
 
-/// Plays the rollbacks of a run whose process is gone. The working directory becomes that of the run.
+/// Ends the programs of a run whose process is gone, and plays its rollbacks. The working directory becomes that of the run.
 ///
 /// # Errors
 /// When they cannot be played at all: the words say why, and the note stays.
 pub async fn recover(note: Note, halt: &Halt, tell: Tell) -> Result<Recovered, String> {
+    let ended = leftover::end(&note.run).await?;
+    if !ended.is_empty() {
+        tell(&format!("ended: {} that it had left at work", plural(ended.len(), "program")));
+    }
     std::env::set_current_dir(&note.working_directory).map_err(|error| format!("{}: {error}", note.working_directory.display()))?;
     let source = Source::new(note.file.clone(), note.text.clone());
     let experiment = read::read(&source).map_err(|errors| errors.to_string())?.experiment;
@@ -155,7 +160,7 @@ pub async fn recover(note: Note, halt: &Halt, tell: Tell) -> Result<Recovered, S
     values.configuration.extend(note.dynamic.clone());
     let options =
         Options { mode: Mode::Strict, hypothesis: None, rollbacks: None, frequency: Duration::from_secs(1), fail_fast: false, dry: None };
-    let (entries, stuck) = bring_back_alone(Arc::new(experiment), values, options, halt, tell).await;
+    let (entries, stuck) = bring_back_alone(note.run.clone(), Arc::new(experiment), values, options, halt, tell).await;
     if stuck.is_empty() {
         let path = folder().map_err(|error| error.to_string())?.join(format!("{}.json", note.run));
         Written { path }.done().map_err(|error| format!("everything is back, but that cannot be written down: {error}"))?;

@@ -1,16 +1,23 @@
 //! Bad files: each `tests/bad/NAME.yaml` is refused with exactly the text of `NAME.stderr`.
 //!
-//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it; `NAME.system.yaml` is the file of a local system. `UPDATE_BAD=1` writes the expectations anew; read them then:
+//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it; `NAME.system.yaml` is the file of a local system, and `NAME.chaos.json` or `NAME.chaos.yaml` an
+//! experiment of the Chaos Toolkit, read as for a strict run. `UPDATE_BAD=1` writes the expectations anew; read them then:
 //! each must be a message that you would be glad to get.
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use firedrill::{
+    chaostoolkit::{
+        read,
+        run::{Mode, Options, check as toolkit},
+        settle::settle,
+    },
     clock,
     file::{Diagnostics, Known, LoadOptions, Source, check, load_source, timetable},
     model::{capabilities::Capabilities, fault::FaultKind},
@@ -46,6 +53,9 @@ fn judge(path: &Path) -> Diagnostics {
         Ok(source) => source,
         Err(errors) => return errors,
     };
+    if is_toolkit(path) {
+        return judge_toolkit(&source);
+    }
     let project = path.with_extension("project.yaml");
     match load_source(&source, project.exists().then_some(project.as_path()), &LoadOptions::default()) {
         Ok(loaded) => {
@@ -62,10 +72,31 @@ fn is_system(path: &Path) -> bool {
     path.to_string_lossy().ends_with(".system.yaml")
 }
 
+fn is_toolkit(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with(".chaos"))
+}
+
+fn judge_toolkit(source: &Arc<Source>) -> Diagnostics {
+    let read::Read { experiment, mut findings } = match read::read(source) {
+        Ok(read) => read,
+        Err(findings) => return findings,
+    };
+    let options =
+        Options { mode: Mode::Strict, hypothesis: None, rollbacks: None, frequency: Duration::from_secs(1), fail_fast: false, dry: None };
+    findings.extend(match settle(&experiment, &[]) {
+        Ok(values) => toolkit::check(&experiment, &values, &options),
+        Err(missing) => missing,
+    });
+    findings
+}
+
 fn bad_files() -> Vec<PathBuf> {
     let all = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> =
-        all.filter(|p| p.to_string_lossy().ends_with(".yaml") && !p.to_string_lossy().ends_with(".project.yaml")).collect();
+    let one = |path: &PathBuf| {
+        let name = path.to_string_lossy();
+        name.ends_with(".yaml") && !name.ends_with(".project.yaml") || name.ends_with(".chaos.json")
+    };
+    let mut files: Vec<PathBuf> = all.filter(one).collect();
     files.sort();
     files
 }
@@ -76,6 +107,8 @@ fn every_bad_file_is_refused_in_exactly_these_words() {
     assert!(files.len() >= 106, "only {} bad files", files.len());
     let systems = files.iter().filter(|path| is_system(path)).count();
     assert!(systems >= 40, "only {systems} bad files of systems");
+    let toolkit = files.iter().filter(|path| is_toolkit(path)).count();
+    assert!(toolkit >= 6, "only {toolkit} bad files of the Chaos Toolkit");
     let mut wrong = Vec::new();
     for path in files {
         let said = judge(&path);
@@ -100,7 +133,7 @@ fn every_expectation_has_its_file() {
     for entry in fs::read_dir(FOLDER).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "stderr") {
-            assert!(path.with_extension("yaml").exists(), "{} has no file", path.display());
+            assert!(["yaml", "json"].iter().any(|ending| path.with_extension(ending).exists()), "{} has no file", path.display());
         }
     }
 }

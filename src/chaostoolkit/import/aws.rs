@@ -22,8 +22,8 @@ const GRACE: std::time::Duration = crate::file::lower::faults::GRACE;
 pub(super) fn action(turning: &mut Turning<'_>, activity: &Activity, module: &str, func: &str, arguments: &Json) -> Option<Step> {
     let span = activity.provider_span;
     let name = quote(&activity.name);
-    let found = fault_of(module, func, arguments);
-    let Some(found) = found else {
+    let arguments = turning.texts.value(arguments);
+    let Some(found) = fault_of(module, func, &arguments) else {
         let why = match instead(module, func) {
             Some(instead) => format!("{name}: {module}.{func}: {instead}"),
             None => format!("{name}: it is Python ({module}.{func}), and no fault of ours is known to be like it"),
@@ -31,8 +31,13 @@ pub(super) fn action(turning: &mut Turning<'_>, activity: &Activity, module: &st
         turning.left_out(span, why);
         return None;
     };
-    let arguments = turning.texts.value(arguments);
     let selector = selector(turning, span, &name, func, &found, &arguments)?;
+    if arguments.get("duration").is_some_and(|value| !value.is_null()) {
+        turning.differs(
+            span,
+            format!("{name}: its duration is not turned over: it is held until the end of the run, or as long as `hold:` says"),
+        );
+    }
     turning.differs(span, format!("{name}: {module}.{func} becomes the fault `{}`: {}", found.fault.kind(), found.differs));
     Some(Step::Faults(vec![FaultStep { fault: found.fault, target: selector, hold: None }]))
 }
@@ -64,8 +69,9 @@ fn fault_of(module: &str, func: &str, arguments: &Json) -> Option<Found> {
             group(Fault::Stop { grace: GRACE }, "what was stopped is started again at the end, unless its group has replaced it")
         }
         ("chaosaws.asg.actions", "detach_random_instances") => {
-            let decrement = arguments.get("decrement_capacity").and_then(Json::as_bool).unwrap_or(false);
-            group(Fault::Remove { decrement }, "it is taken out of its group, and ended")
+            // There, too, a place is kept unless told otherwise.
+            let decrement = arguments.get("decrement_capacity") == Some(&Json::Bool(true));
+            group(Fault::Remove { decrement }, "it is not only taken out of its group, but ended")
         }
         ("chaosaws.asg.actions", "suspend_processes") => Found {
             whole: true,
@@ -86,8 +92,9 @@ fn fault_of(module: &str, func: &str, arguments: &Json) -> Option<Found> {
             Found { names: &["replication_group_id"], ..machine(Fault::Failover, "AWS allows a few of them a day", true) }
         }
         ("chaosaws.fis.actions", "start_availability_zone_power_interruption_scenario") => Found {
+            // The scenario stops machines, and lets them start again.
             fault: Fault::ZoneOutage { mechanism: Mechanism::Stop },
-            differs: "firedrill stops the instances itself, with a plan, caps and an undo: no FIS template is made",
+            differs: "firedrill does it itself, with a plan, caps and an undo: no FIS template is made, and its tags choose nothing",
             names: &[],
             ids: false,
             zone_is_all: true,
@@ -146,7 +153,9 @@ fn instead(module: &str, func: &str) -> Option<&'static str> {
         ("chaosaws.asg.actions", "resume_processes") => "an undo does it: what this run suspended is resumed at the end of its fault",
         ("chaosaws.asg.actions", "change_subnets") => "`zone-outage` and `partition` change subnets, and put the old ones back",
         ("chaosaws.ec2.actions", "start_instances") => "the undo of `stop` does it",
-        ("chaosaws.elbv2.actions", "deregister_target") => "this build's format has no fault that takes a target off its load balancer",
+        ("chaosaws.elbv2.actions", "deregister_target") => {
+            "`deregister` takes instances off their load balancers, and puts them back; its `service:` says of which group"
+        }
         ("chaosaws.elbv2.actions", "set_subnets" | "set_security_groups") => "it replaces what was there, and has no undo",
         ("chaosaws.fis.actions", f) if f.starts_with("restore_") => "the undo of `zone-outage` does it",
         _ => return None,

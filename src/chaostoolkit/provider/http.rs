@@ -24,6 +24,8 @@ use crate::{
 
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 30;
+/// From a connection that failed to the next try.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 /// The most bytes of an answer's head.
 const MOST_HEAD: usize = 256 * 1024;
 
@@ -162,6 +164,8 @@ async fn follow(mut asked: Asked, limits: Limits, tls: &TlsSettings, mut retries
             Ok(answer) => answer,
             Err(Trouble::NotConnected(_)) if retries > 0 => {
                 retries -= 1;
+                // A refusal comes at once: not in a circle as fast as it can.
+                tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }
             Err(Trouble::NotConnected(why) | Trouble::Later(why)) => return Err(why),

@@ -12,7 +12,10 @@ use super::{
     model::{Activity, Provider},
     substitute::Values,
 };
-use crate::engine::halt::{Halt, Urgency};
+use crate::{
+    engine::halt::{Halt, Urgency},
+    model::ids::RunId,
+};
 
 /// The most bytes that are kept of an answer, and of each stream of a program. More is a failure: half of it would be judged as all of it.
 pub const MOST_KEPT: usize = 1 << 20;
@@ -32,29 +35,34 @@ impl Failed {
     }
 }
 
-/// Does it, and gives its result: `{status, stdout, stderr}` or `{status, headers, body}`. `limit` holds where the file sets none.
-/// `until` is the urgency that ends it; `None`: nothing does but its limit.
+/// What bounds an activity.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// The run: programs carry it, so that what a killed run left at work is found.
+    pub run: &'a RunId,
+    /// The time limit where the file sets none.
+    pub limit: Duration,
+    /// The halt that ends it, from this urgency on.
+    pub until: (&'a Halt, Urgency),
+}
+
+/// Does it, and gives its result: `{status, stdout, stderr}` or `{status, headers, body}`.
 ///
 /// # Errors
 /// When there is no result.
-pub async fn execute(activity: &Activity, values: &Values, limit: Duration, until: Option<(&Halt, Urgency)>) -> Result<Json, Failed> {
-    let halted = async {
-        match until {
-            Some((halt, urgency)) => halt.reached(urgency).await,
-            None => std::future::pending().await,
-        }
-    };
+pub async fn execute(activity: &Activity, values: &Values, bounds: Bounds<'_>) -> Result<Json, Failed> {
+    let (halt, urgency) = bounds.until;
     let done = async {
         match &activity.provider {
-            Provider::Http(http) => http::ask(http, values, limit).await,
-            Provider::Process(process) => process::run(process, values, limit).await,
+            Provider::Http(http) => http::ask(http, values, bounds.limit).await,
+            Provider::Process(process) => process::run(process, values, bounds.limit, bounds.run).await,
             Provider::Python { module, func, .. } => Err(Failed::new(format!("{module}.{func} is Python, which is not run here"))),
         }
     };
     tokio::select! {
         biased;
         done = done => done,
-        () = halted => Err(Failed { why: "it was ended, because the run was halted".to_owned(), halted: true }),
+        () = halt.reached(urgency) => Err(Failed { why: "it was ended, because the run was halted".to_owned(), halted: true }),
     }
 }
 

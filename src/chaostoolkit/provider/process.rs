@@ -17,10 +17,11 @@ use tokio::{
 use super::{Failed, MOST_KEPT, seconds};
 use crate::{
     chaostoolkit::{
+        leftover::MARK,
         model::{Arguments, Process},
         substitute::{Values, words},
     },
-    model::quantity::show_duration,
+    model::{ids::RunId, quantity::show_duration},
 };
 
 /// The program that a path or a name in `PATH` means, if it can be run. `~/` is the home folder.
@@ -53,12 +54,13 @@ impl Drop for Group {
 }
 
 /// Runs it to its end.
-pub(super) async fn run(process: &Process, values: &Values, limit: Duration) -> Result<Json, Failed> {
+pub(super) async fn run(process: &Process, values: &Values, limit: Duration, of: &RunId) -> Result<Json, Failed> {
     let (path, _) = &process.path;
     let program = find(path).ok_or_else(|| Failed::new(format!("`{path}` is not a program that can be run")))?;
     let limit = process.timeout.and_then(|(given, _)| seconds(given)).unwrap_or(limit);
     let mut command = command(&program, &process.arguments.0, values);
     let mut child = command
+        .env(MARK, of.as_str())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -140,9 +142,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_gives_its_status_and_what_it_wrote() {
-        let done = run(&sh("echo $# $1 $2; printf '\\351' >&2; exit 7", None), &Values::default(), LONG).await.unwrap();
+        let done = run(&sh("echo $# $1 $2; printf '\\351' >&2; exit 7", None), &Values::default(), LONG, &RunId::from("t")).await.unwrap();
         assert_eq!(done, json!({ "status": 7, "stdout": "2 7 True\n", "stderr": "é" }));
-        let done = run(&sh("kill -9 $$", None), &Values::default(), LONG).await.unwrap();
+        let done = run(&sh("kill -9 $$", None), &Values::default(), LONG, &RunId::from("t")).await.unwrap();
         assert_eq!(done["status"], json!(-9));
     }
 
@@ -152,7 +154,7 @@ mod tests {
         let mark = folder.path().join("mark");
         let script = format!("(sleep 2; touch {}) & sleep 30", mark.display());
         let start = clock::now();
-        let failed = run(&sh(&script, Some(0.2)), &Values::default(), LONG).await.unwrap_err();
+        let failed = run(&sh(&script, Some(0.2)), &Values::default(), LONG, &RunId::from("t")).await.unwrap_err();
         assert!(failed.why.contains("longer than 200 ms"), "{failed:?}");
         assert!(clock::now().since(start) < Duration::from_secs(20));
         tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -161,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_writes_without_end_is_drained_and_refused() {
-        let failed = run(&sh("head -c 3000000 /dev/zero", None), &Values::default(), LONG).await.unwrap_err();
+        let failed = run(&sh("head -c 3000000 /dev/zero", None), &Values::default(), LONG, &RunId::from("t")).await.unwrap_err();
         assert!(failed.why.contains("3000000 bytes"), "{failed:?}");
     }
 

@@ -6,11 +6,13 @@ use serde_json::Value as Json;
 use super::{Mode, Options};
 use crate::{
     chaostoolkit::{
+        jsonpath::JsonPath,
         model::{Activity, Experiment, HypothesisStrategy, Must, Provider, RollbackStrategy, Setting, SettingValue},
         provider::process,
-        substitute::Values,
+        regex,
+        substitute::{Values, words},
     },
-    file::{Diagnostics, Sink, escape::quote},
+    file::{Diagnostics, Sink, Span, escape::quote},
 };
 
 /// Every reason why not, and what is good to know. `values` are the settled ones.
@@ -52,6 +54,16 @@ fn one(activity: &Activity, values: &Values, dynamic: bool, sink: &mut Sink) {
                 sink.error(process.path.1, format!("{} is not a program that can be run", quote(&process.path.0)))
                     .expected("a path, or a name that is found in PATH");
             }
+            if has_secret(&activity.document["provider"]["arguments"], values) {
+                sink.warning(
+                    process.arguments.1,
+                    format!(
+                        "a secret is among the arguments of {}, where every process of this machine can read it",
+                        quote(&activity.name)
+                    ),
+                )
+                .expected("a program that reads it from its environment or from a file");
+            }
         }
         Provider::Http(http) => {
             if let Some((timeout, span)) = &http.timeout
@@ -70,9 +82,34 @@ fn one(activity: &Activity, values: &Values, dynamic: bool, sink: &mut Sink) {
                 .expected("a number, at most a week, or `${name}` of the configuration that is one");
         }
     }
-    if let Some(Must::Probe(judge)) = activity.tolerance.as_ref().map(|tolerance| &tolerance.must) {
-        one(judge, values, dynamic, sink);
+    if let Some(tolerance) = &activity.tolerance {
+        must(&tolerance.must, tolerance.span, values, dynamic, sink);
     }
+}
+
+/// What only the values make whole: else a slip in it would look like a system that is not well.
+fn must(must: &Must, span: Span, values: &Values, dynamic: bool, sink: &mut Sink) {
+    match must {
+        Must::Probe(judge) => one(judge, values, dynamic, sink),
+        Must::Regex { pattern, .. } if !dynamic => {
+            if let Err(why) = regex::compile(&words(&values.text(pattern))) {
+                // Without the values: one of them may be a secret.
+                sink.error(span, format!("{} cannot be looked for: {why}", quote(pattern))).expected("a regular expression");
+            }
+        }
+        Must::JsonPath { path, parsed: None, .. } if !dynamic => {
+            if let Err(why) = JsonPath::parse(words(&values.text(path)).trim()) {
+                sink.error(span, format!("{} is no path: {why}", quote(path))).expected("a JSON path like `$.items[*].name`");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a secret is put into it.
+fn has_secret(value: &Json, values: &Values) -> bool {
+    let open = Values { configuration: values.configuration.clone(), secrets: Vec::new() };
+    values.fill(value) != open.fill(value)
 }
 
 fn vaults(settings: &[Setting], sink: &mut Sink) {
@@ -90,7 +127,7 @@ fn vaults(settings: &[Setting], sink: &mut Sink) {
 
 /// What is never green strictly, said before.
 fn strict(experiment: &Experiment, options: &Options, sink: &mut Sink) {
-    let top = crate::file::Span::default();
+    let top = Span::default();
     let probes = experiment.hypothesis.as_ref().map_or(0, |hypothesis| hypothesis.probes.len());
     if probes == 0 {
         let span = experiment.hypothesis.as_ref().map_or(top, |hypothesis| hypothesis.span);

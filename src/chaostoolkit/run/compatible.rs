@@ -27,13 +27,19 @@ use crate::{
 };
 
 pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
-    let Request { experiment, mut values, options, halt, tell, .. } = request;
+    let Request { run, experiment, mut values, options, halt, tell, .. } = request;
     let until = Until::Halted(halt.clone());
     for setting in &experiment.configuration {
         if let SettingValue::Probe(probe) = &setting.value
             && !values.configuration.contains_key(&setting.name)
         {
-            let course = Course { experiment: Arc::clone(&experiment), values: Arc::new(values.clone()), options, tell: Arc::clone(&tell) };
+            let course = Course {
+                run: run.clone(),
+                experiment: Arc::clone(&experiment),
+                values: Arc::new(values.clone()),
+                options,
+                tell: Arc::clone(&tell),
+            };
             match course.value(probe, &until).await {
                 Ok(value) => {
                     values.configuration.insert(setting.name.clone(), value);
@@ -43,7 +49,7 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         }
     }
     let title = words(&values.text(&experiment.title));
-    let course = Course { experiment: Arc::clone(&experiment), values: Arc::new(values), options, tell };
+    let course = Course { run, experiment: Arc::clone(&experiment), values: Arc::new(values), options, tell };
     let strategy = options.hypothesis.or(experiment.hypothesis_strategy.map(|(s, _)| s)).unwrap_or(HypothesisStrategy::Default);
     let rollbacks = options.rollbacks.or(experiment.rollback_strategy.map(|(s, _)| s)).unwrap_or(RollbackStrategy::Default);
     let hypothesis = experiment.hypothesis.as_ref().filter(|h| !h.probes.is_empty());

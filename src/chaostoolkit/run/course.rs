@@ -14,17 +14,19 @@ use crate::{
         journal::{Check, Entry},
         judge,
         model::{Activity, ActivityKind, Experiment, Hypothesis, Provider},
-        provider::{self, Failed},
+        provider::{self, Bounds, Failed},
         substitute::{Values, words},
     },
     clock,
     engine::halt::{Halt, Urgency},
-    model::{quantity::show_duration, time::Mono},
+    model::{ids::RunId, quantity::show_duration, time::Mono},
 };
 
 /// A run, as its parts share it.
 #[derive(Clone)]
 pub(super) struct Course {
+    /// The run.
+    pub run: RunId,
     /// What is run.
     pub experiment: Arc<Experiment>,
     /// What `${name}` stands for.
@@ -75,9 +77,13 @@ impl Course {
         }
     }
 
+    fn bounds<'a>(&'a self, activity: &Activity, until: &'a Until) -> Bounds<'a> {
+        Bounds { run: &self.run, limit: self.limit(activity), until: until.halt() }
+    }
+
     /// Asks a probe of the configuration for its value.
     pub async fn value(&self, probe: &Activity, until: &Until) -> Result<Json, String> {
-        let answer = provider::execute(probe, &self.values, self.limit(probe), Some(until.halt())).await.map_err(|failed| failed.why)?;
+        let answer = provider::execute(probe, &self.values, self.bounds(probe, until)).await.map_err(|failed| failed.why)?;
         match &probe.provider {
             Provider::Process(_) if answer["status"] != serde_json::json!(0) => Err(format!("it ended with status {}", answer["status"])),
             Provider::Process(_) => Ok(Json::String(answer["stdout"].as_str().unwrap_or_default().trim().to_owned())),
@@ -118,7 +124,7 @@ impl Course {
         } else if until.reached() {
             Err(Failed { why: "the run was halted before it began".to_owned(), halted: true })
         } else {
-            provider::execute(activity, &self.values, self.limit(activity), Some(until.halt())).await
+            provider::execute(activity, &self.values, self.bounds(activity, until)).await
         };
         let (end, duration) = (clock::wall(), clock::now().since(begun).as_secs_f64());
         let (output, failed) = match done {
@@ -147,7 +153,7 @@ impl Course {
             let met = match (&entry.failed, &probe.tolerance) {
                 (Some(_), _) => false,
                 (None, Some(tolerance)) if !untold => {
-                    judge::met(&tolerance.must, &entry.output, &self.values, self.limit(probe), Some(until.halt())).await
+                    judge::met(&tolerance.must, &entry.output, &self.values, self.bounds(probe, until)).await
                 }
                 (None, _) => true,
             };

@@ -106,12 +106,13 @@ pub async fn run(request: Request) -> Finished {
 
 /// Plays only the rollbacks: of a run that was killed.
 pub(super) async fn bring_back_alone(
+    run: RunId,
     experiment: Arc<Experiment>,
     values: Values,
     options: Options,
     halt: &Halt,
     tell: Tell,
 ) -> (Vec<Entry>, Vec<Residue>) {
-    let course = course::Course { experiment, values: Arc::new(values), options, tell };
+    let course = course::Course { run, experiment, values: Arc::new(values), options, tell };
     strict::bring_back(&course, halt).await
 }

@@ -38,7 +38,13 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         if let SettingValue::Probe(probe) = &setting.value
             && !values.configuration.contains_key(&setting.name)
         {
-            let course = Course { experiment: Arc::clone(&experiment), values: Arc::new(values.clone()), options, tell: Arc::clone(&tell) };
+            let course = Course {
+                run: run.clone(),
+                experiment: Arc::clone(&experiment),
+                values: Arc::new(values.clone()),
+                options,
+                tell: Arc::clone(&tell),
+            };
             match course.value(probe, &until).await {
                 Ok(value) => {
                     dynamic.insert(setting.name.clone(), value.clone());
@@ -53,7 +59,7 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         }
     }
     let title = words(&values.text(&experiment.title));
-    let course = Course { experiment: Arc::clone(&experiment), values: Arc::new(values), options, tell };
+    let course = Course { run: run.clone(), experiment: Arc::clone(&experiment), values: Arc::new(values), options, tell };
     // The order that a file asks for by nothing sees no outage that heals before the end.
     let strategy = match options.hypothesis.or(experiment.hypothesis_strategy.map(|(s, _)| s)) {
         None | Some(HypothesisStrategy::Default) => HypothesisStrategy::Continuously,
@@ -80,9 +86,7 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
         }
         (course.tell)("the hypothesis is met before the method");
     }
-    let note =
-        if experiment.rollbacks.is_empty() { None } else { Some(Note::new(&run, &experiment, overrides, dynamic).and_then(Note::write)) };
-    let note = match note.transpose() {
+    let note = match Note::new(&run, &experiment, overrides, dynamic).and_then(Note::write) {
         Ok(note) => note,
         Err(error) => {
             let why = format!("what brings everything back cannot be written down: {error}");
@@ -110,8 +114,7 @@ pub(super) async fn run(request: Request, mut journal: Journal) -> Finished {
     for left in &mut residue {
         left.command = format!("firedrill recover {run}");
     }
-    if let Some(note) = note
-        && residue.is_empty()
+    if residue.is_empty()
         && let Err(error) = note.done()
     {
         (course.tell)(&format!("nothing is left behind, but that cannot be written down: {error}"));

@@ -17,6 +17,7 @@ use crate::{
         steady_state::Phase,
         time::{Mono, Wall},
     },
+    redact,
     report::RunRecord,
 };
 
@@ -48,10 +49,11 @@ pub(super) fn of(run: &RunId, file: &str, begun: (Mono, Wall), experiment: &Expe
         effects: effects(journal, begun.0),
         measurement: Some(Box::new(nothing_measured(begun.0))),
         judged: conditions,
-        outcome: Some(finished.outcome.clone().unwrap_or_else(|| {
+        // A program may say a secret back, and its words are reasons here; all else is from the journal, which holds none.
+        outcome: Some(redact::without(finished.outcome.clone().unwrap_or_else(|| {
             let shown = if finished.exit_code == 0 { Shown::Held } else { Shown::Deviated };
             Outcome { ended: Ended::Completed, shown, residue: Vec::new() }
-        })),
+        }))),
         started: Some(begun),
         last: Some(begun),
         ..RunRecord::default()

@@ -4,13 +4,15 @@ use std::{
     fs,
     path::Path,
     process::{Child, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::rig::{Rig, finished, wait_for};
 
-/// Makes a file, waits long, and takes the file away at the end.
+/// Makes a file, again and again for long, and takes the file away at the end.
 const EXPERIMENT: &str = "title: t
 description: d
 steady-state-hypothesis:
@@ -19,7 +21,7 @@ steady-state-hypothesis:
     - { type: probe, name: always, tolerance: 0, provider: { type: process, path: \"true\", timeout: 5 } }
 method:
   - { type: action, name: break, provider: { type: process, path: touch, arguments: [broken], timeout: 5 } }
-  - { type: action, name: wait, provider: { type: process, path: sh, arguments: [-c, \"touch waits; sleep 300\"], timeout: 400 } }
+  - { type: action, name: wait, provider: { type: process, path: sh, arguments: [-c, \"touch waits; while sleep 0.1; do touch broken; done & while sleep 0.1; do touch broken; done\"], timeout: 400 } }
 rollbacks:
   - { type: action, name: mend, provider: { type: process, path: rm, arguments: [broken], timeout: 5 } }
 ";
@@ -60,6 +62,7 @@ fn a_halted_run_ends_what_it_does_and_brings_everything_back() {
             signal(&child, Signal::INT);
         }
         assert_eq!(child.wait().unwrap().code(), Some(4));
+        thread::sleep(Duration::from_millis(500));
         assert!(!broken(&rig));
         let (code, words) = firedrill(&rig, &["recover"]);
         assert!(code == 0 && words.contains("nothing to recover"), "{words}");
@@ -97,6 +100,8 @@ fn what_a_killed_run_left_is_brought_back_by_recover_or_by_the_next_run() {
             let (code, words) = firedrill(&rig, &["recover"]);
             assert!(code == 0 && words.contains("undone: mend"), "{words}");
         }
+        // The action was still at work, and would have gone on to break.
+        thread::sleep(Duration::from_millis(500));
         assert!(!broken(&rig));
     }
 }

@@ -82,6 +82,21 @@ fn broken_json_is_explained_as_json() {
     assert!(words.contains("b.json:3:13") && words.contains("a JSON value"), "{words}");
 }
 
+/// A `$` may be the end of a line or a value: either way it is looked at before the run.
+#[test]
+fn a_pattern_that_cannot_be_looked_for_is_no_system_that_is_unwell() {
+    let text = "title: t\ndescription: d\nconfiguration: { what: 'a(' }\nsteady-state-hypothesis:\n  title: h\n  probes:\n\
+        \x20   - { type: probe, name: one, tolerance: { type: regex, pattern: '(a$', target: stdout }, provider: { type: process, path: 'true', timeout: 1 } }\n\
+        \x20   - { type: probe, name: two, tolerance: { type: regex, pattern: '^${what}', target: stdout }, provider: { type: process, path: 'true', timeout: 1 } }\n\
+        \x20   - { type: probe, name: three, tolerance: { type: jsonpath, path: '${what}', target: stdout }, provider: { type: process, path: 'true', timeout: 1 } }\n\
+        method: [{ type: action, name: a, provider: { type: process, path: 'true', timeout: 1 } }]\n";
+    let (code, words) = said("r.yaml", text, &["run"]);
+    assert_eq!(code, 2, "{words}");
+    for says in ["r.yaml:7:", "`(a$` cannot be looked for", "`^${what}` cannot be looked for", "`${what}` is no path"] {
+        assert!(words.contains(says), "{says}: {words}");
+    }
+}
+
 #[test]
 fn strictly_there_must_be_something_to_judge() {
     let nothing =

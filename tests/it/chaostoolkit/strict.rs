@@ -72,6 +72,25 @@ fn reports_over_several_files_hold_it_too() {
     assert!(markdown.contains("An outage that heals is not looked at"), "{markdown}");
 }
 
+/// A program that says a secret back as it fails is heard by the journal, the reports and the console.
+#[test]
+fn a_secret_that_is_said_back_is_in_no_report() {
+    let rig = Rig::new();
+    let path = written(
+        &rig,
+        "secrets: { site: { token: { type: env, key: CTK_TOKEN } } }\n\
+         method:\n  - { type: action, name: tell, provider: { type: process, path: sh, arguments: [-c, \"echo no $0 >&2; exit 1\", \"${token}\"], timeout: 5 } }\n",
+    );
+    let ran = rig.ours(&path, &["--junit", "junit.xml", "--markdown", "report.md"]);
+    assert_eq!(ran.code, 5, "{}", ran.words);
+    assert!(ran.words.contains("a secret is among the arguments of `tell`"), "{}", ran.words);
+    for name in ["junit.xml", "report.md", "ours.json"] {
+        let text = fs::read_to_string(rig.folder.path().join(name)).unwrap();
+        assert!(text.contains("no (secret)") && !text.contains(super::site::TOKEN), "{name}: {text}");
+    }
+    assert!(!ran.words.contains(super::site::TOKEN), "{}", ran.words);
+}
+
 #[test]
 fn secrets_are_in_nothing_that_is_kept() {
     let rig = Rig::new();
