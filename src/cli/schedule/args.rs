@@ -40,15 +40,12 @@ pub enum ScheduleVerb {
     Disable(Switch),
 }
 
-/// `firedrill schedule explain`.
+/// Which experiments are looked ahead of, and from when on.
 #[derive(Debug, Args)]
-pub struct Explain {
+pub struct Over {
     /// Experiment files, or folders with experiments; the working directory when left out.
     #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
-    /// How many firings.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub count: u16,
     /// From this moment on, such as 2026-12-01T00:00:00Z, in place of now.
     #[arg(long, value_name = "MOMENT")]
     pub from: Option<String>,
@@ -60,24 +57,26 @@ pub struct Explain {
     pub place: Place,
 }
 
+/// `firedrill schedule explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// How many firings.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+    /// Of which experiments, and from when on.
+    #[command(flatten)]
+    pub over: Over,
+}
+
 /// `firedrill schedule simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// Experiment files, or folders with experiments; the working directory when left out.
-    #[arg(value_name = "PATH")]
-    pub files: Vec<PathBuf>,
     /// How many days.
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
     pub days: u32,
-    /// From this moment on, such as 2026-12-01T00:00:00Z, in place of now.
-    #[arg(long, value_name = "MOMENT")]
-    pub from: Option<String>,
-    /// How they are printed.
-    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
-    pub format: TextOrJson,
-    /// Where they would run.
+    /// Of which experiments, and from when on.
     #[command(flatten)]
-    pub place: Place,
+    pub over: Over,
 }
 
 /// `firedrill schedule enable` and `disable`.

@@ -52,9 +52,9 @@ enum Failure {
 }
 
 fn explained(args: &Explain) -> Result<u8, Failure> {
-    let (roster, fired) = roster(&args.files, &args.place)?;
-    let explained = explain(&roster, from(args.from.as_deref())?, args.count.into(), &|key| fired.last(key));
-    match args.format {
+    let (roster, fired) = roster(&args.over.files, &args.over.place)?;
+    let explained = explain(&roster, from(args.over.from.as_deref())?, args.count.into(), &|key| fired.last(key));
+    match args.over.format {
         TextOrJson::Json => say::json(explained),
         TextOrJson::Text => say::out(&words::explained(&explained, &roster)),
     }
@@ -62,9 +62,9 @@ fn explained(args: &Explain) -> Result<u8, Failure> {
 }
 
 fn simulated(args: &Simulate) -> Result<u8, Failure> {
-    let (roster, fired) = roster(&args.files, &args.place)?;
-    let simulated = simulate(&roster, from(args.from.as_deref())?, args.days, &|key| fired.last(key));
-    match args.format {
+    let (roster, fired) = roster(&args.over.files, &args.over.place)?;
+    let simulated = simulate(&roster, from(args.over.from.as_deref())?, args.days, &|key| fired.last(key));
+    match args.over.format {
         TextOrJson::Json => say::json(simulated),
         TextOrJson::Text => say::out(&words::simulated(&simulated)),
     }

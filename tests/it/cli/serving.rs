@@ -33,10 +33,6 @@ fn serve(rig: &Rig) -> Started {
     daemon
 }
 
-fn events(rig: &Rig) -> String {
-    rig.run_folders().iter().map(|folder| fs::read_to_string(folder.join("events.jsonl")).unwrap_or_default()).collect()
-}
-
 fn ends(daemon: Started) -> String {
     daemon.signal(Signal::TERM);
     let said = daemon.end().code(0);
@@ -101,14 +97,20 @@ fn two_in_one_place_run_one_after_the_other() {
     ends(daemon);
 }
 
+/// A daemon whose run has taken one of three servers that another process keeps.
+fn acting() -> (Rig, Started, Started) {
+    let rig = rig();
+    let up = rig.up();
+    rig.write("drills/long.yaml", &long(&soon(8)));
+    let daemon = serve(&rig);
+    eventually("it acts", || rig.serving().len() == 2);
+    (rig, up, daemon)
+}
+
 #[test]
 fn sigterm_halts_the_run_and_undoes_it() {
     let _quiet = crate::support::quiet::quiet();
-    let rig = rig();
-    let up = rig.up();
-    rig.write("drills/long.yaml", &long(&soon(4)));
-    let daemon = serve(&rig);
-    eventually("it acts", || events(&rig).contains("\"injected\"") || rig.serving().len() == 2);
+    let (rig, up, daemon) = acting();
     let said = ends(daemon);
     assert!(said.contains("told to stop and undo") && said.contains("long: aborted"), "{said}");
     assert_eq!(rig.serving().len(), 3, "it was started again");
@@ -119,11 +121,7 @@ fn sigterm_halts_the_run_and_undoes_it() {
 #[test]
 fn a_run_whose_daemon_is_killed_halts_and_undoes_itself() {
     let _quiet = crate::support::quiet::quiet();
-    let rig = rig();
-    let up = rig.up();
-    rig.write("drills/long.yaml", &long(&soon(4)));
-    let daemon = serve(&rig);
-    eventually("it acts", || rig.serving().len() == 2);
+    let (rig, up, daemon) = acting();
     daemon.signal(Signal::KILL);
     let _ = daemon.end();
     eventually("it was started again", || rig.serving().len() == 3);
@@ -135,11 +133,7 @@ fn a_run_whose_daemon_is_killed_halts_and_undoes_itself() {
 #[test]
 fn what_a_killed_daemon_and_its_run_left_is_undone_at_the_start() {
     let _quiet = crate::support::quiet::quiet();
-    let rig = rig();
-    let up = rig.up();
-    rig.write("drills/long.yaml", &long(&soon(4)));
-    let daemon = serve(&rig);
-    eventually("it acts", || rig.serving().len() == 2);
+    let (rig, up, daemon) = acting();
     // Everything of firedrill but the system: the daemon, the run, and the helper that would undo for it.
     let mine: Vec<String> = rig.processes();
     let ours = mine.iter().filter(|process| process.contains("--for-daemon") || process.contains(" deadman"));
