@@ -14,11 +14,11 @@ probes:
 steady-state:
   - { probe: chat, availability: ">= 70%" }
 warm-up: 1s
-baseline: 1s
-recovery: { hold: 1s, limit: 10s }
+baseline: 2500ms
+recovery: { hold: 2500ms, limit: 10s }
 method:
   - kill: { service: web, take: 1 }
-    hold: 1s
+    hold: 2500ms
 "#;
 
 #[test]
