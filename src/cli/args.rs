@@ -9,6 +9,7 @@ use super::keeper;
 #[cfg(feature = "daemon")]
 use super::schedule::args::Serve;
 use super::{
+    against::{Against, CompareArgs},
     chaostoolkit::args::{Import, ToolkitArgs},
     deadman, deployer,
     schedule::args::ScheduleVerb,
@@ -51,6 +52,8 @@ pub enum Verb {
     Report(ReportArgs),
     /// Undo what an interrupted run left behind. Running it twice does no harm.
     Recover(Recover),
+    /// Hold a run that is over against earlier ones. Exit code 1 when something got worse than is tolerated.
+    Compare(CompareArgs),
     /// Stop running drills and have them undo everything.
     Halt(HaltArgs),
     /// What fires by itself and when: explain, simulate, enable, disable.
@@ -189,6 +192,9 @@ pub struct Output {
     /// Also write the Markdown report here (all files in one).
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+    /// Also append the Markdown report to this file; in GitHub's workflows, to the step's summary.
+    #[arg(long, value_name = "FILE", env = "GITHUB_STEP_SUMMARY", hide_env_values = true)]
+    pub summary: Option<PathBuf>,
     /// Say yes beforehand, where a person would be asked.
     #[arg(long, short = 'y')]
     pub yes: bool,
@@ -275,6 +281,9 @@ pub struct Run {
     /// Where it runs.
     #[command(flatten)]
     pub place: Place,
+    /// What they are held against.
+    #[command(flatten)]
+    pub against: Against,
     /// How Chaos Toolkit's experiments run.
     #[command(flatten)]
     pub toolkit: ToolkitArgs,

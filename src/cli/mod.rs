@@ -1,11 +1,13 @@
 //! Layer 6: one file a verb. The only layer that names a concrete platform and hands it to the engine.
 
+mod against;
 pub mod args;
 mod ask;
 #[cfg(feature = "aws")]
 mod aws;
 mod chaostoolkit;
 mod check;
+mod ci;
 mod connect;
 mod deadman;
 mod demo;
@@ -59,6 +61,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Schema(args) => schema::schema(&args),
         Verb::Import(args) => import::import(&args),
         Verb::Report(args) => report::report(&args),
+        Verb::Compare(args) => against::compare_runs(&args, &against::usual()),
         #[cfg(feature = "aws")]
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         #[cfg(feature = "daemon")]

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{
+    against::{self, Earlier, Told},
     args::{Output, Run},
-    ask, chaostoolkit, connect, fresh, loading,
+    ask, chaostoolkit, ci, connect, fresh, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -22,6 +23,10 @@ pub async fn run(args: Run) -> u8 {
         Ok(jobs) => jobs,
         Err(code) => return code,
     };
+    let earlier = match Earlier::read(&args.against, &args.output.out) {
+        Ok(earlier) => earlier,
+        Err(wrong) => return against::refused(&wrong),
+    };
     let halt = Halt::default();
     let _signals = match signals::listen(&halt) {
         Ok(listeners) => listeners,
@@ -35,7 +40,7 @@ pub async fn run(args: Run) -> u8 {
     }
     let many = jobs.len() > 1;
     let mut verdicts: Vec<(String, Verdict)> = Vec::new();
-    let mut records = Vec::new();
+    let (mut records, mut comparisons) = (Vec::new(), Vec::<(String, Told)>::new());
     for job in jobs {
         let name = job.name();
         // A halt is for everything that this call was to run: what has not begun is not green.
@@ -45,7 +50,11 @@ pub async fn run(args: Run) -> u8 {
             continue;
         }
         let ran = match job {
-            Ready::Ours(job) => one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
+            Ready::Ours(job) => one(*job, &args.output, &halt).await.map(|ran| {
+                let (verdict, comparison) = earlier.judge(&ran.record, ran.verdict);
+                comparisons.extend(comparison.map(|told| (name.clone(), told)));
+                (verdict, ran.record)
+            }),
             Ready::Toolkit(job) => chaostoolkit::run_one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
         };
         match ran {
@@ -59,7 +68,9 @@ pub async fn run(args: Run) -> u8 {
             }
         }
     }
-    summaries(&args.output, &records);
+    summaries(&args.output, &records, &comparisons);
+    let worse: Vec<(String, String)> = comparisons.into_iter().map(|(name, told)| (name, told.reason)).collect();
+    ci::annotate(&verdicts, &records, &worse);
     let worst = worst(verdicts.iter().map(|(_, verdict)| *verdict));
     if many {
         say::out(&format!("\n{} files; the worst verdict is {worst}\n", verdicts.len()));
@@ -150,16 +161,27 @@ async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> 
 }
 
 /// The reports over all files of this call.
-fn summaries(output: &Output, records: &[report::RunRecord]) {
-    let wanted = [
-        (&output.junit, report::junit::render_all as fn(&[report::RunRecord]) -> String),
-        (&output.markdown, report::markdown::render_all),
-    ];
-    for (path, render) in wanted {
-        if let Some(path) = path
-            && let Err(error) = std::fs::write(path, render(records))
-        {
+fn summaries(output: &Output, records: &[report::RunRecord], comparisons: &[(String, Told)]) {
+    let write = |path: &Path, text: String| {
+        if let Err(error) = std::fs::write(path, text) {
             say::problem(format!("{}: {error}", path.display()));
         }
+    };
+    if let Some(path) = &output.junit {
+        let compared = |record: &report::RunRecord| {
+            let told = comparisons.iter().find(|(file, _)| record.file.as_ref() == Some(file)).map(|(_, told)| told)?;
+            Some(if told.worse { Err(told.reason.clone()) } else { Ok(told.reason.clone()) })
+        };
+        write(path, report::junit::render_compared(records, compared));
+    }
+    let markdown = || {
+        let runs = report::markdown::render_all(records);
+        comparisons.iter().fold(runs, |text, (_, told)| format!("{text}\n{}", told.markdown))
+    };
+    if let Some(path) = &output.markdown {
+        write(path, markdown());
+    }
+    if let Some(path) = &output.summary {
+        ci::summary(path, &markdown());
     }
 }

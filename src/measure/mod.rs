@@ -28,12 +28,14 @@
 //! | `judge`, `reading`, `words` | conditions to judgements, and their text |
 //! | `showing` | judgements to what the run showed |
 //! | `live`, `sliding` | the view while the run goes on |
+//! | `compare` | a run held against earlier ones |
 //! | `abort`, `asked` | abort conditions: on probes, and on what is asked beside them |
 
 mod abort;
 mod asked;
 mod budget;
 mod capacity;
+pub mod compare;
 pub mod course;
 mod findings;
 mod groups;

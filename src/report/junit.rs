@@ -17,12 +17,17 @@ pub fn render(record: &RunRecord) -> String {
 
 /// Renders several runs: a suite each.
 pub fn render_all(records: &[RunRecord]) -> String {
+    render_compared(records, |_| None)
+}
+
+/// The same; `compared` says what came of holding a run against earlier ones: `Err` when it is worse.
+pub fn render_compared(records: &[RunRecord], compared: impl Fn(&RunRecord) -> Option<Result<String, String>>) -> String {
     let mut report = Report::new("firedrill");
-    report.add_test_suites(records.iter().map(suite));
+    report.add_test_suites(records.iter().map(|record| suite(record, compared(record))));
     report.to_string().unwrap_or_else(|error| format!("<!-- the report could not be written: {error} -->\n"))
 }
 
-fn suite(record: &RunRecord) -> TestSuite {
+fn suite(record: &RunRecord, compared: Option<Result<String, String>>) -> TestSuite {
     let gate = Gate::of(record);
     let mut suite = TestSuite::new(visible(record.title()).into_owned());
     let mut case = |name: String, result: Result<String, (NonSuccessKind, String)>| {
@@ -53,6 +58,9 @@ fn suite(record: &RunRecord) -> TestSuite {
     case("fault happened".to_owned(), happened(record));
     case("measurement trusted".to_owned(), trusted(record));
     case("everything undone".to_owned(), undone(record));
+    if let Some(compared) = compared {
+        case("not worse than before".to_owned(), compared.map_err(|why| (NonSuccessKind::Failure, why)));
+    }
     // Whatever else made the run what it is (halted, broke, not started) must be red as well.
     let verdict = match gate.verdict {
         Verdict::Passed => Ok(gate.reason.clone()),

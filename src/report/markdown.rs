@@ -168,7 +168,7 @@ fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
 }
 
 /// Foreign text inside Markdown: nothing in it is a table's border, HTML, a link, or emphasis. `@` would call people.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str) -> String {
     escaped(&visible(raw))
 }
 

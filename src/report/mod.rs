@@ -4,6 +4,7 @@
 //! `fan_out` carries events to reporters behind bounded queues: a reporter may be slow or fail without stopping an undo.
 //! `write` makes the files of a run folder; `gate` has the one sentence that says why a verdict is what it is.
 
+pub mod against;
 pub mod console;
 pub mod fan_out;
 pub mod gate;
