@@ -1,7 +1,8 @@
 //! Fail points: places where a test ends the process or makes a call fail. Only with the feature `failpoints`; without it every
 //! function here is empty.
 //!
-//! `FIREDRILL_FAILPOINT=PLACE:N:WHAT` fails at the N-th visit (from 1) of PLACE in this process; several are separated by commas.
+//! `FIREDRILL_FAILPOINT=PLACE:N:WHAT` fails at the N-th visit (from 1) of PLACE in this process, `PLACE:N+:WHAT` from then on; several are
+//! separated by commas.
 //! PLACE is `journal` for appends, or a name a platform gives its calls: `engine` is every request to a Docker engine that changes
 //! something, `host-tool` every program that changes a container's network. WHAT is `before` and `after` (the process is aborted), `torn`
 //! (half a record is written, then abort), `enospc`, `eio` and `short` (the write, or the call, fails and nothing was done), `lost` (it was
@@ -45,7 +46,12 @@ pub fn visit(place: &str) -> Option<Fail> {
     };
     asked.split(',').find_map(|one| {
         let mut parts = one.split(':');
-        let here = parts.next()? == place && parts.next()?.parse() == Ok(count);
+        let (where_, when) = (parts.next()?, parts.next()?);
+        let here = where_ == place
+            && match when.strip_suffix('+') {
+                Some(from) => from.parse().is_ok_and(|from: u64| from <= count),
+                None => when.parse() == Ok(count),
+            };
         let what = parts.next()?;
         if !here {
             return None;

@@ -95,7 +95,7 @@ impl Earlier {
             return (verdict, None);
         }
         let Some((comparison, runs)) = self.compare(record) else {
-            say::out(&format!("\nnot held against earlier runs: {}\n", whole(&self.why_not(record))));
+            say::out(&format!("\nnot held against earlier runs: {}\n", whole(&why_not(record))));
             return (verdict, None);
         };
         say::out(&words::text(&comparison, runs));
@@ -105,12 +105,32 @@ impl Earlier {
         (verdict, Some(Told { markdown, reason, worse }))
     }
 
-    fn why_not(&self, record: &RunRecord) -> String {
-        if matches!(record.verdict(), Verdict::Passed | Verdict::Failed) {
-            format!("none of them is of the experiment `{}`", record.title())
-        } else {
-            format!("it ended {}", record.verdict())
+    /// Looks at them beside what is to be run. An experiment that went or came is told; when nothing at all can be compared, as after a new
+    /// title, the gate would be green for ever.
+    ///
+    /// # Errors
+    /// The exit code, all being said.
+    pub fn beside(&self, titles: &[&str]) -> Result<(), u8> {
+        let unused: Vec<String> = self.runs.iter().filter(|run| !titles.contains(&run.title())).map(|run| unused(run, titles)).collect();
+        for why in &unused {
+            say::problem(why);
         }
+        let lost = !unused.is_empty() && unused.len() == self.runs.len();
+        if lost { Err(Verdict::Invalid.exit_code()) } else { Ok(()) }
+    }
+}
+
+fn unused(run: &RunRecord, titles: &[&str]) -> String {
+    let id = run.run.as_ref().map(|id| format!("{id}: ")).unwrap_or_default();
+    let meant = nearest(run.title(), titles.iter().copied()).map(|title| format!("; `{}` is", whole(title))).unwrap_or_default();
+    format!("--against {id}it is of the experiment `{}`, which is not among those to be run{meant}", whole(run.title()))
+}
+
+fn why_not(record: &RunRecord) -> String {
+    if matches!(record.verdict(), Verdict::Passed | Verdict::Failed) {
+        format!("none of them is of the experiment `{}`", record.title())
+    } else {
+        format!("it ended {}", record.verdict())
     }
 }
 
@@ -185,7 +205,7 @@ pub fn compare_runs(args: &CompareArgs, out: &Path) -> u8 {
         Err(error) => return refused(&[error.to_string()]),
     };
     let Some((comparison, runs)) = earlier.compare(&record) else {
-        return refused(&[format!("{}: {}", args.run.display(), earlier.why_not(&record))]);
+        return refused(&[format!("{}: {}", args.run.display(), why_not(&record))]);
     };
     say::out(&words::text(&comparison, runs));
     if let Some(path) = &args.markdown

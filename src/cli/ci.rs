@@ -1,6 +1,6 @@
 //! What a CI system shows: the Markdown of all runs in its summary, and a note at each file that did not pass.
 
-use std::{fs::OpenOptions, io::Write as _, path::Path};
+use std::{fmt::Write as _, fs::OpenOptions, io::Write as _, path::Path};
 
 use super::say;
 use crate::{
@@ -43,7 +43,7 @@ fn said(record: &RunRecord, verdict: Verdict, regression: Option<&str>) -> Strin
     // Green by itself, and worse than before.
     let mut says = if gate.verdict == verdict { gate.reason } else { regression.unwrap_or_default().to_owned() };
     for judged in record.judged.iter().filter(|judged| judged.result != JudgedResult::Held) {
-        says += &format!("\n{}: measured {}", judged.condition, judged.measured);
+        let _ = write!(says, "\n{}: measured {}", judged.condition, judged.measured);
     }
     says
 }

@@ -27,6 +27,10 @@ pub async fn run(args: Run) -> u8 {
         Ok(earlier) => earlier,
         Err(wrong) => return against::refused(&wrong),
     };
+    let titles: Vec<&str> = jobs.iter().filter_map(Ready::title).collect();
+    if let Err(code) = earlier.beside(&titles) {
+        return code;
+    }
     let halt = Halt::default();
     let _signals = match signals::listen(&halt) {
         Ok(listeners) => listeners,
@@ -92,6 +96,14 @@ impl Ready {
         match self {
             Self::Ours(job) => job.file.clone().unwrap_or_default(),
             Self::Toolkit(job) => job.file.clone(),
+        }
+    }
+
+    /// Of what can be held against earlier runs.
+    fn title(&self) -> Option<&str> {
+        match self {
+            Self::Ours(job) => Some(&job.experiment.title),
+            Self::Toolkit(_) => None,
         }
     }
 }

@@ -19,6 +19,7 @@ pub use tolerance::Tolerance;
 use crate::model::{
     ids::ProbeName,
     measurement::{Measurement, ProbeMeasurement, Stats},
+    state::StateFindings,
     steady_state::Phase,
 };
 
@@ -127,16 +128,15 @@ fn probes(out: &mut Comparison, before: &[&ProbeMeasurement], now: &ProbeMeasure
     }
     let outage = |probe: &ProbeMeasurement| Some(Range::longest_outage(probe));
     line(None, Aspect::LongestOutage, Range::all(before.iter().map(|probe| outage(probe))), outage(now));
-    let lost = |probe: &ProbeMeasurement| probe.state.as_ref().and_then(|state| state.lost()).map(Range::lost);
+    let lost = |probe: &ProbeMeasurement| probe.state.as_ref().and_then(StateFindings::lost).map(Range::lost);
     if lost(now).is_some() || before.iter().any(|probe| lost(probe).is_some()) {
         line(None, Aspect::Lost, Range::all(before.iter().map(|probe| lost(probe))), lost(now));
     }
 }
 
 fn whole(out: &mut Comparison, before: &[&Measurement], now: &Measurement, tolerance: &Tolerance) {
-    let of: [(Aspect, fn(&Measurement) -> Option<f64>); 2] =
-        [(Aspect::Recovery, |run| run.recovered_after_s), (Aspect::Capacity, |run| run.capacity_back_after_s)];
-    for (aspect, of) in of {
+    for aspect in [Aspect::Recovery, Aspect::Capacity] {
+        let of = |run: &Measurement| if aspect == Aspect::Recovery { run.recovered_after_s } else { run.capacity_back_after_s };
         let earlier = Range::all(before.iter().map(|run| of(run).map(Range::exact)));
         let here = of(now).map(Range::exact);
         // What was always back and is not any more has no number, and is the worst that could be.

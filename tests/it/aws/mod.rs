@@ -10,6 +10,7 @@ mod refusals;
 mod rig;
 mod roles;
 mod selecting;
+mod sharing;
 mod sites;
 mod stores;
 mod terminating;

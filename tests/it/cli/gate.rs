@@ -2,39 +2,21 @@
 
 use std::fs;
 
-use super::rig::{EXPERIMENT, Rig, SYSTEM};
-
-/// One server of three freezes until its hold is over. A check that gives up after 100 ms takes it out; one that waits 3 s does not.
-fn rig() -> Rig {
-    let experiment = EXPERIMENT
-        .replace("kill:", "pause:")
-        .replace("timeout: 1s", "timeout: 150ms")
-        .replace(">= 70%", ">= 50%")
-        .replace("    hold: 1s\n", "    hold: 2s\n");
-    let rig = Rig::with(&SYSTEM.replace("timeout: 500ms", "timeout: 100ms"), &experiment);
-    rig.write("summary.md", "");
-    rig
-}
-
-/// Keeps the one run that there is under another folder: the next baseline.
-fn keep(rig: &Rig) -> String {
-    let run = rig.run_folder();
-    let name = format!("baseline/{}", run.file_name().unwrap().to_str().unwrap());
-    fs::create_dir_all(rig.path("baseline")).unwrap();
-    fs::rename(run, rig.path(&name)).unwrap();
-    name
-}
-
-fn clear(rig: &Rig) {
-    fs::remove_dir_all(rig.path("firedrill-runs")).unwrap();
-}
+use super::gated::{clear, keep, rig, slow_check};
 
 #[test]
 fn a_regression_is_red_and_the_same_again_is_green() {
     let _quiet = crate::support::quiet::quiet();
     let rig = rig();
+    rig.write("summary.md", "");
     rig.judged(&["run", "experiment.yaml"], 0);
     let baseline = keep(&rig);
+
+    // A gate that lost its baseline says so before anything runs.
+    rig.write("renamed.yaml", &fs::read_to_string(rig.path("experiment.yaml")).unwrap().replace("One server", "A server"));
+    let said = rig.firedrill(["run", "renamed.yaml", "--against", &baseline]);
+    said.code(2).says("`One server of three dies`, which is not among those to be run; `A server of three dies` is");
+    assert!(rig.run_folders().is_empty());
 
     let said = rig.judged(&["run", "experiment.yaml", "--against", &baseline, "--junit", "same.xml"], 0);
     said.says("Nothing is worse than in the earlier run").says("home, fault: availability");
@@ -45,10 +27,10 @@ fn a_regression_is_red_and_the_same_again_is_green() {
     clear(&rig);
 
     // The same experiment still holds by its own conditions: only the comparison is red.
-    rig.write("system.yaml", &SYSTEM.replace("timeout: 500ms", "timeout: 3s"));
+    slow_check(&rig);
     let args = ["run", "experiment.yaml", "--against", &baseline, "--junit", "worse.xml", "--markdown", "worse.md"];
     let said = rig.judged(&args, 1);
-    said.says("PASSED").says("✗ worse").says("Worse than in the earlier run: home, fault: availability");
+    said.says("PASSED").says("✗ worse").says("Worse than in the earlier run: home: longest outage");
     let junit = fs::read_to_string(rig.path("worse.xml")).unwrap();
     assert!(junit.contains("failures=\"1\"") && junit.contains("Worse than in the earlier run"), "{junit}");
     assert!(fs::read_to_string(rig.path("worse.md")).unwrap().contains("beside earlier runs"));
@@ -77,7 +59,8 @@ fn what_cannot_be_held_against_is_refused_before_anything_runs() {
     let rig = rig();
     fs::create_dir_all(rig.path("empty")).unwrap();
     rig.write("empty/events.jsonl", "");
-    let said = rig.firedrill(["run", "experiment.yaml", "--against", "nowhere", "--against", "empty", "--tolerance", "availabilty=1%,p99=3"]);
+    let said =
+        rig.firedrill(["run", "experiment.yaml", "--against", "nowhere", "--against", "empty", "--tolerance", "availabilty=1%,p99=3"]);
     said.code(2)
         .says("nowhere")
         .says("there is no event in it")

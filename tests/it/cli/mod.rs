@@ -8,6 +8,7 @@ mod findings;
 pub mod foreign;
 mod full_disk;
 mod gate;
+mod gated;
 mod guards;
 mod halting;
 mod journeys;

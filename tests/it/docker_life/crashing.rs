@@ -1,6 +1,7 @@
-//! The tool is killed at every record of its journal, and before and after every call that changes something; and each such call fails, or
-//! its answer is lost. On a real engine, through the binary: nothing is left behind, N of N. What was killed *before* is undone by `recover` (its
-//! helper is killed too), what was killed *after* by its helper, after which `recover` finds nothing.
+//! The tool is killed at every record of its journal, before it, in the middle of it and after it, and before and after every call that changes
+//! something; and each such call fails, or its answer is lost; and the disk is full from each record on. On a real engine, through the binary:
+//! nothing is left behind, N of N. What was killed *after* is undone by its helper, after which `recover` finds nothing; else the helper is
+//! killed too, and `recover` undoes it.
 
 use std::{
     collections::BTreeMap,
@@ -108,7 +109,8 @@ fn at_every(place: &str, ways: &[&str], least: u32, then: impl Fn(&User<'_>, &Ou
                         break;
                     }
                     for way in ways {
-                        let point = format!("{place}:{n}:{way}");
+                        let (on, what) = way.strip_prefix('+').map_or(("", *way), |what| ("+", what));
+                        let point = format!("{place}:{n}{on}:{what}");
                         let (output, met) = run(&user, &point);
                         then(&user, &output, &point);
                         Everything::of(&project).is(&before, &format!("{point}: {}", says(&output)));
@@ -133,7 +135,7 @@ fn run(user: &User<'_>, point: &str) -> (Output, bool) {
     for _ in 0..ATTEMPTS {
         let mut command = user.command(&["run", "experiment.yaml", "--yes"]);
         command.env("FIREDRILL_FAILPOINT", point).env("FIREDRILL_LOG", "firedrill::failpoint=info");
-        if point.ends_with(":before") {
+        if [":before", ":torn"].iter().any(|way| point.ends_with(way)) {
             // Its helper dies with it: what follows is the work of `recover` alone. Where it lives, it has undone all when the output ends.
             command.env("FIREDRILL_DEADMAN_FAILPOINT", "deadman:1:before");
         }
@@ -177,6 +179,24 @@ fn killed_after_every_record_nothing_is_left_behind() {
 }
 
 #[test]
+fn torn_in_every_record_nothing_is_left_behind() {
+    at_every("journal", &["torn"], 30, recovers);
+}
+
+#[test]
+fn a_disk_that_is_full_from_each_record_on_leaves_nothing_behind() {
+    at_every("journal", &["+short"], 30, |user, output, point| {
+        undoes(user, output, point);
+        for _ in 0..2 {
+            let (code, said) = user.says(&["recover"]);
+            assert_eq!(code, Some(0), "{point}: {said}");
+        }
+        let (_, said) = user.says(&["recover"]);
+        assert!(said.contains("nothing to recover"), "{point}: {said}");
+    });
+}
+
+#[test]
 fn killed_at_every_call_nothing_is_left_behind() {
     at_every("engine", &["before", "after"], 10, recovers);
     at_every("host-tool", &["before", "after"], 4, recovers);
@@ -186,4 +206,30 @@ fn killed_at_every_call_nothing_is_left_behind() {
 fn whatever_call_fails_nothing_is_left_behind() {
     at_every("engine", &["eio", "lost"], 10, undoes);
     at_every("host-tool", &["eio", "lost"], 4, undoes);
+}
+
+#[test]
+fn read_only_folders_begin_nothing() {
+    let engine = Engine::shared();
+    let project = engine.project("crashing");
+    let _all = site(&project);
+    let before = Everything::of(&project);
+    let user = User::in_a_hurry(&project, METHOD);
+    for folder in ["firedrill-runs", "state"] {
+        std::fs::create_dir_all(user.folder().join(folder)).unwrap();
+        let usual = user.command(&["run", "experiment.yaml", "--yes"]);
+        let words = format!("mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$@\"");
+        // In a mount namespace of its own, as root.
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-euc", &words, "sh"]).arg(usual.get_program()).args(usual.get_args());
+        for (name, value) in usual.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let output = command.current_dir(user.folder()).output().expect("unshare runs");
+        let said = says(&output);
+        assert!(output.status.code() == Some(3) && said.contains("Read-only file system"), "{folder}: {} {said}", output.status);
+        Everything::of(&project).is(&before, &format!("{folder}: {said}"));
+    }
 }

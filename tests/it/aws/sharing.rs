@@ -1,0 +1,94 @@
+//! An account that two drill at the same time, each from a machine of its own: no lock of one is seen by the other, only what AWS itself
+//! tells. And one machine with two of them.
+
+use std::{fs, process::Child, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::rig::{EXPERIMENT, Lab};
+
+fn outage(zone: &str, hold: &str) -> String {
+    format!("{EXPERIMENT}  - zone-outage: {{ zone: {zone}, mechanism: blackhole }}\n    hold: {hold}\n")
+}
+
+/// A run whose zone is cut off, and which holds that.
+fn holding(lab: &Lab) -> Child {
+    lab.write("first.yaml", &outage("eu-west-1a", "120s"));
+    let said = fs::File::create(lab.path("said")).unwrap();
+    let mut command = lab.command(&["run", "first.yaml", "--yes"]);
+    let child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
+    let text = || fs::read_to_string(lab.path("said")).unwrap();
+    for _ in 0..1200 {
+        if text().contains("happened") && lab.done("ec2:ReplaceNetworkAclAssociation").len() == 2 {
+            return child;
+        }
+        assert!(!text().contains("report:"), "{}", text());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never in the middle of its outage: {}", text());
+}
+
+/// Halts the run, and waits until it has undone all.
+fn halt(mut child: Child) {
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn what_another_machines_drill_holds_is_left_alone() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    let first = holding(&lab);
+    let during = lab.shape();
+    // Another zone of the group that the first one holds back, and the zone that it cut off.
+    for zone in ["eu-west-1b", "eu-west-1a"] {
+        lab.write("second.yaml", &outage(zone, "1s"));
+        let mut command = lab.command(&["run", "second.yaml", "--yes"]);
+        let output = command.env("FIREDRILL_STATE_DIR", lab.path("other-state")).output().unwrap();
+        let said = super::rig::Said::of(output);
+        assert_ne!(said.code, Some(0), "{said:?}");
+        said.says("by another drill");
+        assert_eq!(lab.shape(), during, "the second one touched what the first one holds");
+    }
+    // A machine that has no journal finds tags, and leaves those of one that lives.
+    let mut command = lab.command(&["recover", "--env", "here"]);
+    command.env("FIREDRILL_STATE_DIR", lab.path("third-state")).output().unwrap();
+    assert_eq!(lab.shape(), during, "recover undid a drill that lives");
+    halt(first);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+}
+
+#[test]
+fn of_two_on_one_machine_the_second_is_refused() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    let first = holding(&lab);
+    lab.write("second.yaml", &outage("eu-west-1b", "1s"));
+    lab.calls();
+    lab.firedrill(&["run", "second.yaml", "--yes"]).code(3).says("another drill is at work");
+    let changed: Vec<String> = lab.calls().into_keys().filter(|name| name.contains("Replace") || name.contains("Terminate")).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+    halt(first);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+}
+
+#[test]
+fn hostile_tags_stay_text() {
+    let lab = Lab::new();
+    let victim = lab.running()["eu-west-1a"][0].clone();
+    let hostile = format!("</td><script>alert(1)</script>\u{202e}line\n{}", "x".repeat(150));
+    let tags = serde_json::json!({ "Resources": [victim], "Tags": [{ "Key": "Name", "Value": hostile }] });
+    lab.aws("ec2", "create_tags", &tags);
+    lab.experiment(&format!("  - kill: {{ id: {victim} }}\n    hold: 1s\n"));
+    for args in [&["targets"][..], &["plan", "experiment.yaml"], &["run", "experiment.yaml", "--yes"]] {
+        let said = lab.firedrill(args).code(0);
+        assert!(said.out.contains("alert(1)"), "its name is shown: {}", said.out);
+        assert!(![&said.out, &said.err].iter().any(|text| text.contains('\u{202e}')), "{args:?}: {}", said.out);
+    }
+    let run = fs::read_dir(lab.path("firedrill-runs")).unwrap().next().unwrap().unwrap().path();
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(!page.contains("<script>alert") && !page.contains('\u{202e}'), "a tag became a part of the page");
+    assert!(page.contains("alert(1)"), "its name is shown");
+}
