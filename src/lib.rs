@@ -60,7 +60,7 @@
 //! - A new platform: [`platform::Platform`], and `tests/it/conformance.rs` runs on it.
 //! - A new probe: [`model::probe`], its lowering, and a file in [`probe`]. The pacer and the measuring stay as they are. One whose users come back asks for
 //!   further turns (`probe::schedule`), and tells what became of state ([`model::state`]).
-//! - A new finding: a file in `measure::findings`.
+//! - A new finding: a file in `measure::findings`. Another number that a gate compares: an aspect of `measure::compare`.
 //! - A new example: a folder in `examples`, and a file in [`cli::gallery`] with its rows.
 //! - A new report: fold the record of [`report::record`]; `tests/golden` has the runs to render.
 
