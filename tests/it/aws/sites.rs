@@ -145,4 +145,23 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     assert_eq!(lab.shape(), before);
     let ended = lab.done("ec2:TerminateInstances");
     assert_eq!(ended.len(), 1, "{ended:?}");
+
+    // Workers, at whose end users of the site in front feel nothing.
+    example(&lab, "beanstalk-workers.yaml");
+    drill(&lab, "beanstalk-workers.yaml", &url).code(0);
+    lab.settled();
+    assert_eq!(lab.shape(), before);
+
+    // The only one. Its address stays with it here, so that users never find the other one.
+    example(&lab, "beanstalk-single.yaml");
+    let text = fs::read_to_string(lab.path("beanstalk-single.yaml")).unwrap();
+    lab.write("beanstalk-single.yaml", &text.replace("recovered-within: 60s", "recovered-within: 5s").replace("limit: 60s", "limit: 5s"));
+    let mut command = lab.command(&["targets", "--env", "beanstalk-single", "--format", "json"]);
+    let said = Said::of(command.env("AWS_ENDPOINT_URL", &lab.endpoint).output().unwrap()).code(0);
+    let inventory: Value = serde_json::from_str(&said.out).unwrap();
+    let only = inventory["instances"][0]["id"].as_str().unwrap();
+    let address = lab.ask("GET", "/lab/site", "")["eu-west-1"]["unbalanced"]["instances"][only].as_str().unwrap().to_owned();
+    drill(&lab, "beanstalk-single.yaml", &format!("http://{address}")).code(1).says("single point of failure");
+    lab.settled();
+    assert_eq!(lab.shape(), before);
 }

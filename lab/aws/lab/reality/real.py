@@ -112,7 +112,7 @@ class Reality:
         ]
 
     def sites(self) -> dict[str, Any]:
-        """{region: {load balancer: {"url": ..., "instances": {id: address}}}}"""
+        """{region: {load balancer: {"url": ..., "instances": {id: address}}}}; those that no balancer sends to are under "unbalanced"."""
         found: dict[str, Any] = {}
         for it in self.balancers.all.values():
             found.setdefault(it.region, {})[it.name] = {
@@ -120,6 +120,12 @@ class Reality:
                 "address": f"{it.haproxy.own[0]}:{it.haproxy.own[1]}",
                 "instances": {key: f"{self.machines.all[key].address}:{self.machines.all[key].port}" for key in it.haproxy.servers if key in self.machines.all},
             }
+        balanced = {key for it in self.balancers.all.values() for key in it.haproxy.servers}
+        for instance in self.instances():
+            machine = self.machines.all.get(instance.id)
+            if machine is not None and machine.process is not None and instance.id not in balanced:
+                alone = found.setdefault(instance.region_name, {}).setdefault("unbalanced", {"instances": {}})
+                alone["instances"][instance.id] = f"{machine.address}:{machine.port}"
         return found
 
     def end(self) -> None:
