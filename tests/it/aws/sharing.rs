@@ -16,16 +16,18 @@ fn holding(lab: &Lab) -> Child {
     lab.write("first.yaml", &outage("eu-west-1a", "120s"));
     let said = fs::File::create(lab.path("said")).unwrap();
     let mut command = lab.command(&["run", "first.yaml", "--yes"]);
-    let child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
+    let mut child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
     let text = || fs::read_to_string(lab.path("said")).unwrap();
-    for _ in 0..1200 {
-        if text().contains("happened") && lab.done("ec2:ReplaceNetworkAclAssociation").len() == 2 {
-            return child;
-        }
-        assert!(!text().contains("report:"), "{}", text());
+    let cut_off = (0..1200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
+        text().contains("report:") || text().contains("happened") && lab.done("ec2:ReplaceNetworkAclAssociation").len() == 2
+    });
+    if !cut_off || text().contains("report:") {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("never in the middle of its outage: {}", text());
     }
-    panic!("never in the middle of its outage: {}", text());
+    child
 }
 
 /// Halts the run, and waits until it has undone all.
