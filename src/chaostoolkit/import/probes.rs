@@ -12,7 +12,7 @@ use crate::{
         regex,
         substitute::words,
     },
-    file::{escape::quote, read::is_name},
+    file::{escape::quote, lower::url::why_not, read::is_name},
     model::{
         probe::{CommandProbe, Connections, HttpExpect, HttpProbe, NameModels, ProbeKind, ProbeSpec, Text, TlsSettings},
         quantity::{Rate, show_duration},
@@ -220,6 +220,13 @@ fn request(turning: &mut Turning<'_>, activity: &Activity, http: &Http, expect: 
     };
     if http.method.parse::<Method>().is_err() {
         turning.left_out(activity.provider_span, format!("{}: {} is no method of HTTP", quote(&activity.name), quote(&http.method)));
+        return None;
+    }
+    // What a variable will hold is not known here.
+    if !url.contains('⟦')
+        && let Some(why) = why_not(&url)
+    {
+        turning.left_out(http.url.1, format!("{}: {why}", quote(&activity.name)));
         return None;
     }
     turning.differs(http.url.1, "a redirect is followed there: here the first answer is judged");

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::file::{diagnostic::Sink, escape::quote, source::Span};
+use crate::file::{
+    diagnostic::Sink,
+    escape::quote,
+    source::{Source, Span},
+};
 
 /// Reports a URL that is not one a probe may use. Gives its scheme.
 pub fn check_url(text: &str, span: Span, sink: &mut Sink) -> Option<&'static str> {
@@ -44,6 +48,13 @@ pub fn check_url_of(text: &str, span: Span, schemes: &[&'static str], sink: &mut
         return None;
     }
     check_host(host, span, sink).then_some(scheme)
+}
+
+/// Why a URL is not one that a probe may use.
+pub fn why_not(text: &str) -> Option<String> {
+    let mut sink = Sink::new(&Source::new("url", text));
+    check_url(text, Span::default(), &mut sink);
+    sink.finish().iter().next().map(|diagnostic| diagnostic.message.clone())
 }
 
 /// Reports a `host:port` that cannot be one.
@@ -131,7 +142,6 @@ fn metadata(host: &str, span: Span, sink: &mut Sink) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::Source;
 
     fn url(text: &str) -> bool {
         check_url(text, Span::default(), &mut Sink::new(&Source::new("t", ""))).is_some()

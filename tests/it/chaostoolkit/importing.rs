@@ -41,6 +41,30 @@ fn what_is_imported_of_every_experiment_reads_back() {
     assert!(whole >= 15, "only {whole} can be said in our format");
 }
 
+#[test]
+fn an_address_that_no_probe_may_ask_is_left_out() {
+    let rig = Rig::new();
+    let file = rig.folder.path().join("addresses.json");
+    // A variable that is nowhere, and credentials of a machine.
+    let probe = |name: &str, url: &str| {
+        format!(
+            r#"{{ "type": "probe", "name": "{name}", "tolerance": 200, "provider": {{ "type": "http", "url": "{url}", "timeout": 2 }} }}"#
+        )
+    };
+    let probes =
+        [probe("fine", "http://127.0.0.1:1/"), probe("nowhere", "${nowhere}/ok"), probe("inside", "http://169.254.169.254/")].join(",");
+    let method = r#"[{ "type": "action", "name": "act", "provider": { "type": "process", "path": "true", "timeout": 5 } }]"#;
+    let hypothesis = format!(r#"{{ "title": "h", "probes": [{probes}] }}"#);
+    let text =
+        format!(r#"{{ "title": "t", "description": "d", "steady-state-hypothesis": {hypothesis}, "method": {method}, "rollbacks": [] }}"#);
+    fs::write(&file, text).unwrap();
+    let (_, text, words) = imported(&rig, &file);
+    assert_eq!(loaded(&text, &[]).probes.len(), 1, "{text}");
+    for why in ["`nowhere`: `${nowhere}/ok` is not a URL", "`inside`: `169.254.169.254` serves a machine's credentials"] {
+        assert!(words.contains(why), "{why}: {words}");
+    }
+}
+
 const RICH: &str = r#"{
   "title": "A zone is lost",
   "description": "Everything that has its like is carried.",
