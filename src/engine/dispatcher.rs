@@ -99,9 +99,6 @@ impl Dispatcher {
                 Some((at, kind)) = facts.recv() => self.note(at, kind),
                 observation = observations.recv(), if observing => {
                     if let Some(observation) = observation {
-                        if let (Observed::Alarm { text }, Urgency::None) = (&observation.what, halt.urgency()) {
-                            halt.call(text.clone());
-                        }
                         self.note(observation.at, EventKind::Observed { observation });
                     } else {
                         observing = false;
@@ -162,6 +159,12 @@ impl Dispatcher {
         let now = self.clock.now();
         for sample in self.prober.take() {
             self.live.push(&sample);
+        }
+        while let Some(observation) = self.guards.told(now) {
+            if let (Observed::Alarm { text }, Urgency::None) = (&observation.what, halt.urgency()) {
+                halt.call(text.clone());
+            }
+            self.note(observation.at, EventKind::Observed { observation });
         }
         let asked = self.guards.abort();
         if halt.urgency() == Urgency::None

@@ -96,17 +96,17 @@ async fn assemble(experiment: &Experiment, platform: &dyn Platform, drawn: Drawn
     let plan = expanded
         .into_plan(&experiment.title, plan::digest(experiment), platform.capabilities().platform, undos)
         .map_err(NotPlanned::NotPrepared)?;
-    Ok(Plan { guards: guards(experiment), ..plan })
+    Ok(Plan { guards: guards(experiment, platform), ..plan })
 }
 
 /// What ends the run early, and how soon it is noticed.
-fn guards(experiment: &Experiment) -> Vec<String> {
+fn guards(experiment: &Experiment, platform: &dyn Platform) -> Vec<String> {
     let timeout = |name: &ProbeName| experiment.probes.iter().find(|probe| probe.name == *name).map(|probe| probe.timeout);
     let says = |when: &AbortWhen| {
         let within = when.noticed_within(when.probe().and_then(timeout).unwrap_or_default());
         format!("{when}; noticed within {}", show_duration(within))
     };
-    experiment.abort_when.iter().map(says).collect()
+    experiment.abort_when.iter().map(says).chain(platform.guards()).collect()
 }
 
 async fn prepared(platform: &dyn Platform, act: &Act) -> Result<crate::model::undo::Undo, NotPlanned> {

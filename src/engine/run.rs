@@ -249,7 +249,7 @@ async fn drive(
     let Ready { plan, ledger, store, lock, lease, state } = ready;
     let experiment = &request.experiment;
     let launch = Launch { probes: experiment.probes.clone(), seed: plan.seed, folder: request.folder.join("samples") };
-    let guards = Guards::begin(experiment, prober, plan.seed, &request.folder.join("guards"));
+    let guards = Guards::begin(experiment, prober, plan.seed, &request.folder.join("guards"), platform);
     let started = match (platform.observe().await, guards) {
         (Ok(observations), Ok(guards)) => {
             prober.launch(launch).map(|running| (observations, guards, running)).map_err(|error| error.to_string())

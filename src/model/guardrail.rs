@@ -58,7 +58,7 @@ pub struct Asked {
     pub misses: u32,
 }
 
-/// What a guard asks. An alarm of a cloud belongs here too, once there is a platform that can be asked for it.
+/// What a guard asks. An alarm of a cloud is none of these: it belongs to the environment, and its platform asks it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ask {

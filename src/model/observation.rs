@@ -38,7 +38,7 @@ pub enum Observed {
     OutOfService { instance: InstanceId, service: Service, zone: Zone, why: String },
     /// How many instances of a service serve, of how many wanted. Sent at each change.
     Capacity { service: Service, serving: u32, desired: u32 },
-    /// A guard of the platform's says that the run must end: a `CloudWatch` alarm rings. The run is halted and undone.
+    /// A guard of the platform's says that the run must end: a `CloudWatch` alarm rings, or cannot be asked. The run is halted and undone.
     Alarm { text: String },
     /// Anything else worth a mark on the timeline.
     Note { text: String },

@@ -128,6 +128,17 @@ pub trait Platform: Send + Sync {
     /// Observations from now on, until the receiver is dropped. Times are when it happened, not when it was heard.
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError>;
 
+    /// What of the platform's own ends a run, each as a person reads it, with how soon it is noticed: alarms of a cloud. Pure.
+    fn guards(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Begins to ask these guards, until the receiver is dropped; none where there are none. Apart from `observe`: they guard on when the
+    /// observations end. Whatever `Alarm` comes halts the run, and so does their end.
+    fn guard(&self) -> Option<mpsc::Receiver<Observation>> {
+        None
+    }
+
     /// Faults of ours that are still there although no journal knows them (found by their marks), the last one first. Asked by who
     /// holds the scope's lock and has recovered its journals: whatever still carries the mark of another run then is left over. What
     /// carries the mark of a process that still runs is never among them, nor what the run of `begin` did.

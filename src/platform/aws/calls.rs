@@ -25,7 +25,7 @@ use crate::{clock, failpoint};
 /// How long one try may take.
 pub(super) const TRY_LIMIT: Duration = Duration::from_secs(15);
 /// How long a call may take with all its tries.
-const LIMIT: Duration = Duration::from_secs(45);
+pub(super) const LIMIT: Duration = Duration::from_secs(45);
 /// The longest pause before the second try; doubled for each further one, up to `LONGEST_PAUSE`. Each pause is drawn between nothing and that.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -91,6 +91,11 @@ impl Calls {
     /// Limits well below what an account has in a region: 20 reads and 5 writes a second are refilled there, for all its users.
     pub(super) fn new(region: &str) -> Self {
         Self { region: region.to_owned(), reads: Bucket::new(40, 10), writes: Bucket::new(30, 4), counts: Mutex::default() }
+    }
+
+    /// Of alarms, which `CloudWatch` answers 9 times a second in a region for all users of an account, apart from what EC2 is asked.
+    pub(super) fn guard(region: &str) -> Self {
+        Self { region: region.to_owned(), reads: Bucket::new(6, 4), writes: Bucket::new(1, 1), counts: Mutex::default() }
     }
 
     /// Of Route 53, which answers five requests a second of an account, whoever asks.

@@ -49,6 +49,8 @@ pub(super) struct Place {
     pub(super) elasticache: aws_sdk_elasticache::Client,
     pub(super) commands: aws_sdk_ssm::Client,
     pub(super) alarms: aws_sdk_cloudwatch::Client,
+    /// Those to `alarms`: a guard does not wait behind a look at a large account, nor for EC2's patience.
+    pub(super) alarm_calls: Calls,
     pub(super) calls: Calls,
     /// Instances that are to be started again, together.
     pub(super) starts: Batch,
@@ -106,7 +108,8 @@ impl Connection {
     /// How often each action was called, in all regions.
     pub(super) fn counts(&self) -> BTreeMap<&'static str, Count> {
         let mut all: BTreeMap<&'static str, Count> = BTreeMap::new();
-        for (action, count) in self.places.iter().flat_map(|place| place.calls.counts()).chain(self.names.calls.counts()) {
+        let places = self.places.iter().flat_map(|place| place.calls.counts().into_iter().chain(place.alarm_calls.counts()));
+        for (action, count) in places.chain(self.names.calls.counts()) {
             let sum = all.entry(action).or_default();
             sum.requests += count.requests;
             sum.throttled += count.throttled;
@@ -155,6 +158,7 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
         commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
         alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
+        alarm_calls: Calls::guard(region.as_str()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),
     }

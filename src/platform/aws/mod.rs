@@ -3,7 +3,8 @@
 //! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
 //!   `trouble` (the one place that reads AWS's errors).
 //! * What is there: `read` (pages become our own types), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
-//!   `sight` (what was seen a moment ago), `observe` and `activity` (what changes by itself), `alarms`.
+//!   `sight` (what was seen a moment ago), `observe` and `activity` (what changes by itself).
+//! * What guards a run beside all that, and is asked apart from it: `alarms`.
 //! * What a run has for itself: `claims`.
 //! * What is looked at first: `preflight`. What it needs: [`policy`].
 //! * What is done: `platform` only dispatches. Faults on instances are `deed`s: `machine` (terminate, stop, reboot, remove, deregister), `cut`

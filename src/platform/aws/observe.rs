@@ -52,6 +52,17 @@ impl Watch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).spawn(watcher.run());
         receiver
     }
+
+    /// Starts to ask the alarms, if the environment names any: in a task of its own, which no look at the account holds up or ends.
+    pub(super) fn guard(&self, reach: &Reach) -> Option<mpsc::Receiver<Observation>> {
+        if reach.spec.abort_alarms.is_empty() {
+            return None;
+        }
+        let (told, receiver) = mpsc::channel(QUEUE);
+        let asks = alarms::guard(Arc::clone(&reach.connection), reach.spec.clone(), told);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).spawn(asks);
+        Some(receiver)
+    }
 }
 
 struct Watcher {
@@ -78,7 +89,7 @@ struct Unheard;
 
 impl Watcher {
     async fn run(mut self) {
-        let (mut first, mut failures, mut silent) = (true, 0, 0);
+        let (mut first, mut failures) = (true, 0);
         loop {
             match self.sight.all(&self.connection, &self.spec).await {
                 Ok(listed) => {
@@ -97,22 +108,6 @@ impl Watcher {
                     if failures >= MOST_FAILURES {
                         let _ = self.tell(clock::now(), Observed::Note { text: format!("AWS tells nothing any more: {error}") }).await;
                         return;
-                    }
-                }
-            }
-            match alarms::ringing(&self.connection, &self.spec).await {
-                Ok(Some(text)) => {
-                    if self.tell(clock::now(), Observed::Alarm { text }).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(None) => {}
-                // A guard that cannot be asked guards nothing: after some looks in vain the run must not go on.
-                Err(error) => {
-                    silent += 1;
-                    if silent >= MOST_FAILURES {
-                        let text = format!("the alarms that guard this run cannot be asked any more: {error}");
-                        let _ = self.tell(clock::now(), Observed::Alarm { text }).await;
                     }
                 }
             }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use super::{
+    alarms,
     calls::Count,
     capabilities::capabilities,
     claims,
@@ -284,6 +285,14 @@ impl Platform for AwsPlatform {
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {
         Ok(self.watch.begin(&self.reach))
+    }
+
+    fn guards(&self) -> Vec<String> {
+        alarms::says(&self.reach.spec).into_iter().collect()
+    }
+
+    fn guard(&self) -> Option<mpsc::Receiver<Observation>> {
+        self.watch.guard(&self.reach)
     }
 
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::{
     alarms,
-    calls::Action,
+    calls::{Action, LIMIT},
     connection::Place,
     inventory::Listed,
     names,
@@ -34,7 +34,7 @@ const MOST: usize = 20;
 
 /// Looks. A refresh that runs is a reason not to begin; everything else is told.
 pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, PlatformError> {
-    if let Some(rings) = alarms::ringing(&reach.connection, &reach.spec).await? {
+    if let Some(rings) = alarms::ringing(&reach.connection, &reach.spec, LIMIT).await? {
         return Err(PlatformError::Refused(format!("{rings}: a system that is not well is not drilled")));
     }
     let listed = reach.all().await?;

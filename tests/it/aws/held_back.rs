@@ -37,11 +37,15 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
 /// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time. Everything must be
 /// as it was, field by field, N times of N.
 fn killed_everywhere(place: &str, when: &str, least: usize, helper: bool, recover: impl Fn(&Lab, &str)) {
+    method_killed_everywhere(BLACKHOLE, (place, when), least, helper, recover);
+}
+
+fn method_killed_everywhere(method: &str, (place, when): (&str, &str), least: usize, helper: bool, recover: impl Fn(&Lab, &str)) {
     let lab = Lab::with(&["--speed", "120"]);
     let before = lab.shape();
     lab.write(
         "experiment.yaml",
-        &format!("{}{BLACKHOLE}", EXPERIMENT.replace("rate: 10/s", "rate: 40/s").replace("baseline: 1s", "baseline: 500ms"))
+        &format!("{}{method}", EXPERIMENT.replace("rate: 10/s", "rate: 40/s").replace("baseline: 1s", "baseline: 500ms"))
             .replace("hold: 2s", "hold: 500ms"),
     );
     let mut differ: Vec<String> = Vec::new();
@@ -71,19 +75,19 @@ fn killed_everywhere(place: &str, when: &str, least: usize, helper: bool, recove
     assert!(differ.is_empty(), "as it was {good} times of {n}: {before}\n{}", differ.join("\n"));
 }
 
-/// From another folder, with only the journal; and once more, which does nothing.
+/// From another folder, with only the journal; and once more, which finds nothing.
 fn by_the_journal(lab: &Lab, _: &str) {
-    for _ in 0..2 {
-        let elsewhere = tempfile::tempdir().unwrap();
-        Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
-    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let again = || Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
+    again();
+    again().says("nothing to recover");
 }
 
 /// The journal is lost.
 fn by_the_tags(lab: &Lab, _: &str) {
     fs::remove_dir_all(lab.path("state")).unwrap();
     lab.firedrill(&["recover", "--env", "here"]).code(0);
-    lab.firedrill(&["recover", "--env", "here"]).code(0);
+    lab.firedrill(&["recover", "--env", "here"]).code(0).says("nothing to recover");
 }
 
 #[test]
@@ -94,6 +98,21 @@ fn killed_before_every_record_it_is_recovered_from_its_journal() {
 #[test]
 fn killed_after_every_record_it_is_recovered_from_its_journal() {
     killed_everywhere("journal", "after", 6, false, by_the_journal);
+}
+
+/// A group that replaces nothing, with one of its instances stopped and another one out of its balancer.
+const STOPPED: &str = "  - together:\n      - suspend-replacement: what-time-web\n        hold: 2s\n      \
+     - stop: { service: what-time-web, zone: eu-west-1a, take: 1 }\n        hold: 2s\n      \
+     - deregister: { service: what-time-web, zone: eu-west-1b, take: 1 }\n        hold: 2s\n";
+
+#[test]
+fn killed_after_every_record_of_three_faults_it_is_recovered_from_its_journal() {
+    method_killed_everywhere(STOPPED, ("journal", "after"), 10, false, by_the_journal);
+}
+
+#[test]
+fn killed_after_every_call_of_three_faults_it_is_recovered_from_its_journal() {
+    method_killed_everywhere(STOPPED, ("aws", "after"), 5, false, by_the_journal);
 }
 
 #[test]

@@ -172,7 +172,7 @@ impl Lab {
         state
     }
 
-    /// Everything that a drill can change, without what a replacement changes: instances count by zone and state.
+    /// Everything that a drill can change, without what a replacement changes: instances, members and targets count by zone and state.
     pub fn shape(&self) -> Value {
         let mut state = self.state();
         without_instances(&mut state);
@@ -253,30 +253,61 @@ fn python() -> PathBuf {
     places.pop().expect("a Python of the laboratory").join("bin/python")
 }
 
-/// Which instances there are changes with every replacement; that there are as many in each zone does not.
+/// Which instances there are changes with every replacement; how many of each kind in each zone does not. So do the members of groups and the
+/// targets of balancers: they are counted by zone and state. What has ended, or is just leaving, is none any more.
 fn without_instances(state: &mut Value) {
-    match state {
+    for region in state.as_object_mut().unwrap().values_mut().flat_map(|account| account.as_object_mut().unwrap().values_mut()) {
+        let zones: BTreeMap<String, String> = objects(&region["instances"])
+            .map(|(id, instance)| (id.clone(), instance["zone"].as_str().unwrap_or_default().to_owned()))
+            .collect();
+        counted(region, &zones);
+    }
+}
+
+fn objects(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn counted(value: &mut Value, zones: &BTreeMap<String, String>) {
+    match value {
         Value::Object(fields) => {
             for (key, value) in fields.iter_mut() {
                 match (key.as_str(), &*value) {
-                    ("instances", Value::Object(all)) => {
+                    ("instances" | "members" | "targets", Value::Object(all)) if all.keys().all(|id| id.starts_with("i-")) => {
                         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-                        for instance in all.values() {
-                            let part = |key: &str| instance[key].as_str().unwrap_or_default().to_owned();
-                            if !matches!(part("state").as_str(), "terminated" | "shutting-down") {
-                                *counts.entry(format!("{} {} {}", part("zone"), part("state"), instance["tags"])).or_default() += 1;
+                        for (id, one) in all {
+                            if let Some(kind) = kind(id, one, zones) {
+                                *counts.entry(kind).or_default() += 1;
                             }
                         }
                         *value = serde_json::to_value(counts).unwrap();
                     }
-                    ("members" | "targets" | "instances", Value::Object(_) | Value::Array(_)) => *value = Value::Null,
-                    _ => without_instances(value),
+                    _ => counted(value, zones),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(without_instances),
+        Value::Array(items) => items.iter_mut().for_each(|item| counted(item, zones)),
         _ => {}
     }
+}
+
+/// What an instance, member or target counts as; nothing when it is going.
+fn kind(id: &str, one: &Value, zones: &BTreeMap<String, String>) -> Option<String> {
+    const GOING: [&str; 4] = ["terminated", "shutting-down", "Terminating", "draining"];
+    let word = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    if GOING.contains(&word("state").as_str())
+        || GOING.contains(&word("lifecycle").as_str())
+        || one.as_str().is_some_and(|s| GOING.contains(&s))
+    {
+        return None;
+    }
+    // A target is its state alone.
+    let zone = zones.get(id.split([':', ' ']).next().unwrap_or_default()).cloned();
+    let mut one = one.clone();
+    if let Some(fields) = one.as_object_mut() {
+        fields.remove("subnet");
+    }
+    Some(format!("{} {one}", zone.unwrap_or_default()))
 }
 
 /// What a command said.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::rig::{GROUP, Lab};
+use super::rig::{GROUP, Lab, REGION};
 
 #[test]
 fn one_is_terminated_and_its_group_replaces_it() {
@@ -43,10 +43,19 @@ fn a_stopped_instance_is_started_again_while_its_group_is_held_back() {
 #[test]
 fn a_deregistered_instance_is_registered_again() {
     let lab = Lab::new();
+    let before = lab.shape();
     lab.experiment("  - deregister: { service: what-time-web, take: 2 }\n    hold: 1s\n");
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0).says("registered");
     assert_eq!(lab.done("elasticloadbalancing:DeregisterTargets").len(), 1, "two with one call");
     lab.settled();
+    assert_eq!(lab.shape(), before);
+    // One that was left out would be seen.
+    let pool = &lab.ready["regions"][REGION]["TargetGroup"];
+    let left = lab.running()["eu-west-1a"][0].clone();
+    lab.aws("elbv2", "deregister_targets", &json!({ "TargetGroupArn": pool, "Targets": [{ "Id": left }] }));
+    let without = lab.shape();
+    let targets = |shape: &serde_json::Value| shape.to_string().matches("eu-west-1a \\\"healthy\\\"\":2").count();
+    assert_eq!((targets(&before), targets(&without)), (1, 0), "{before}\n{without}");
 }
 
 #[test]

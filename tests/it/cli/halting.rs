@@ -36,20 +36,40 @@ fn end(mut child: Child, terminal: impl Fn() -> String) -> ExitStatus {
     status
 }
 
+/// How a drill is told to halt, and what it says of it.
+#[derive(Clone, Copy)]
+enum By {
+    Signal(Signal, &'static str),
+    /// `firedrill halt`, in another process.
+    Command,
+}
+
 #[test]
 fn each_signal_in_each_phase_undoes_and_is_aborted() {
     let _quiet = quiet();
     let phases = ["── warm-up", "── baseline", "step 1: ", "step 2: ", "step 3: ", "── recovery"];
-    let signals = [(Signal::INT, "Ctrl-C"), (Signal::TERM, "SIGTERM"), (Signal::HUP, "the terminal was closed (SIGHUP)")];
-    // They mostly wait, and have nothing to do with each other.
-    std::thread::scope(|scope| {
-        for (phase, signal) in phases.into_iter().zip(signals.into_iter().cycle()) {
-            scope.spawn(move || halted_in(phase, signal));
-        }
-    });
+    let ways = [
+        By::Signal(Signal::INT, "Ctrl-C"),
+        By::Signal(Signal::TERM, "SIGTERM"),
+        By::Signal(Signal::HUP, "the terminal was closed (SIGHUP)"),
+        By::Command,
+    ];
+    let all: Vec<(&str, By)> = phases.into_iter().flat_map(|phase| ways.map(|by| (phase, by))).collect();
+    let mut slowest = Duration::ZERO;
+    // They mostly wait, and have nothing to do with each other; more at once would make each other late.
+    for together in all.chunks(8) {
+        std::thread::scope(|scope| {
+            let drills: Vec<_> = together.iter().map(|(phase, by)| scope.spawn(move || halted_in(phase, *by))).collect();
+            for drill in drills {
+                slowest = slowest.max(drill.join().unwrap());
+            }
+        });
+    }
+    println!("{} of {}: undone after at most {} ms", all.len(), phases.len() * ways.len(), slowest.as_millis());
 }
 
-fn halted_in(phase: &str, (signal, name): (Signal, &str)) {
+/// Halts a drill in a phase; how long the undo took.
+fn halted_in(phase: &str, by: By) -> Duration {
     let drill = steps();
     let before = drill.world();
     let run = (0..8).find_map(|_| {
@@ -58,14 +78,31 @@ fn halted_in(phase: &str, (signal, name): (Signal, &str)) {
         (!run.said_so_far().contains("report:")).then_some(run)
     });
     let run = run.expect("this machine is not too busy for a drill");
-    run.signal(signal);
+    // The step is done when it has said so.
+    let acts = matches!(phase, "step 1: " | "step 3: ");
+    if acts {
+        eventually("it is in effect", || drill.stopped() == 1);
+    }
     let halted = clock::now();
+    let name = match by {
+        By::Signal(signal, name) => {
+            run.signal(signal);
+            name
+        }
+        By::Command => {
+            drill.rig.firedrill(["halt"]).code(0).says("told to stop and undo");
+            "Ctrl-C"
+        }
+    };
     eventually("nothing is stopped", || drill.stopped() == 0);
     let took = clock::now().since(halted);
-    println!("{name} in {phase}: undone after {} ms", took.as_millis());
+    let way = if let By::Command = by { "firedrill halt" } else { name };
+    println!("{way} in {phase}: undone after {} ms", took.as_millis());
     assert!(took < Duration::from_secs(5), "{took:?}");
     run.end().code(4).says("ABORTED").says(name);
-    assert_eq!(drill.world(), before, "{name} in {phase}");
+    assert_eq!(drill.world(), before, "{way} in {phase}");
+    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    took
 }
 
 /// Its undo takes three seconds, and leaves a note that it came to its end.
