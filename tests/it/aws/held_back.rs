@@ -100,6 +100,40 @@ fn killed_after_every_record_it_is_recovered_from_its_journal() {
     killed_everywhere("journal", "after", 6, false, by_the_journal);
 }
 
+#[test]
+fn torn_in_every_record_it_is_recovered_from_its_journal() {
+    killed_everywhere("journal", "torn", 6, false, by_the_journal);
+}
+
+#[test]
+fn a_disk_that_is_full_from_each_record_on_leaves_nothing_behind() {
+    let lab = Lab::with(&["--speed", "120"]);
+    let before = lab.shape();
+    lab.experiment(&BLACKHOLE.replace("hold: 2s", "hold: 500ms"));
+    let mut n = 0;
+    loop {
+        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+        command.envs([
+            ("FIREDRILL_FAILPOINT", format!("journal:{}+:short", n + 1)),
+            ("FIREDRILL_LOG", "firedrill::failpoint=info".to_owned()),
+        ]);
+        let said = Said::of(command.output().unwrap());
+        let met = said.err.contains("is met");
+        // It has undone what it did, whatever could be written of it.
+        assert!([Some(0), Some(3), Some(5)].contains(&said.code), "record {}: {said:?}", n + 1);
+        lab.firedrill(&["recover"]).code(0);
+        lab.firedrill(&["recover"]).code(0).says("nothing to recover");
+        lab.settled();
+        assert_eq!(lab.shape(), before, "record {}: {said:?}", n + 1);
+        if !met {
+            break;
+        }
+        n += 1;
+    }
+    eprintln!("the disk was full from each of {n} records on: as it was {n} times of {n}");
+    assert!(n >= 6, "{n}");
+}
+
 /// A group that replaces nothing, with one of its instances stopped and another one out of its balancer.
 const STOPPED: &str = "  - together:\n      - suspend-replacement: what-time-web\n        hold: 2s\n      \
      - stop: { service: what-time-web, zone: eu-west-1a, take: 1 }\n        hold: 2s\n      \
