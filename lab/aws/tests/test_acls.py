@@ -20,6 +20,13 @@ class Acls(LabTest):
             [(False, 32767, "deny", "-1", "0.0.0.0/0"), (True, 32767, "deny", "-1", "0.0.0.0/0")],
         )
 
+    def test_one_is_found_by_its_id_until_it_is_deleted(self) -> None:
+        made = self.ec2.create_network_acl(VpcId=self.outputs["Network"])["NetworkAcl"]["NetworkAclId"]
+        found = lambda: [it["NetworkAclId"] for it in self.ec2.describe_network_acls(Filters=[{"Name": "network-acl-id", "Values": [made]}])["NetworkAcls"]]  # noqa: E731
+        self.assertEqual(found(), [made])
+        self.ec2.delete_network_acl(NetworkAclId=made)
+        self.assertEqual(found(), [])
+
     def test_dry_run_of_every_acl_call_does_nothing(self) -> None:
         subnet, association, acl = self.held()
         before = self.lab.get("/lab/state")

@@ -27,8 +27,9 @@ class Trouble(LabTest):
         self.ec2.describe_instances()
 
     def test_a_share_is_drawn_from_the_seed(self) -> None:
-        def strike() -> list[str]:
-            self.lab.trouble({"kind": "throttle", "share": 0.3}, {"kind": "error", "share": 0.05})
+        def strike(seed: str = "") -> list[str]:
+            rules = [{"kind": "throttle", "share": 0.3}, {"kind": "error", "share": 0.05}]
+            self.assertEqual(self.lab.ask("PUT", f"/lab/trouble{seed}", rules)[0], 200)
             self.lab.ask("DELETE", "/lab/calls")
             for _ in range(200):
                 try:
@@ -39,6 +40,9 @@ class Trouble(LabTest):
 
         first = strike()
         self.assertEqual(strike(), first)
+        other = strike("?seed=7")
+        self.assertNotEqual(other, first)
+        self.assertEqual(strike("?seed=7"), other)
         self.assertTrue(40 <= first.count("throttle") <= 80, first.count("throttle"))
         self.assertTrue(2 <= first.count("error") <= 20, first.count("error"))
 

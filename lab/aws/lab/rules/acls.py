@@ -122,6 +122,12 @@ def _entry(old: Any, self: Any, network_acl_id: str, *args: Any, **kwargs: Any) 
     return entry
 
 
+@overrule(NetworkAcl, "get_filter_value")
+def _filter(old: Any, self: NetworkAcl, filter_name: str, method_name: str | None = None) -> Any:
+    """moto has no filter for an ACL's own id."""
+    return self.id if filter_name == "network-acl-id" else old(self, filter_name, method_name)
+
+
 @overrule(NetworkAclBackend, "describe_network_acls")
 def _describe(old: Any, self: Any, network_acl_ids: list[str] | None = None, filters: Any = None) -> list[NetworkAcl]:
     for wanted in network_acl_ids or []:

@@ -3,7 +3,8 @@
     GET    /lab/health     {"ok": ..., "faults": [...]}; 500 when the laboratory is not what it plays any more
     GET    /lab/calls      what was called so far; DELETE forgets it
     GET    /lab/state      everything that a drill can change, in one order
-    GET    /lab/trouble    the rules that hold, with how often each has struck; PUT sets the list, DELETE empties it
+    GET    /lab/trouble    the rules that hold, with how often each has struck; PUT sets the list (?seed=N draws its shares
+                           from another seed than the laboratory's), DELETE empties it
     GET    /lab/policy     the policy of IAM that holds; PUT sets one, DELETE allows everything again
     GET    /lab/settled    waits until all groups are as they should be, at most ?within=SECONDS (30); 504 when they are not by then
     GET    /lab/site       where the sites listen
@@ -96,11 +97,11 @@ def settled(query: dict[str, list[str]]) -> Answer:
         time.sleep(0.02)
 
 
-def trouble(method: str, body: bytes) -> Answer:
+def trouble(method: str, query: dict[str, list[str]], body: bytes) -> Answer:
     with world.lock:
         if method in ("PUT", "POST"):
             try:
-                plan.set(json.loads(body or b"[]"))
+                plan.set(json.loads(body or b"[]"), int(query["seed"][0]) if "seed" in query else None)
             except ValueError as wrong:
                 return reply(400, {"error": str(wrong)})
         elif method == "DELETE":
@@ -136,7 +137,7 @@ def answer(environ: dict[str, Any]) -> Answer:
             with world.lock:
                 return reply(200, state.everything())
         if path == "/lab/trouble":
-            return trouble(method, body)
+            return trouble(method, query, body)
         if path == "/lab/policy":
             return allowed(method, body)
         if path == "/lab/settled":

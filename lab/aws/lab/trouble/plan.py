@@ -96,13 +96,14 @@ class Plan:
         self.seed = 0
         self.dice = random.Random(0)
 
-    def set(self, wanted: Any) -> None:
-        """Takes the whole list. ValueError says what is wrong with it; then nothing has changed."""
+    def set(self, wanted: Any, seed: int | None = None) -> None:
+        """Takes the whole list. ValueError says what is wrong with it; then nothing has changed. `seed` is that of its shares: the
+        laboratory's when left out."""
         if not isinstance(wanted, list):
             raise ValueError("a list of rules is expected")
         rules = [read(it) for it in wanted]
         self.rules = rules
-        self.dice = random.Random(self.seed)
+        self.dice = random.Random(self.seed if seed is None else seed)
         acls.quota = min((it.number for it in rules if it.kind == "acl-quota"), default=acls.QUOTA)
 
     def show(self) -> list[dict[str, Any]]:
