@@ -5,7 +5,7 @@ use std::{fs, process::Child, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::rig::{EXPERIMENT, Lab};
+use super::rig::{EXPERIMENT, Lab, Said};
 
 fn outage(zone: &str, hold: &str) -> String {
     format!("{EXPERIMENT}  - zone-outage: {{ zone: {zone}, mechanism: blackhole }}\n    hold: {hold}\n")
@@ -44,16 +44,13 @@ fn what_another_machines_drill_holds_is_left_alone() {
     // What was in the zone has come up elsewhere.
     lab.settled();
     let during = lab.shape();
-    // Another zone of the group that the first one holds back, and the zone that it cut off.
-    for zone in ["eu-west-1b", "eu-west-1a"] {
-        lab.write("second.yaml", &outage(zone, "1s"));
-        let mut command = lab.command(&["run", "second.yaml", "--yes"]);
-        let output = command.env("FIREDRILL_STATE_DIR", lab.path("other-state")).output().unwrap();
-        let said = super::rig::Said::of(output);
-        assert_ne!(said.code, Some(0), "{said:?}");
-        said.says("by another drill");
-        assert_eq!(lab.shape(), during, "the second one touched what the first one holds");
-    }
+    // Another zone of the group that the first one holds back.
+    lab.write("second.yaml", &outage("eu-west-1b", "1s"));
+    let mut command = lab.command(&["run", "second.yaml", "--yes"]);
+    let said = Said::of(command.env("FIREDRILL_STATE_DIR", lab.path("other-state")).output().unwrap());
+    assert_ne!(said.code, Some(0), "{said:?}");
+    said.says("by another drill");
+    assert_eq!(lab.shape(), during, "the second one touched what the first one holds");
     // A machine that has no journal finds tags, and leaves those of one that lives.
     let mut command = lab.command(&["recover", "--env", "here"]);
     command.env("FIREDRILL_STATE_DIR", lab.path("third-state")).output().unwrap();
