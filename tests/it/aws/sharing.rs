@@ -5,42 +5,53 @@ use std::{fs, process::Child, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::rig::{EXPERIMENT, Lab, Said};
+use super::rig::{EXPERIMENT, Lab, Said, WITHOUT_HELPER};
 
 fn outage(zone: &str, hold: &str) -> String {
     format!("{EXPERIMENT}  - zone-outage: {{ zone: {zone}, mechanism: blackhole }}\n    hold: {hold}\n")
 }
 
-/// A run whose zone is cut off, and which holds that.
-fn holding(lab: &Lab) -> Child {
-    lab.write("first.yaml", &outage("eu-west-1a", "120s"));
-    let said = fs::File::create(lab.path("said")).unwrap();
-    let mut command = lab.command(&["run", "first.yaml", "--yes"]);
-    let mut child = command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
-    let text = || fs::read_to_string(lab.path("said")).unwrap();
-    let cut_off = (0..1200).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        text().contains("report:") || text().contains("happened") && lab.done("ec2:ReplaceNetworkAclAssociation").len() == 1
-    });
-    if !cut_off || text().contains("report:") {
-        let _ = child.kill();
-        let _ = child.wait();
-        panic!("never in the middle of its outage: {}", text());
+/// A run that holds a zone. It does not outlive its test.
+struct Holding(Child);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-    child
 }
 
-/// Halts the run, and waits until it has undone all.
-fn halt(mut child: Child) {
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(4));
+impl Holding {
+    /// One whose zone is cut off.
+    fn new(lab: &Lab) -> Self {
+        lab.write("first.yaml", &outage("eu-west-1a", "120s"));
+        let said = fs::File::create(lab.path("said")).unwrap();
+        let mut command = lab.command(&["run", "first.yaml", "--yes"]);
+        command.envs([WITHOUT_HELPER]);
+        let run = Self(command.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap());
+        let text = || fs::read_to_string(lab.path("said")).unwrap();
+        for _ in 0..1200 {
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!text().contains("report:"), "it ended: {}", text());
+            if text().contains("happened") && lab.done("ec2:ReplaceNetworkAclAssociation").len() == 1 {
+                return run;
+            }
+        }
+        panic!("never in the middle of its outage: {}", text());
+    }
+
+    /// Halts it, and waits until it has undone all.
+    fn halt(mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+        assert_eq!(self.0.wait().unwrap().code(), Some(4));
+    }
 }
 
 #[test]
 fn what_another_machines_drill_holds_is_left_alone() {
     let lab = Lab::new();
     let before = lab.shape();
-    let first = holding(&lab);
+    let first = Holding::new(&lab);
     // What was in the zone has come up elsewhere.
     lab.settled();
     let during = lab.shape();
@@ -55,7 +66,7 @@ fn what_another_machines_drill_holds_is_left_alone() {
     let mut command = lab.command(&["recover", "--env", "here"]);
     command.env("FIREDRILL_STATE_DIR", lab.path("third-state")).output().unwrap();
     assert_eq!(lab.shape(), during, "recover undid a drill that lives");
-    halt(first);
+    first.halt();
     lab.settled();
     assert_eq!(lab.shape(), before);
 }
@@ -64,13 +75,13 @@ fn what_another_machines_drill_holds_is_left_alone() {
 fn of_two_on_one_machine_the_second_is_refused() {
     let lab = Lab::new();
     let before = lab.shape();
-    let first = holding(&lab);
+    let first = Holding::new(&lab);
     lab.write("second.yaml", &outage("eu-west-1b", "1s"));
     lab.calls();
     lab.firedrill(&["run", "second.yaml", "--yes"]).code(3).says("another drill is at work");
     let changed: Vec<String> = lab.calls().into_keys().filter(|name| name.contains("Replace") || name.contains("Terminate")).collect();
     assert!(changed.is_empty(), "{changed:?}");
-    halt(first);
+    first.halt();
     lab.settled();
     assert_eq!(lab.shape(), before);
 }
