@@ -1,6 +1,6 @@
 //! Subnets that are cut off and groups that are held back: as they were, field by field, whatever becomes of us.
 
-use std::{cell::Cell, fs};
+use std::{cell::Cell, fs, process::Command};
 
 use serde_json::{Value, json};
 
@@ -132,6 +132,29 @@ fn a_disk_that_is_full_from_each_record_on_leaves_nothing_behind() {
     }
     eprintln!("the disk was full from each of {n} records on: as it was {n} times of {n}");
     assert!(n >= 6, "{n}");
+}
+
+#[test]
+fn read_only_folders_begin_nothing() {
+    let lab = Lab::new();
+    let before = lab.shape();
+    lab.experiment(BLACKHOLE);
+    for folder in ["firedrill-runs", "state"] {
+        fs::create_dir_all(lab.path(folder)).unwrap();
+        let usual = lab.command(&["run", "experiment.yaml", "--yes"]);
+        let words = format!("mount --bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$@\"");
+        // In a mount namespace of its own, as root.
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-euc", &words, "sh"]).arg(usual.get_program()).args(usual.get_args());
+        for (name, value) in usual.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        let said = Said::of(command.current_dir(usual.get_current_dir().unwrap()).output().unwrap());
+        said.code(3).says("Read-only file system");
+        assert_eq!(lab.shape(), before, "{folder}");
+    }
 }
 
 /// A group that replaces nothing, with one of its instances stopped and another one out of its balancer.

@@ -1,5 +1,6 @@
-//! firedrill is killed right before and right after each record of its journal: on a system that `firedrill up` keeps and on processes that it
-//! did not start. Another process puts back the world, field by field, and a second time finds nothing to do. So does the helper of the run.
+//! firedrill is killed right before, in the middle of and right after each record of its journal, and its disk is full from each record on: on a
+//! system that `firedrill up` keeps, and (killed before and after) on processes that it did not start. Another process puts back the world,
+//! field by field, and a second time finds nothing to do. So does the helper of the run.
 
 use std::{os::unix::process::ExitStatusExt, path::Path};
 
@@ -82,6 +83,29 @@ impl Case<'_> {
             if !met && n % 2 == 0 {
                 sweep.records = n - 1;
                 return sweep;
+            }
+        }
+        unreachable!("a journal has an end")
+    }
+
+    /// The disk is full from each record on. The run itself undoes what it did, and `recover` finds the same. Gives the number of records.
+    fn full(&self) -> u32 {
+        let before = (self.world)();
+        for n in 1.. {
+            let point = format!("journal:{n}+:short");
+            let whole = (0..ATTEMPTS).find_map(|_| {
+                let mut command = self.rig.command(["run", self.file]);
+                command.env("FIREDRILL_FAILPOINT", &point).env("FIREDRILL_LOG", "firedrill::failpoint=info");
+                let said = Said::of(command.output().unwrap());
+                assert_eq!((self.world)(), before, "{point}: {}{}", said.out, said.err);
+                self.rig.firedrill(["recover"]).code(0);
+                self.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+                assert_eq!((self.world)(), before, "{point}, recovered: {}{}", said.out, said.err);
+                let met = said.err.contains("is met");
+                (met || !disturbed(&said.out)).then_some(!met)
+            });
+            if whole.expect("this machine is not too busy for a drill") {
+                return n - 1;
             }
         }
         unreachable!("a journal has an end")
@@ -183,12 +207,15 @@ fn killed_at_every_record_a_system_is_as_before() {
     };
     eventually("all serve", || look().iter().filter(|line| line.contains("Running healthy Some(true)")).count() >= 3);
     let case = Case { rig: &rig, world: &look, file: "experiment.yaml" };
-    let sweep = case.sweep(&[("before", Who::Recover), ("after", Who::Recover), ("after", Who::Helper)]);
+    let sweep = case.sweep(&[("before", Who::Recover), ("torn", Who::Recover), ("after", Who::Recover), ("after", Who::Helper)]);
     let Sweep { killed, touched, helped, records } = sweep;
     println!(
         "firedrill up: {records} records; {killed} of {killed} kills without residue, {touched} of them in the middle of a fault, {helped} undone by the helper"
     );
-    assert!(records >= 22 && killed >= 50 && touched >= 15 && helped >= 7, "{records} {killed} {touched} {helped}");
+    assert!(records >= 22 && killed >= 70 && touched >= 20 && helped >= 7, "{records} {killed} {touched} {helped}");
+    let full = case.full();
+    println!("firedrill up: the disk was full from each of {full} records on, without residue");
+    assert!(full >= 22, "{full}");
     up.signal(Signal::TERM);
     up.end().code(0);
 }
