@@ -28,6 +28,48 @@ fn the_members_of_a_group_are_its_service_and_the_tag_is_asked_for() {
 }
 
 #[test]
+fn a_vpc_means_its_instances_alone() {
+    let lab = Lab::new();
+    let zones = lab.running();
+    let one = &zones["eu-west-1a"][0];
+    let found = lab.aws("ec2", "describe_instances", &json!({ "InstanceIds": [one] }));
+    let vpc = found["Reservations"][0]["Instances"][0]["VpcId"].as_str().unwrap().to_owned();
+    lab.environment(&format!("        vpc: {vpc}\n"));
+    assert_eq!(lab.running(), zones);
+    let other = lab.aws("ec2", "create_vpc", &json!({ "CidrBlock": "10.99.0.0/16" }))["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    lab.environment(&format!("        vpc: {other}\n"));
+    assert!(lab.running().is_empty());
+    lab.environment(&format!("        services: {{ here: {{ vpc: {vpc} }}, there: {{ vpc: {other} }} }}\n"));
+    lab.experiment("  - kill: there\n");
+    lab.firedrill(&["plan", "experiment.yaml"]).code(3);
+    lab.experiment("  - kill: here\n");
+    lab.firedrill(&["plan", "experiment.yaml"]).code(0).says("here");
+}
+
+#[test]
+fn lists_that_come_in_many_pages_are_read_to_their_end() {
+    let lab = Lab::new();
+    let zones = lab.running();
+    let group = lab.aws("autoscaling", "describe_auto_scaling_groups", &json!({ "AutoScalingGroupNames": [GROUP] }));
+    let group = &group["AutoScalingGroups"][0];
+    // One that comes after it in the list, and wants nobody.
+    let launch = json!({ "LaunchTemplateId": group["LaunchTemplate"]["LaunchTemplateId"], "Version": group["LaunchTemplate"]["Version"] });
+    lab.aws(
+        "autoscaling",
+        "create_auto_scaling_group",
+        &json!({ "AutoScalingGroupName": "zebras", "MinSize": 0, "MaxSize": 0, "LaunchTemplate": launch,
+            "VPCZoneIdentifier": group["VPCZoneIdentifier"] }),
+    );
+    lab.calls();
+    lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "short-pages", "number": 1 }]).to_string());
+    assert_eq!(lab.running(), zones);
+    let paged = lab.calls();
+    assert!(["ec2:DescribeInstances", "autoscaling:DescribeAutoScalingGroups"].iter().all(|name| paged[*name] > 1), "{paged:?}");
+    lab.experiment("  - kill: what-time-web\n    hold: 1s\n");
+    lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
+}
+
+#[test]
 fn protection_is_respected_and_named() {
     let lab = Lab::new();
     let zones = lab.running();

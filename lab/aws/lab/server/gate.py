@@ -5,6 +5,7 @@ know is an error of AWS's form (moto sends a page of HTML, which clients cannot 
 
 from __future__ import annotations
 
+import io
 import re
 import socket
 import struct
@@ -25,6 +26,8 @@ from .answers import Answer, denied, error, sort
 from .calls import calls
 from ..call import Call, body_of, read
 
+# What calls that are forms name the length of a page.
+PAGE = re.compile(rb"(?<![^&])(MaxResults|MaxRecords|PageSize)=(\d+)")
 EC2_CODE = re.compile(rb"<Code>([A-Za-z.]+)</Code>")
 
 
@@ -80,6 +83,7 @@ class Gate:
                 answer = error(call, *denied(call, arn))
                 calls.end(entry, "deny", answer[0], answer[2])
                 return answer
+            shorten(environ)
             for _ in range(trouble.times):
                 environ["wsgi.input"].seek(0)
                 answer = self.do(call, environ)
@@ -122,6 +126,15 @@ class Gate:
             if hasattr(parts, "close"):
                 parts.close()
         return seen[0], seen[1], body
+
+
+def shorten(environ: dict[str, Any]) -> None:
+    """Makes the pages that are asked for as short as the trouble wants them."""
+    most = plan.page()
+    if most is None:
+        return
+    body = PAGE.sub(lambda found: b"%s=%d" % (found[1], min(most, int(found[2]))), body_of(environ))
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
 
 
 def in_form(call: Call, answer: Answer) -> Answer:

@@ -11,7 +11,8 @@ A rule is a table with `kind` and, of these, what the kind needs:
 
 Kinds: throttle, error (500), unavailable (503), deny, expired, unknown-key are answered instead of the call; cut-before loses the call,
 cut-after its answer; stall answers late; duplicate does it twice. no-capacity (`zones`, `groups`), late-news (`milliseconds`) and
-acl-quota (`number`) hold for the world; command (`code`, `output`) is what instances answer to commands of SSM."""
+acl-quota (`number`) hold for the world; command (`code`, `output`) is what instances answer to commands of SSM; short-pages (`number`)
+bounds the pages of every list, as AWS may do whatever is asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from ..world import world
 
 INSTEAD = ("throttle", "error", "unavailable", "deny", "expired", "unknown-key", "cut-before")
 BESIDE = ("cut-after", "stall", "duplicate")
-WORLD = ("no-capacity", "late-news", "acl-quota", "command")
+WORLD = ("no-capacity", "late-news", "acl-quota", "command", "short-pages")
 KEYS = {
     "kind": str,
     "share": (int, float),
@@ -149,6 +150,11 @@ def meets(call: Call) -> Meets:
 def late() -> float:
     """Seconds of this machine by which news are late."""
     return max((it.milliseconds for it in plan.rules if it.kind == "late-news"), default=0.0) / 1000.0
+
+
+def page() -> int | None:
+    """How much there is on a page at most."""
+    return min((it.number for it in plan.rules if it.kind == "short-pages"), default=None)
 
 
 def refuses(group: Any, zone: str) -> bool:
