@@ -32,7 +32,7 @@ use crate::{
     report::{RunRecord, words::whole},
 };
 use args::ToolkitArgs;
-pub use recovering::{halt, recover};
+pub use recovering::recover;
 
 /// An experiment that is ready to run.
 pub struct Job {
