@@ -90,6 +90,14 @@ pub fn find(experiment: &Path) -> Option<PathBuf> {
     })
 }
 
+/// The project file of an experiment, and how much of the history of its runs is kept. What is wrong with the file was told when the
+/// experiment was loaded; here the usual is meant then.
+pub fn retention(experiment: &Path) -> (Option<PathBuf>, Retention) {
+    let Some(path) = find(experiment) else { return (None, Retention::default()) };
+    let project = Source::read(&path).ok().and_then(|source| Project::new(&source, &mut Sink::new(&source)));
+    (Some(path), project.and_then(|project| project.history).unwrap_or_default())
+}
+
 /// A project file that was read.
 #[derive(Debug)]
 pub struct Project {
