@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "history")]
+use super::history::args::HistoryArgs;
 #[cfg(feature = "docker")]
 use super::keeper;
 #[cfg(feature = "daemon")]
@@ -31,7 +33,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: 0 passed, 1 failed, 2 the command line or the file is wrong (nothing was touched), 3 not started (nothing was touched),
 4 aborted, 5 error, 6 residue: something could not be undone.
-Environment: FIREDRILL_STATE_DIR (journals and locks), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
+Environment: FIREDRILL_STATE_DIR (journals, locks and the history), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -54,6 +56,9 @@ pub enum Verb {
     Recover(Recover),
     /// Hold a run that is over against earlier ones. Exit code 1 when something got worse than is tolerated.
     Compare(CompareArgs),
+    /// Past runs: listed, one shown, two compared, the trend of an experiment.
+    #[cfg(feature = "history")]
+    History(HistoryArgs),
     /// Stop running drills and have them undo everything.
     Halt(HaltArgs),
     /// What fires by itself and when: explain, simulate, enable, disable.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     against::{self, Earlier, Told},
     args::{Output, Run},
-    ask, chaostoolkit, ci, connect, fresh, loading,
+    ask, chaostoolkit, ci, connect, fresh, history, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -54,12 +54,14 @@ pub async fn run(args: Run) -> u8 {
             continue;
         }
         let ran = match job {
-            Ready::Ours(job) => one(*job, &args.output, &halt).await.map(|ran| {
+            Ready::Ours(job) => one(*job, &args, &halt).await.map(|ran| {
                 let (verdict, comparison) = earlier.judge(&ran.record, ran.verdict);
                 comparisons.extend(comparison.map(|told| (name.clone(), told)));
                 (verdict, ran.record)
             }),
-            Ready::Toolkit(job) => chaostoolkit::run_one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
+            Ready::Toolkit(job) => {
+                chaostoolkit::run_one(*job, &args.output, &halt, args.for_daemon).await.map(|ran| (ran.verdict, ran.record))
+            }
         };
         match ran {
             Ok((verdict, record)) => {
@@ -160,8 +162,19 @@ fn read_plan(path: &Path, experiment: &Experiment) -> Result<Plan, u8> {
     })
 }
 
+/// Runs one, and writes into the history what came of it.
+async fn one(job: Job, args: &Run, halt: &Halt) -> Result<Ran, String> {
+    let note = history::Note::of(&job, args.for_daemon);
+    let ran = connected(job, &args.output, halt).await;
+    match &ran {
+        Ok(ran) => note.ended(ran.verdict, &ran.record, &ran.folder),
+        Err(why) => note.not_started(why),
+    }
+    ran
+}
+
 /// Connects, asks where the environment wants it, runs, disconnects.
-async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+async fn connected(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
     if let Some(why) = runner::outside_hours(&job.environment) {
         return Err(why);
     }

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod probe;
 pub mod protocol;
 pub mod quantity;
+pub mod retention;
 pub mod sample;
 pub mod selector;
 pub mod state;

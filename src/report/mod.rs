@@ -15,6 +15,7 @@ pub mod markdown;
 pub mod record;
 pub mod result;
 pub mod state;
+pub mod table;
 pub mod words;
 pub mod write;
 

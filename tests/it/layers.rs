@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["file", "plan", "journal", "measure", "balancer", "sample_app", "lock"],
     &["platform", "probe"],
     &["engine"],
-    &["report", "chaostoolkit"],
+    &["report", "history", "chaostoolkit"],
     &["daemon"],
     &["cli"],
 ];
