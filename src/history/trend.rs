@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HistoryError, Store, query::limit, run::Run};
-use crate::measure::compare::{Aspect, Change, Figures, Range, Tolerance, compare_figures};
+use crate::{
+    measure::compare::{Aspect, Change, Figures, Range, Tolerance, compare_figures},
+    model::quantity::plural,
+};
 
 /// Earlier runs below which nothing is said about the last one: of few, one is soon the best or the worst by luck.
 pub const ENOUGH: usize = 8;
@@ -56,6 +59,20 @@ pub enum Standing {
     Better,
     /// It has no such figure.
     Untold,
+}
+
+impl Series {
+    /// How the last run stands, in words.
+    pub fn stands(&self) -> String {
+        let earlier = || plural(self.earlier, "earlier run");
+        match self.standing {
+            Standing::TooFew => format!("{}: fewer than {ENOUGH} say nothing about the last one", earlier()),
+            Standing::Within => format!("within what {} vary", earlier()),
+            Standing::Worse => format!("worse than all of {}", earlier()),
+            Standing::Better => format!("better than all of {}", earlier()),
+            Standing::Untold => "the last one has no such figure".to_owned(),
+        }
+    }
 }
 
 impl Store {

@@ -6,7 +6,7 @@ use super::{Trouble, args::TrendArgs, needed, say, short, when};
 use crate::{
     cli::args::TableOrJson,
     file::suggest::nearest,
-    history::{ENOUGH, Filter, Run, Series, Standing, Store, Trend, verdict_word},
+    history::{Filter, Run, Series, Store, Trend, verdict_word},
     measure::compare::Aspect,
     model::quantity::plural,
     report::{
@@ -89,19 +89,8 @@ fn line(series: &Series) -> Vec<String> {
         format!("min {}", of(series.min)),
         format!("median {}", of(series.median)),
         format!("last {last}"),
-        stands(series),
+        series.stands(),
     ]
-}
-
-fn stands(series: &Series) -> String {
-    let earlier = || plural(series.earlier, "earlier run");
-    match series.standing {
-        Standing::TooFew => format!("{}: fewer than {ENOUGH} say nothing about the last one", earlier()),
-        Standing::Within => format!("within what {} vary", earlier()),
-        Standing::Worse => format!("worse than all of {}", earlier()),
-        Standing::Better => format!("better than all of {}", earlier()),
-        Standing::Untold => "the last one has no such figure".to_owned(),
-    }
 }
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -6,7 +6,7 @@
 //! | `access`, `session` | who may come in |
 //! | `guard` | what every request goes through: access, the body's limits, the headers of the answer |
 //! | `operations`, `openapi` | the one table of what the API can do, of which routes and description are made |
-//! | `schedule`, `runs` | what it does |
+//! | `schedule`, `runs`, `history` | what it does |
 //! | `follow`, `told`, `stream` | a run's events as they happen |
 //! | `metrics` | numbers for Prometheus |
 //! | `problem` | what went wrong |
@@ -14,6 +14,8 @@
 pub mod access;
 pub mod follow;
 mod guard;
+#[cfg(feature = "history")]
+pub mod history;
 pub mod listen;
 mod metrics;
 mod openapi;

@@ -76,5 +76,5 @@ fn parameter(parameter: &Parameter) -> Value {
         Some((low, high)) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         None => json!({ "type": "string", "minLength": 1 }),
     };
-    json!({ "name": parameter.name, "in": parameter.place, "required": parameter.place == "path", "description": parameter.says, "schema": schema })
+    json!({ "name": parameter.name, "in": parameter.place, "required": parameter.required, "description": parameter.says, "schema": schema })
 }

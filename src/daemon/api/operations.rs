@@ -54,6 +54,8 @@ pub struct Parameter {
     pub says: &'static str,
     /// The bounds of a number; a text when there are none.
     pub bounds: Option<(u64, u64)>,
+    /// Whether it must be there.
+    pub required: bool,
 }
 
 /// The daemon lives.
@@ -67,11 +69,11 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None };
-const NAME: Parameter = Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None };
+const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None, required: true };
+const NAME: Parameter = Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
 
 fn number(name: &'static str, says: &'static str, bounds: (u64, u64)) -> Parameter {
-    Parameter { name, place: "query", says, bounds: Some(bounds) }
+    Parameter { name, place: "query", says, bounds: Some(bounds), required: false }
 }
 
 const JSON: &str = "application/json";
@@ -90,7 +92,8 @@ pub fn all() -> Vec<Operation> {
         token: true,
         route,
     };
-    vec![
+    #[cfg_attr(not(feature = "history"), expect(unused_mut, reason = "only a history adds to it"))]
+    let mut all = vec![
         Operation {
             answer: (200, JSON, Some(of::<Health>)),
             token: false,
@@ -143,7 +146,7 @@ pub fn all() -> Vec<Operation> {
             parameters: vec![
                 RUN,
                 number("after", "The number of the last event that the client has.", (0, u64::MAX)),
-                Parameter { name: "Last-Event-ID", place: "header", says: "The same, as browsers send it; counts more.", bounds: Some((0, u64::MAX)) },
+                Parameter { name: "Last-Event-ID", place: "header", says: "The same, as browsers send it; counts more.", bounds: Some((0, u64::MAX)), required: false },
             ],
             answer: (200, "text/event-stream", Some(of::<Event>)),
             fails: &[404],
@@ -154,6 +157,41 @@ pub fn all() -> Vec<Operation> {
             answer: (202, JSON, Some(of::<runs::Halted>)),
             fails: &[404, 409],
             ..base("post", "/api/v1/runs/{run}/halt", "halt", "Tells a run to stop and undo.", post(runs::halt))
+        },
+    ];
+    #[cfg(feature = "history")]
+    all.extend(of_history(base));
+    all
+}
+
+#[cfg(feature = "history")]
+fn of_history(base: impl Fn(&'static str, &'static str, &'static str, &'static str, MethodRouter<Arc<App>>) -> Operation) -> [Operation; 3] {
+    use super::history;
+    use crate::history::{Experiment, Run, Trend};
+    let text = |name, says| Parameter { name, place: "query", says, bounds: None, required: false };
+    [
+        Operation {
+            parameters: vec![
+                text("experiment", "A title, or a pattern of it like `*zone*`."),
+                text("environment", "The name of an environment."),
+                text("verdict", "A verdict like `not-started`."),
+                number("limit", "How many runs.", (1, history::MOST)),
+            ],
+            answer: (200, JSON, Some(of::<Vec<Run>>)),
+            ..base("get", "/api/v1/history", "history", "Past runs, the newest first.", get(history::history))
+        },
+        Operation {
+            answer: (200, JSON, Some(of::<Vec<Experiment>>)),
+            ..base("get", "/api/v1/history/experiments", "historyExperiments", "The experiments of the history.", get(history::experiments))
+        },
+        Operation {
+            parameters: vec![
+                Parameter { required: true, ..text("experiment", "The title of an experiment.") },
+                number("limit", "Of how many runs, the newest.", (1, history::MOST)),
+            ],
+            answer: (200, JSON, Some(of::<Trend>)),
+            fails: &[404],
+            ..base("get", "/api/v1/history/trend", "trend", "The runs of one experiment, the oldest first.", get(history::trend))
         },
     ]
 }

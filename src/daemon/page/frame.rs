@@ -17,12 +17,20 @@ pub enum Way {
     Overview,
     /// Runs.
     Runs,
+    /// Past runs and their trends.
+    #[cfg(feature = "history")]
+    History,
     /// Another page.
     None,
 }
 
 /// Name, address and key of each.
-const WAYS: [(Way, &str, &str, &str); 2] = [(Way::Overview, "Overview", "/", "o"), (Way::Runs, "Runs", "/runs", "r")];
+const WAYS: &[(Way, &str, &str, &str)] = &[
+    (Way::Overview, "Overview", "/", "o"),
+    (Way::Runs, "Runs", "/runs", "r"),
+    #[cfg(feature = "history")]
+    (Way::History, "History", "/history", "h"),
+];
 
 /// What a page stands in.
 pub struct Frame {
@@ -83,7 +91,7 @@ impl Frame {
                             @if self.inside {
                                 nav aria-label="Pages" {
                                     @for (way, name, place, key) in WAYS {
-                                        a href=(place) aria-current=[(way == self.way).then_some("page")] data-key=(key) { (name) }
+                                        a href=(place) aria-current=[(*way == self.way).then_some("page")] data-key=(key) { (name) }
                                     }
                                 }
                                 span.folder { (self.folder) }

@@ -9,11 +9,14 @@
 //! | `enter` | the way in |
 //! | `overview` | what comes and what runs |
 //! | `runs`, `run` | runs, and one of them as it happens |
+//! | `history` | past runs and their trends |
 //! | `forms` | what forms ask for |
 
 mod enter;
 mod forms;
 mod frame;
+#[cfg(feature = "history")]
+mod history;
 mod overview;
 mod run;
 mod runs;
@@ -34,7 +37,10 @@ use crate::{model::verdict::Verdict, redact, report::html::STYLE, report::words:
 
 /// The routes of all pages.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new()
+    let routes = Router::new();
+    #[cfg(feature = "history")]
+    let routes = routes.route("/history", get(history::page));
+    routes
         .route("/", get(overview::page))
         .route("/runs", get(runs::page))
         .route("/runs/{run}", get(run::page))
