@@ -6,7 +6,12 @@ use super::{
     runner::{self, Job},
     say, signals,
 };
-use crate::{engine::halt::Halt, file, model::verdict::Verdict, report::words::whole};
+use crate::{
+    engine::{halt::Halt, mitigated::Mitigated},
+    file,
+    model::verdict::Verdict,
+    report::words::whole,
+};
 
 /// Runs an ad-hoc drill.
 pub async fn drill(args: Drill) -> u8 {
@@ -39,7 +44,7 @@ pub async fn drill(args: Drill) -> u8 {
         let halt = Halt::default();
         let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
         let platform = connect::connect(&environment, &experiment).await?;
-        let mut job = Job { experiment, file: None, environment, plan: None, seed };
+        let mut job = Job { experiment, file: None, environment, plan: None, seed, run: None, mitigated: Mitigated::default() };
         let agreed = if args.output.yes { Ok(true) } else { ask::about(&mut job, platform.platform()).await };
         let ran = match agreed {
             Ok(true) => runner::run(job, &platform, &args.output.out, &halt, false).await,

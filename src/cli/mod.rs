@@ -16,6 +16,7 @@ mod drill;
 mod drill_experiment;
 mod fresh;
 pub mod gallery;
+mod gameday;
 mod halt;
 mod import;
 #[cfg(feature = "docker")]
@@ -67,6 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(feature = "daemon")]
         Verb::Serve(args) => on_runtime(serve::serve(args)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
+        Verb::Gameday(verb) => on_runtime(gameday::gameday(verb)),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),
