@@ -17,6 +17,7 @@
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
+//! | 2 | [`gameday`] | a game day's events, record and control socket: what the page and other terminals see of it |
 //! | 1 | [`file`] | what people write, from text to model, with every error at its place |
 //! | 1 | [`plan`](mod@plan) | selector × inventory, drawn by a seed, capped → the exact victims |
 //! | 1 | [`journal`] | what was done and how it is undone, on disk before it is done |
@@ -75,6 +76,7 @@ pub mod engine;
 pub mod event;
 pub mod failpoint;
 pub mod file;
+pub mod gameday;
 #[cfg(feature = "history")]
 pub mod history;
 pub mod journal;

@@ -6,7 +6,12 @@ use super::{
     runner::{self, Job, Ran},
     say, signals,
 };
-use crate::{engine::halt::Halt, file, model::verdict::Verdict, report::words::whole};
+use crate::{
+    engine::{halt::Halt, mitigated::Mitigated},
+    file,
+    model::verdict::Verdict,
+    report::words::whole,
+};
 
 /// Runs an ad-hoc drill.
 pub async fn drill(args: Drill) -> u8 {
@@ -33,7 +38,7 @@ pub async fn drill(args: Drill) -> u8 {
     };
     let done = Box::pin(async {
         let seed = args.seed.map_or_else(fresh::seed, Ok)?;
-        let job = Job { experiment, file: None, environment, plan: None, seed };
+        let job = Job { experiment, file: None, environment, plan: None, seed, run: None, mitigated: Mitigated::default() };
         let note = history::Note::of(&job, false);
         let ran = one(job, &args.output).await;
         match &ran {

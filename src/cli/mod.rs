@@ -16,6 +16,7 @@ mod drill;
 mod drill_experiment;
 mod fresh;
 pub mod gallery;
+mod gameday;
 mod halt;
 #[cfg(feature = "history")]
 mod history;
@@ -74,6 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(feature = "history")]
         Verb::History(args) => history::history(&args),
         Verb::Schedule(verb) => schedule::schedule(&verb),
+        Verb::Gameday(verb) => on_runtime(gameday::gameday(verb)),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod experiment;
 pub mod fault;
 pub mod finding;
+pub mod gameday;
 pub mod guardrail;
 pub mod hours;
 pub mod ids;

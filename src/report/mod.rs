@@ -7,6 +7,7 @@
 pub mod against;
 pub mod console;
 pub mod fan_out;
+pub mod gameday;
 pub mod gate;
 pub mod html;
 pub mod json_lines;

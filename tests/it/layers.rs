@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["schedule"],
     &["file", "plan", "journal", "measure", "balancer", "sample_app", "lock"],
-    &["platform", "probe"],
+    &["platform", "probe", "gameday"],
     &["engine"],
     &["report", "history", "chaostoolkit"],
     &["daemon"],

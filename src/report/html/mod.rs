@@ -4,6 +4,7 @@
 mod cards;
 mod colours;
 mod details;
+pub mod gameday;
 mod marks;
 mod scale;
 mod states;
