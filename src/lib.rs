@@ -12,10 +12,12 @@
 //! | 6 | [`cli`] | one file a verb; the only place that names a concrete platform or prober, and hands them to the engine |
 //! | 5 | [`daemon`] | what is due, and what of it survives a restart; `firedrill serve` starts the runs |
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
+//! | 4 | `history` | what became of past runs, a row each, in SQLite: listed, compared, as trends, and how long they are kept |
 //! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
+//! | 2 | [`gameday`] | a game day's events, record and control socket: what the page and other terminals see of it |
 //! | 1 | [`file`] | what people write, from text to model, with every error at its place |
 //! | 1 | [`plan`](mod@plan) | selector × inventory, drawn by a seed, capped → the exact victims |
 //! | 1 | [`journal`] | what was done and how it is undone, on disk before it is done |
@@ -49,7 +51,7 @@
 //! 8. **Judged.** [`measure`] folds the samples of each phase to numbers with intervals, and the conditions to results. Pure: the same
 //!    samples give the same verdict.
 //! 9. **Reported.** Everything above was an [`event::Event`]; [`report`] folds them to a record and renders it. An old run renders again
-//!    from its `events.jsonl`. The verdict ([`model::verdict::Verdict`]) is the exit code.
+//!    from its `events.jsonl`. A row of it goes into the history. The verdict ([`model::verdict::Verdict`]) is the exit code.
 //!
 //! A signal, `firedrill halt` or an abort condition calls the [`engine::halt::Halt`] that was passed in: no new act starts, and what was done is undone,
 //! under a deadline of its own. `firedrill recover` is the same code from the middle: the journal is replayed, what may be in
@@ -62,6 +64,7 @@
 //!   further turns (`probe::schedule`), and tells what became of state ([`model::state`]).
 //! - A new finding: a file in `measure::findings`. Another number that a gate compares: an aspect of `measure::compare`.
 //! - A new example: a folder in `examples`, and a file in [`cli::gallery`] with its rows.
+//! - A new figure of the history: a column in a new step of `history::schema`, and an aspect of `measure::compare`.
 //! - A new report: fold the record of [`report::record`]; `tests/golden` has the runs to render.
 
 pub mod balancer;
@@ -73,6 +76,9 @@ pub mod engine;
 pub mod event;
 pub mod failpoint;
 pub mod file;
+pub mod gameday;
+#[cfg(feature = "history")]
+pub mod history;
 pub mod journal;
 pub mod lock;
 pub mod measure;

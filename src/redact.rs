@@ -82,6 +82,15 @@ pub fn without<T: Serialize + DeserializeOwned>(thing: T) -> T {
     out
 }
 
+/// As JSON, without the secrets: for what is written once and not read back.
+pub fn hide_in<T: Serialize>(thing: &T) -> Value {
+    let mut value = serde_json::to_value(thing).unwrap_or_default();
+    for secret in &KNOWN.read().unwrap_or_else(PoisonError::into_inner).secrets {
+        replace(&mut value, secret);
+    }
+    value
+}
+
 /// Replaces a secret in all texts and names of a value; says whether there was one.
 fn replace(value: &mut Value, secret: &str) -> bool {
     match value {

@@ -63,13 +63,10 @@ impl Earlier {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn read(args: &Against, out: &Path) -> Result<Self, Vec<String>> {
-        let mut wrong = Vec::new();
-        let mut tolerance = Tolerance::default();
-        for text in &args.tolerances {
-            if let Err(why) = set(&mut tolerance, text) {
-                wrong.push(why);
-            }
-        }
+        let (tolerance, mut wrong) = match tolerance(&args.tolerances) {
+            Ok(tolerance) => (tolerance, Vec::new()),
+            Err(wrong) => (Tolerance::default(), wrong),
+        };
         let mut runs = Vec::new();
         for run in &args.runs {
             match write::load(&find(run, out)).map_err(|error| error.to_string()).and_then(usable) {
@@ -153,6 +150,16 @@ fn usable(record: RunRecord) -> Result<RunRecord, String> {
 fn find(run: &Path, out: &Path) -> PathBuf {
     let usual = out.join(run);
     if !run.exists() && usual.exists() { usual } else { run.to_owned() }
+}
+
+/// The usual tolerance with what was written.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn tolerance(texts: &[String]) -> Result<Tolerance, Vec<String>> {
+    let mut tolerance = Tolerance::default();
+    let wrong: Vec<String> = texts.iter().filter_map(|text| set(&mut tolerance, text).err()).collect();
+    if wrong.is_empty() { Ok(tolerance) } else { Err(wrong) }
 }
 
 const NAMES: [&str; 6] = ["availability", "p99", "longest-outage", "lost", "recovery", "capacity"];

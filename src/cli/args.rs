@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "history")]
+use super::history::args::HistoryArgs;
 #[cfg(feature = "docker")]
 use super::keeper;
 #[cfg(feature = "daemon")]
@@ -12,9 +14,10 @@ use super::{
     against::{Against, CompareArgs},
     chaostoolkit::args::{Import, ToolkitArgs},
     deadman, deployer,
+    gameday::args::GamedayVerb,
     schedule::args::ScheduleVerb,
 };
-use crate::{platform::local, sample_app};
+use crate::{model::quantity, platform::local, sample_app};
 
 /// Chaos engineering with numbers you can trust.
 ///
@@ -31,7 +34,7 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: 0 passed, 1 failed, 2 the command line or the file is wrong (nothing was touched), 3 not started (nothing was touched),
 4 aborted, 5 error, 6 residue: something could not be undone.
-Environment: FIREDRILL_STATE_DIR (journals and locks), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
+Environment: FIREDRILL_STATE_DIR (journals, locks and the history), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -54,8 +57,14 @@ pub enum Verb {
     Recover(Recover),
     /// Hold a run that is over against earlier ones. Exit code 1 when something got worse than is tolerated.
     Compare(CompareArgs),
+    /// Past runs: listed, one shown, two compared, the trend of an experiment.
+    #[cfg(feature = "history")]
+    History(HistoryArgs),
     /// Stop running drills and have them undo everything.
     Halt(HaltArgs),
+    /// Game days: an agenda of drills, announcements, countdowns, confirmations and notes, and one report for the day.
+    #[command(subcommand)]
+    Gameday(GamedayVerb),
     /// What fires by itself and when: explain, simulate, enable, disable.
     #[command(subcommand)]
     Schedule(ScheduleVerb),
@@ -275,6 +284,12 @@ pub struct Run {
     /// (internal) Halt when standard input ends: the daemon that started this is gone.
     #[arg(long, hide = true)]
     pub for_daemon: bool,
+    /// (internal) The id of the run, which the game day that started this gave it.
+    #[arg(long, hide = true, value_name = "RUN", value_parser = run_id)]
+    pub run_id: Option<String>,
+    /// (internal) The faults stay until the game day that started this says that they are mitigated, for at most so long.
+    #[arg(long, hide = true, value_name = "DURATION", value_parser = duration)]
+    pub until_mitigated: Option<std::time::Duration>,
     /// Results.
     #[command(flatten)]
     pub output: Output,
@@ -452,6 +467,15 @@ pub enum TextOrJson {
 pub enum TableOrJson {
     Table,
     Json,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    quantity::duration(text).map_err(|bad| bad.problem)
+}
+
+fn run_id(text: &str) -> Result<String, String> {
+    let fine = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fine { Ok(text.to_owned()) } else { Err("expected letters, digits and `-`".to_owned()) }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

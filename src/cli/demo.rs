@@ -11,7 +11,10 @@ use super::{
     runner::{self, Job, Ran},
     say, signals,
 };
-use crate::{engine::halt::Halt, model::verdict::Verdict};
+use crate::{
+    engine::{halt::Halt, mitigated::Mitigated},
+    model::verdict::Verdict,
+};
 
 /// The files of the demo, as they lie in the repository.
 const FILES: [(&str, &str); 3] = [
@@ -65,7 +68,7 @@ pub(super) async fn file(
     let seed = experiment.seed.map_or_else(fresh::seed, Ok)?;
     let platform = connect::connect(&environment, &experiment).await?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let job = Job { experiment, file: name, environment, plan: None, seed };
+    let job = Job { experiment, file: name, environment, plan: None, seed, run: None, mitigated: Mitigated::default() };
     let ran = Box::pin(runner::run(job, &platform, out, halt, quiet)).await;
     platform.disconnect().await;
     ran

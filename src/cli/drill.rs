@@ -1,12 +1,17 @@
 //! `firedrill drill`: an ad-hoc drill. Shows the plan and asks for a yes on a terminal; needs `--yes` otherwise.
 
 use super::{
-    args::Drill,
-    ask, connect, drill_experiment, fresh, loading,
-    runner::{self, Job},
+    args::{Drill, Output},
+    ask, connect, drill_experiment, fresh, history, loading,
+    runner::{self, Job, Ran},
     say, signals,
 };
-use crate::{engine::halt::Halt, file, model::verdict::Verdict, report::words::whole};
+use crate::{
+    engine::{halt::Halt, mitigated::Mitigated},
+    file,
+    model::verdict::Verdict,
+    report::words::whole,
+};
 
 /// Runs an ad-hoc drill.
 pub async fn drill(args: Drill) -> u8 {
@@ -33,20 +38,13 @@ pub async fn drill(args: Drill) -> u8 {
     };
     let done = Box::pin(async {
         let seed = args.seed.map_or_else(fresh::seed, Ok)?;
-        if let Some(why) = runner::outside_hours(&environment) {
-            return Err(why);
+        let job = Job { experiment, file: None, environment, plan: None, seed, run: None, mitigated: Mitigated::default() };
+        let note = history::Note::of(&job, false);
+        let ran = one(job, &args.output).await;
+        match &ran {
+            Ok(ran) => note.ended(ran.verdict, &ran.record, &ran.folder),
+            Err(why) => note.not_started(why),
         }
-        let halt = Halt::default();
-        let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
-        let platform = connect::connect(&environment, &experiment).await?;
-        let mut job = Job { experiment, file: None, environment, plan: None, seed };
-        let agreed = if args.output.yes { Ok(true) } else { ask::about(&mut job, platform.platform()).await };
-        let ran = match agreed {
-            Ok(true) => runner::run(job, &platform, &args.output.out, &halt, false).await,
-            Ok(false) => Err("not confirmed".to_owned()),
-            Err(why) => Err(why),
-        };
-        platform.disconnect().await;
         ran
     })
     .await;
@@ -57,4 +55,22 @@ pub async fn drill(args: Drill) -> u8 {
             Verdict::NotStarted.exit_code()
         }
     }
+}
+
+/// Connects, asks for a yes, runs, disconnects.
+async fn one(mut job: Job, output: &Output) -> Result<Ran, String> {
+    if let Some(why) = runner::outside_hours(&job.environment) {
+        return Err(why);
+    }
+    let halt = Halt::default();
+    let _signals = signals::listen(&halt).map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let platform = connect::connect(&job.environment, &job.experiment).await?;
+    let agreed = if output.yes { Ok(true) } else { ask::about(&mut job, platform.platform()).await };
+    let ran = match agreed {
+        Ok(true) => runner::run(job, &platform, &output.out, &halt, false).await,
+        Ok(false) => Err("not confirmed".to_owned()),
+        Err(why) => Err(why),
+    };
+    platform.disconnect().await;
+    ran
 }

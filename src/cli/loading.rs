@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{args::Place, chaostoolkit, connect};
+use super::{args::Place, chaostoolkit, connect, gameday};
 use crate::{
     clock,
     file::{
@@ -91,7 +91,7 @@ fn secrets(loaded: &file::Loaded, purpose: Purpose) -> Diagnostics {
     findings.into()
 }
 
-/// Checks a file that people write, whichever it is: an experiment, a `firedrill.yaml` with all its environments, or a system; a plan
+/// Checks a file that people write, whichever it is: an experiment, a game day, a `firedrill.yaml` with all its environments, or a system; a plan
 /// that was kept, or an experiment of the Chaos Toolkit. The keys at its top say what it is meant to be.
 pub fn check(path: &Path, place: &Place) -> Diagnostics {
     if let Some(source) = chaostoolkit::recognise(path) {
@@ -106,6 +106,8 @@ pub fn check(path: &Path, place: &Place) -> Diagnostics {
     let has = |key: &str| root.as_ref().is_some_and(|root| root.get(key).is_some());
     if root.as_ref().is_some_and(is_experiment) {
         experiment(path, place)
+    } else if root.as_ref().is_some_and(file::gameday::is_gameday) {
+        gameday::check(path, place)
     } else if has("environments") || path.file_name().is_some_and(|name| name == project::FILE) {
         environments(&source, place)
     } else if has("services") {

@@ -16,7 +16,13 @@ mod drill;
 mod drill_experiment;
 mod fresh;
 pub mod gallery;
+mod gameday;
 mod halt;
+#[cfg(feature = "history")]
+mod history;
+#[cfg(not(feature = "history"))]
+#[path = "no_history.rs"]
+mod history;
 mod import;
 #[cfg(feature = "docker")]
 pub mod keeper;
@@ -66,7 +72,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         #[cfg(feature = "daemon")]
         Verb::Serve(args) => on_runtime(serve::serve(args)),
+        #[cfg(feature = "history")]
+        Verb::History(args) => history::history(&args),
         Verb::Schedule(verb) => schedule::schedule(&verb),
+        Verb::Gameday(verb) => on_runtime(gameday::gameday(verb)),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),
         Verb::Run(args) => on_runtime(run::run(args)),

@@ -5,21 +5,25 @@ use std::path::Path;
 use super::{
     against::{self, Earlier, Told},
     args::{Output, Run},
-    ask, chaostoolkit, ci, connect, fresh, loading,
+    ask, chaostoolkit, ci, connect, fresh, history, loading,
     runner::{self, Job, Ran},
     say, signals,
 };
 use crate::{
-    engine::halt::{Halt, Urgency},
+    engine::{
+        halt::{Halt, Urgency},
+        mitigated::Mitigated,
+    },
     file::Diagnostics,
-    model::{experiment::Experiment, plan::Plan, verdict::Verdict},
+    model::{experiment::Experiment, ids::RunId, plan::Plan, verdict::Verdict},
     plan::file as plan_file,
     report::{self, words, worst},
 };
 
 /// Runs files one after another.
 pub async fn run(args: Run) -> u8 {
-    let jobs = match jobs(&args) {
+    let mitigated = Mitigated::default();
+    let jobs = match jobs(&args, &mitigated) {
         Ok(jobs) => jobs,
         Err(code) => return code,
     };
@@ -40,7 +44,7 @@ pub async fn run(args: Run) -> u8 {
         }
     };
     if args.for_daemon {
-        signals::at_end_of_input(&halt);
+        signals::from_starter(&halt, &mitigated);
     }
     let many = jobs.len() > 1;
     let mut verdicts: Vec<(String, Verdict)> = Vec::new();
@@ -54,12 +58,14 @@ pub async fn run(args: Run) -> u8 {
             continue;
         }
         let ran = match job {
-            Ready::Ours(job) => one(*job, &args.output, &halt).await.map(|ran| {
+            Ready::Ours(job) => one(*job, &args, &halt).await.map(|ran| {
                 let (verdict, comparison) = earlier.judge(&ran.record, ran.verdict);
                 comparisons.extend(comparison.map(|told| (name.clone(), told)));
                 (verdict, ran.record)
             }),
-            Ready::Toolkit(job) => chaostoolkit::run_one(*job, &args.output, &halt).await.map(|ran| (ran.verdict, ran.record)),
+            Ready::Toolkit(job) => {
+                chaostoolkit::run_one(*job, &args.output, &halt, args.for_daemon).await.map(|ran| (ran.verdict, ran.record))
+            }
         };
         match ran {
             Ok((verdict, record)) => {
@@ -109,7 +115,7 @@ impl Ready {
 }
 
 /// Every file checked; one invalid file, and nothing runs.
-fn jobs(args: &Run) -> Result<Vec<Ready>, u8> {
+fn jobs(args: &Run, mitigated: &Mitigated) -> Result<Vec<Ready>, u8> {
     let mut findings = Diagnostics::default();
     let mut jobs = Vec::new();
     if args.plan.is_some() && args.files.len() != 1 {
@@ -135,7 +141,10 @@ fn jobs(args: &Run) -> Result<Vec<Ready>, u8> {
             Err(diagnostics) => findings.extend(diagnostics),
             Ok(checked) => {
                 findings.extend(checked.findings);
-                let (experiment, environment) = (checked.experiment, checked.environment);
+                let (mut experiment, environment) = (checked.experiment, checked.environment);
+                if let Some(at_most) = args.until_mitigated {
+                    experiment = experiment.until_mitigated(at_most);
+                }
                 let plan = args.plan.as_deref().map(|path| read_plan(path, &experiment)).transpose()?;
                 let seed = match args.seed.or(experiment.seed).map_or_else(fresh::seed, Ok) {
                     Ok(seed) => seed,
@@ -144,7 +153,9 @@ fn jobs(args: &Run) -> Result<Vec<Ready>, u8> {
                         return Err(Verdict::Error.exit_code());
                     }
                 };
-                jobs.push(Ready::Ours(Box::new(Job { experiment, file: Some(file.display().to_string()), environment, plan, seed })));
+                let run = args.run_id.clone().map(RunId);
+                let (file, mitigated) = (Some(file.display().to_string()), mitigated.clone());
+                jobs.push(Ready::Ours(Box::new(Job { experiment, file, environment, plan, seed, run, mitigated })));
             }
         }
     }
@@ -160,8 +171,19 @@ fn read_plan(path: &Path, experiment: &Experiment) -> Result<Plan, u8> {
     })
 }
 
+/// Runs one, and writes into the history what came of it.
+async fn one(job: Job, args: &Run, halt: &Halt) -> Result<Ran, String> {
+    let note = history::Note::of(&job, args.for_daemon);
+    let ran = connected(job, &args.output, halt).await;
+    match &ran {
+        Ok(ran) => note.ended(ran.verdict, &ran.record, &ran.folder),
+        Err(why) => note.not_started(why),
+    }
+    ran
+}
+
 /// Connects, asks where the environment wants it, runs, disconnects.
-async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+async fn connected(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
     if let Some(why) = runner::outside_hours(&job.environment) {
         return Err(why);
     }

@@ -14,6 +14,7 @@ use crate::{
     clock::{self, Clock},
     engine::{
         halt::Halt,
+        mitigated::Mitigated,
         run::{self, Request},
     },
     journal::Store,
@@ -43,6 +44,10 @@ pub struct Job {
     pub plan: Option<Plan>,
     /// The seed, when no plan was made earlier.
     pub seed: u64,
+    /// The run's id, when who started this gave it one.
+    pub run: Option<RunId>,
+    /// Who may end a fault that people mitigate.
+    pub mitigated: Mitigated,
 }
 
 /// What a run left for the summary.
@@ -56,11 +61,7 @@ pub struct Ran {
 }
 
 /// Creates the folder of a new run.
-///
-/// # Errors
-/// When it cannot be created.
-pub fn new_folder(out: &Path) -> Result<(RunId, PathBuf), String> {
-    let run = fresh::run_id()?;
+fn folder_of(out: &Path, run: RunId) -> Result<(RunId, PathBuf), String> {
     let folder = out.join(run.as_str());
     fs::create_dir_all(folder.join("samples")).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok((run, folder))
@@ -82,7 +83,7 @@ pub fn outside_hours(environment: &Environment) -> Option<String> {
 /// # Errors
 /// When nothing could be begun: the run folder cannot be created.
 pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Halt, quiet: bool) -> Result<Ran, String> {
-    let (run, folder) = new_folder(out)?;
+    let (run, folder) = folder_of(out, job.run.map_or_else(fresh::run_id, Ok)?)?;
     let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
     if !quiet {
         reporters.push(Box::new(Console::on_stdout(Some(folder.join("report.html")))));
@@ -109,6 +110,7 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
         folder: folder.clone(),
         store: Store::open().map_err(|error| format!("the journals cannot be kept, so nothing is done: {error}"))?,
         locks: state_dir::folder("locks").map_err(|error| format!("locks cannot be taken, so nothing is done: {error}"))?,
+        mitigated: job.mitigated,
         deadman: Some(Arc::new(Helper)),
     };
     let prober = NetworkProber::new();

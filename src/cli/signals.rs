@@ -1,11 +1,13 @@
 //! Signals to halt: Ctrl-C, SIGTERM and a closed terminal each count as one call.
 
+use std::io::BufRead;
+
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
 };
 
-use crate::engine::halt::Halt;
+use crate::engine::{halt::Halt, mitigated::Mitigated};
 
 /// Listens until the returned set is dropped.
 ///
@@ -29,11 +31,19 @@ pub fn listen(halt: &Halt) -> std::io::Result<JoinSet<()>> {
     Ok(listeners)
 }
 
-/// Halts when standard input ends. On a thread of its own, which nobody waits for: reading cannot be stopped from outside.
-pub fn at_end_of_input(halt: &Halt) {
-    let halt = halt.clone();
+/// What a game day writes to the drill that it started, with the name of who said it behind.
+pub const MITIGATED: &str = "mitigated ";
+
+/// Hears who started this: a word that the fault is mitigated; and halts when standard input ends. On a thread of its own, which nobody
+/// waits for: reading cannot be stopped from outside.
+pub fn from_starter(halt: &Halt, mitigated: &Mitigated) {
+    let (halt, mitigated) = (halt.clone(), mitigated.clone());
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        halt.call("the daemon that started it is gone");
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if let Some(by) = line.strip_prefix(MITIGATED) {
+                mitigated.say(by);
+            }
+        }
+        halt.call("the process that started it is gone");
     });
 }

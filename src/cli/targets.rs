@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{instance::Instance, verdict::Verdict},
-    report::words::visible,
+    report::{table, words::visible},
 };
 
 /// Lists the instances of an environment.
@@ -29,7 +29,7 @@ pub async fn targets(args: Targets) -> u8 {
         Ok(inventory) => {
             match args.format {
                 TableOrJson::Json => say::json(inventory),
-                TableOrJson::Table => say::out(&table(&inventory.instances)),
+                TableOrJson::Table => say::out(&listed(&inventory.instances)),
             }
             0
         }
@@ -40,9 +40,9 @@ pub async fn targets(args: Targets) -> u8 {
     }
 }
 
-fn table(instances: &[Instance]) -> String {
+fn listed(instances: &[Instance]) -> String {
     const HEAD: [&str; 9] = ["ID", "NAME", "SERVICE", "ZONE", "REGION", "STATE", "HEALTHY", "ADDRESS", "IDENTITY"];
-    let mut rows: Vec<[String; 9]> = vec![HEAD.map(str::to_owned)];
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     for i in instances {
         let healthy = i.healthy.map_or("-", |healthy| if healthy { "yes" } else { "no" });
         let protected = match (i.protected(), i.kept_out.is_some()) {
@@ -50,7 +50,7 @@ fn table(instances: &[Instance]) -> String {
             (false, true) => " (kept out)",
             (false, false) => "",
         };
-        rows.push([
+        rows.push(vec![
             format!("{}{protected}", visible(i.id.short())),
             visible(&i.name).into_owned(),
             visible(i.service.as_str()).into_owned(),
@@ -62,17 +62,5 @@ fn table(instances: &[Instance]) -> String {
             visible(&i.identity).replace(i.id.as_str(), i.id.short()),
         ]);
     }
-    let mut widths = [0; 9];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+    table::table(&rows, "", &[])
 }

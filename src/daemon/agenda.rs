@@ -7,6 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -60,7 +61,7 @@ pub enum Why {
 /// The roster, and when each of its sources is next looked at.
 #[derive(Debug)]
 pub struct Agenda {
-    roster: Roster,
+    roster: Arc<Roster>,
     // From where on each source is looked at, and when it last fired.
     from: Vec<(Timestamp, Option<Timestamp>)>,
     next: BinaryHeap<Reverse<(Timestamp, usize)>>,
@@ -70,7 +71,7 @@ impl Agenda {
     /// Of a roster. `from` says for each key from where on its times count, and when it last fired.
     pub fn new(roster: Roster, from: impl Fn(&str) -> (Timestamp, Option<Timestamp>)) -> Self {
         let from: Vec<_> = roster.sources().iter().map(|source| from(&source.key)).collect();
-        let mut agenda = Self { roster, from, next: BinaryHeap::new() };
+        let mut agenda = Self { roster: Arc::new(roster), from, next: BinaryHeap::new() };
         for source in 0..agenda.from.len() {
             agenda.look(source);
         }
@@ -80,6 +81,36 @@ impl Agenda {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The roster, for others to keep.
+    pub fn shared(&self) -> Arc<Roster> {
+        self.roster.clone()
+    }
+
+    /// When each source last fired, by its key; those that never did are left out.
+    pub fn last(&self) -> BTreeMap<String, Timestamp> {
+        let all = self.roster.sources().iter().zip(&self.from);
+        all.filter_map(|(source, (_, last))| Some((source.key.clone(), (*last)?))).collect()
+    }
+
+    /// Fires an experiment because a person asks for it: as if it were due now, by every rule but chance. It counts as fired from now on.
+    /// None when there is no experiment of this name.
+    ///
+    /// # Errors
+    /// With what keeps it from firing.
+    pub fn by_hand(&mut self, name: &str, now: Timestamp) -> Option<Result<Due, Vec<Reason>>> {
+        let at = self.roster.entries().iter().position(|entry| entry.name == name)?;
+        let (source, member) = self.roster.source_of(at)?;
+        let (here, entry) = (&self.roster.sources()[source], &self.roster.entries()[at]);
+        let reasons = here.against(member, &now.to_zoned(here.zone.clone()), self.from[source].1);
+        if !reasons.is_empty() {
+            return Some(Err(reasons));
+        }
+        let latest = now.saturating_add(entry.within).unwrap_or(Timestamp::MAX);
+        let due = Due { key: here.key.clone(), entry: entry.clone(), at: now, what: What::Fire { latest }, passed: 0 };
+        self.from[source].1 = Some(now);
+        Some(Ok(due))
     }
 
     /// From where on each source is looked at, by its key: what another roster goes on with.
@@ -246,6 +277,24 @@ mod tests {
         assert!(told(&before.due(moment("2026-12-01T10:59:59Z")))[0].contains("fires"));
         let mut after = agenda(vec![late], "2026-12-01T09:00Z");
         assert!(told(&after.due(moment("2026-12-01T11:00:01Z")))[0].contains("TooLate"));
+    }
+
+    #[test]
+    fn a_person_fires_by_the_same_rules() {
+        use crate::schedule::Gap;
+        let gap = Some(Gap::Time(SignedDuration::from_hours(2)));
+        let mut agenda = agenda(vec![Entry { gap, ..entry("a", cron("0 10 * * *"), Missed::Skip) }], "2026-12-01T09:00Z");
+        let now = moment("2026-12-01T09:30Z");
+        assert!(agenda.by_hand("b", now).is_none());
+        let due = agenda.by_hand("a", now).unwrap().unwrap();
+        assert_eq!(due.what, What::Fire { latest: moment("2026-12-01T09:40Z") });
+        let reasons = agenda.by_hand("a", moment("2026-12-01T09:31Z")).unwrap().unwrap_err();
+        assert!(matches!(reasons.as_slice(), [Reason::MinGap { .. }]), "{reasons:?}");
+        assert_eq!(agenda.last()[&due.key], now);
+        // The one of ten o'clock would come too soon after it.
+        assert_eq!(told(&agenda.due(moment("2026-12-01T10:00:01Z"))), [""; 0]);
+        let mut off = self::agenda(vec![Entry { enabled: false, ..entry("a", cron("0 10 * * *"), Missed::Skip) }], "2026-12-01T09:00Z");
+        assert_eq!(off.by_hand("a", now).unwrap().unwrap_err(), [Reason::Disabled]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `script` | the phases and the method, with every wait that a halt may end |
 //! | `inject` | check again → prepare → *Armed* + fsync → act → verify |
 //! | `phoenix` | one instance after another, each once the one before is replaced |
+//! | `mitigated` | a person's word that the fault is mitigated, where the method waits for it |
 //! | `built`, `version` | what instances are built from, and which version they say they are |
 //! | `ledger` | the run's side of the journal |
 //! | `deadman` | who undoes when this process is gone or hangs |
@@ -27,6 +28,7 @@ mod guards;
 pub mod halt;
 mod inject;
 mod ledger;
+pub mod mitigated;
 mod phoenix;
 pub mod planning;
 pub mod recover;

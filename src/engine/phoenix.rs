@@ -139,7 +139,7 @@ impl Script<'_> {
     }
 
     /// Says of acts that will not be done that they are left out.
-    fn spare(&self, acts: &[Prepared], why: &str) {
+    pub(crate) fn spare(&self, acts: &[Prepared], why: &str) {
         for prepared in acts {
             let effect = inject::untouched(prepared, self.clock.now(), EffectStatus::Spared { why: why.to_owned() });
             self.tell(EventKind::Acted { effect });

@@ -14,6 +14,7 @@ use super::{
     guards::Guards,
     halt::Halt,
     ledger::Ledger,
+    mitigated::Mitigated,
     planning, recover,
     script::Script,
     state::RunState,
@@ -58,6 +59,8 @@ pub struct Request {
     pub store: Store,
     /// The folder of locks.
     pub locks: PathBuf,
+    /// Who may end a fault that people mitigate.
+    pub mitigated: Mitigated,
     /// Who undoes when this process cannot; nobody where everything ends with it.
     pub deadman: Option<Arc<dyn Deadman>>,
 }
@@ -280,6 +283,7 @@ async fn drive(
         plan: &plan,
         platform,
         halt,
+        mitigated: &request.mitigated,
         journal: ledger,
         lease,
         facts,

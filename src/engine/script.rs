@@ -15,6 +15,7 @@ use super::{
     halt::{Halt, Urgency},
     inject::{self, Looked},
     ledger::Ledger,
+    mitigated::Mitigated,
     planning, undo,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
         experiment::Experiment,
         fault::Fault,
         ids::ActId,
+        observation::{Observation, Observed},
         outcome::Ended,
         plan::{Plan, PlannedFault, PlannedStep, Work},
         quantity::show_duration,
@@ -46,6 +48,7 @@ pub(crate) struct Script<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) platform: &'a dyn Platform,
     pub(crate) halt: &'a Halt,
+    pub(crate) mitigated: &'a Mitigated,
     pub(crate) journal: Ledger,
     /// Tells the dead-man's switch by when this run will be heard of.
     pub(crate) lease: Lease,
@@ -194,6 +197,11 @@ impl Script<'_> {
             if begun && self.halt.urgency() > Urgency::None {
                 return None;
             }
+            if self.mitigated.said().is_some() {
+                let left: Vec<Prepared> = step.work.faults().iter().flat_map(|fault| fault.acts.iter().cloned()).collect();
+                self.spare(&left, "the fault before it was mitigated");
+                continue;
+            }
             self.promise(None);
             // What has to be read for it is read before it begins.
             let acts = self.acts(step).await;
@@ -221,13 +229,10 @@ impl Script<'_> {
             // What lasts "until the end of the method" is watched only if the method does not itself say how long.
             self.watch_until = None;
             let result = match (&step.work, acts, looked) {
-                (Work::Wait(d), ..) => {
-                    self.promise(Some(self.clock.now().plus(*d)));
-                    match self.wait(*d).await {
-                        Waited::Lost => Err("the system under the run is gone".to_owned()),
-                        Waited::Whole | Waited::Halted => Ok(()),
-                    }
-                }
+                (Work::Wait(d) | Work::UntilMitigated(d), ..) => match self.unless_mitigated(*d).await {
+                    Waited::Lost => Err("the system under the run is gone".to_owned()),
+                    Waited::Whole | Waited::Halted => Ok(()),
+                },
                 (Work::Phoenix(phoenix), Ok(acts), Some(looked)) => {
                     self.phoenix(acts.into_iter().map(|(act, _)| act).collect(), looked, phoenix.wait, capacity).await
                 }
@@ -242,10 +247,25 @@ impl Script<'_> {
         None
     }
 
+    /// Waits, unless somebody says that the fault is mitigated. That is told as an observation: it is a mark on the timeline.
+    async fn unless_mitigated(&self, d: Duration) -> Waited {
+        let until = self.clock.now().plus(d);
+        self.promise(Some(until));
+        let waited = tokio::select! {
+            waited = self.wait_until(until, Urgency::Undo) => return waited,
+            () = self.mitigated.heard() => Waited::Whole,
+        };
+        let by = self.mitigated.said().unwrap_or_default();
+        let what = Observed::Note { text: format!("mitigated, says {by}") };
+        let at = self.clock.now();
+        self.tell_at(at, EventKind::Observed { observation: Observation { at, source: "people".to_owned(), what } });
+        waited
+    }
+
     /// The acts of a step with their holds: none while it only waits.
     async fn acts(&mut self, step: &PlannedStep) -> Result<Vec<(Prepared, Option<Duration>)>, String> {
         match &step.work {
-            Work::Wait(_) => Ok(Vec::new()),
+            Work::Wait(_) | Work::UntilMitigated(_) => Ok(Vec::new()),
             Work::Command(command) => {
                 let fault = Fault::Run { command: command.command.clone(), undo: command.undo.clone(), timeout: command.timeout };
                 let act = Act { id: ActId { step: step.number, act: 1 }, fault, target: Target::Command };
@@ -387,6 +407,7 @@ fn watch_until(pending: &[Prepared], holds: &[(ActId, Option<Duration>)], give_u
 fn says(step: &PlannedStep) -> String {
     match &step.work {
         Work::Wait(d) => format!("wait {}", show_duration(*d)),
+        Work::UntilMitigated(most) => format!("until it is mitigated, for at most {}", show_duration(*most)),
         Work::Command(command) => format!("run {}", command.command.join(" ")),
         Work::Phoenix(phoenix) => {
             let who: Vec<String> = phoenix.kill.acts.iter().map(|prepared| prepared.act.target.says()).collect();

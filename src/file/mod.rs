@@ -9,6 +9,7 @@ pub mod check;
 pub mod diagnostic;
 mod docker;
 pub mod escape;
+pub mod gameday;
 pub mod hidden;
 pub mod load;
 pub mod lower;

@@ -9,7 +9,7 @@ use std::{
 use super::{
     diagnostic::{Diagnostic, Sink},
     escape::quote,
-    lower::schedule,
+    lower::{history, schedule},
     read::{self, Fields},
     source::{Source, Span},
     suggest::{listed, nearest},
@@ -20,6 +20,7 @@ use super::{
 use crate::model::{
     environment::{Environment, PlatformSpec, Require},
     hours::Hours,
+    retention::Retention,
 };
 
 /// The name of the file.
@@ -32,6 +33,7 @@ pub static PROJECT: Table = Table::new(
         key("version", Kind::Integer, "the version of the format; the newest when left out"),
         must("environments", Kind::Map(&ENVIRONMENT_FORM), "the environments by name"),
         key("schedule", Kind::Table(&SCHEDULE), "what the schedules of all experiments have in common; only the daemon reads it"),
+        key("history", Kind::Table(&history::HISTORY), "how much of the history of its runs is kept"),
     ],
 );
 
@@ -88,6 +90,14 @@ pub fn find(experiment: &Path) -> Option<PathBuf> {
     })
 }
 
+/// The project file of an experiment, and how much of the history of its runs is kept. What is wrong with the file was told when the
+/// experiment was loaded; here the usual is meant then.
+pub fn retention(experiment: &Path) -> (Option<PathBuf>, Retention) {
+    let Some(path) = find(experiment) else { return (None, Retention::default()) };
+    let project = Source::read(&path).ok().and_then(|source| Project::new(&source, &mut Sink::new(&source)));
+    (Some(path), project.and_then(|project| project.history).unwrap_or_default())
+}
+
 /// A project file that was read.
 #[derive(Debug)]
 pub struct Project {
@@ -95,6 +105,8 @@ pub struct Project {
     pub source: Arc<Source>,
     /// What the schedules of all experiments have in common.
     pub schedule: schedule::Project,
+    /// How much of the history of its runs is kept, where it says so.
+    pub history: Option<Retention>,
     environments: Vec<(String, Span, Node)>,
 }
 
@@ -118,7 +130,8 @@ impl Project {
         }
         let environments = entries.iter().map(|e| (e.key.clone(), e.key_span, e.value.clone())).collect();
         let schedule = fields.get("schedule", sink, schedules).unwrap_or_default();
-        Some(Self { source: Arc::clone(source), schedule, environments })
+        let history = fields.get("history", sink, history::retention);
+        Some(Self { source: Arc::clone(source), schedule, history, environments })
     }
 
     /// The names of the environments.

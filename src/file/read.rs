@@ -226,11 +226,19 @@ pub fn duration(node: &Node, sink: &mut Sink) -> Option<Duration> {
     quantity(node, quantity::duration, "a duration", sink)
 }
 
+/// How old something may be: a duration above zero, which may be years.
+pub fn age(node: &Node, sink: &mut Sink) -> Option<Duration> {
+    above_zero(node, quantity(node, quantity::age, "a duration", sink)?, "400d", sink)
+}
+
 /// A duration above zero.
 pub fn some_time(node: &Node, sink: &mut Sink) -> Option<Duration> {
-    let time = duration(node, sink)?;
+    above_zero(node, duration(node, sink)?, "2s", sink)
+}
+
+fn above_zero(node: &Node, time: Duration, example: &str, sink: &mut Sink) -> Option<Duration> {
     if time.is_zero() {
-        sink.error(node.span, format!("{} is no time at all", node.says())).expected("a duration above zero like `2s`");
+        sink.error(node.span, format!("{} is no time at all", node.says())).expected(format!("a duration above zero like `{example}`"));
         return None;
     }
     Some(time)

@@ -119,7 +119,8 @@ fn write_guardrails(out: &mut String, experiment: &Experiment) {
 
 fn write_step(out: &mut String, step: &Step) {
     match step {
-        Step::Wait(duration) => {
+        // In a file nobody can say that it is mitigated: it lasts for its bound.
+        Step::Wait(duration) | Step::UntilMitigated(duration) => {
             let _ = writeln!(out, "  - wait: {}", time(*duration));
         }
         Step::Command(command) => {

@@ -122,7 +122,7 @@ fn step_of(experiment: &Experiment, number: u32) -> Option<&Step> {
 }
 
 fn is_wait(experiment: &Experiment, number: u32) -> bool {
-    matches!(step_of(experiment, number), Some(Step::Wait(_)))
+    matches!(step_of(experiment, number), Some(Step::Wait(_) | Step::UntilMitigated(_)))
 }
 
 fn is_phoenix(experiment: &Experiment, number: u32) -> bool {

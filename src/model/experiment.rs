@@ -89,6 +89,8 @@ pub enum Step {
     Faults(Vec<FaultStep>),
     /// Nothing for a while.
     Wait(Duration),
+    /// Nothing until somebody says that the fault is mitigated, for at most so long. No file has it: a game day makes it.
+    UntilMitigated(Duration),
     /// A command of the experimenter's (a deployment, a switch), as an argument list, without a shell.
     Command(CommandStep),
     /// Instances are ended one after another, each once the one before is replaced, until all are new.
@@ -124,4 +126,25 @@ pub struct CommandStep {
     pub undo: Option<Vec<String>>,
     /// Its limit.
     pub timeout: Duration,
+}
+
+impl Experiment {
+    /// The same as a drill in which people mitigate: no fault ends with its hold, which is only the pace of the method any more, and at the
+    /// end of the method all of them stay until somebody says that they are mitigated, for at most so long.
+    #[must_use]
+    pub fn until_mitigated(mut self, at_most: Duration) -> Self {
+        let last = self.method.len().saturating_sub(1);
+        let mut method = Vec::new();
+        for (n, mut step) in self.method.into_iter().enumerate() {
+            let mut pace = None;
+            if let Step::Faults(faults) = &mut step {
+                pace = faults.iter_mut().filter_map(|fault| fault.hold.take()).max().filter(|_| n < last);
+            }
+            method.push(step);
+            method.extend(pace.map(Step::Wait));
+        }
+        method.push(Step::UntilMitigated(at_most));
+        self.method = method;
+        self
+    }
 }

@@ -68,6 +68,8 @@ pub enum Work {
     Faults(Vec<PlannedFault>),
     /// Nothing for a while.
     Wait(Duration),
+    /// Nothing until somebody says that the fault is mitigated, for at most so long.
+    UntilMitigated(Duration),
     /// A command.
     Command(CommandStep),
     /// Instances that are ended one after another, each once the one before was replaced.
@@ -80,7 +82,7 @@ impl Work {
         match self {
             Self::Faults(faults) => faults,
             Self::Phoenix(phoenix) => std::slice::from_ref(&phoenix.kill),
-            Self::Wait(_) | Self::Command(_) => &[],
+            Self::Wait(_) | Self::UntilMitigated(_) | Self::Command(_) => &[],
         }
     }
 }

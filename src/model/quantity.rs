@@ -56,12 +56,23 @@ fn bad<T>(problem: impl Into<String>, example: &'static str) -> Result<T, BadQua
 /// The longest duration a file may name: a drill is not a month long, and arithmetic on it never overflows.
 pub const LONGEST: Duration = Duration::from_hours(31 * 24);
 
+/// The longest time that something may be kept.
+const LONGEST_AGE: Duration = Duration::from_hours(36_500 * 24);
+
 /// Reads `250ms`, `2s`, `1.5s`, `1m30s`, `2h`, `30d`; units ns, us, ms, s, m, h, d in falling order.
 pub fn duration(text: &str) -> Result<Duration, BadQuantity> {
-    const EXAMPLE: &str = "2s";
+    time(text, "2s", LONGEST, "31 days")
+}
+
+/// Reads how old something may be, as [`duration`] does, but up to a hundred years: `90d`, `400d`, `12h`.
+pub fn age(text: &str) -> Result<Duration, BadQuantity> {
+    time(text, "90d", LONGEST_AGE, "36,500 days")
+}
+
+fn time(text: &str, example: &'static str, longest: Duration, longest_in_words: &str) -> Result<Duration, BadQuantity> {
     let text = text.trim();
     if text.is_empty() {
-        return bad("a duration is missing", EXAMPLE);
+        return bad("a duration is missing", example);
     }
     let mut rest = text;
     let mut total = 0.0_f64;
@@ -70,7 +81,7 @@ pub fn duration(text: &str) -> Result<Duration, BadQuantity> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
         let Ok(number) = number.parse::<f64>() else {
-            return bad(format!("`{text}` is not a duration"), EXAMPLE);
+            return bad(format!("`{text}` is not a duration"), example);
         };
         let tail = tail.trim_start();
         let letters = tail.find(|c: char| !c.is_ascii_alphabetic() && c != 'µ').unwrap_or(tail.len());
@@ -83,8 +94,8 @@ pub fn duration(text: &str) -> Result<Duration, BadQuantity> {
             "m" | "min" => 60.0,
             "h" => 3600.0,
             "d" => 86_400.0,
-            "" => return bad(format!("`{text}` has no unit (ms, s, m, h or d)"), EXAMPLE),
-            other => return bad(format!("`{other}` is not a unit of time (ms, s, m, h or d)"), EXAMPLE),
+            "" => return bad(format!("`{text}` has no unit (ms, s, m, h or d)"), example),
+            other => return bad(format!("`{other}` is not a unit of time (ms, s, m, h or d)"), example),
         };
         if seconds >= last_unit {
             return bad(format!("the units of `{text}` are not in falling order"), "1m30s");
@@ -93,8 +104,8 @@ pub fn duration(text: &str) -> Result<Duration, BadQuantity> {
         total += number * seconds;
         rest = after.trim_start();
     }
-    if total > LONGEST.as_secs_f64() {
-        return bad(format!("`{text}` is longer than 31 days"), EXAMPLE);
+    if total > longest.as_secs_f64() {
+        return bad(format!("`{text}` is longer than {longest_in_words}"), example);
     }
     Ok(Duration::from_nanos((total * 1e9).round() as u64))
 }
@@ -267,6 +278,8 @@ mod tests {
         for text in ["0/s", "5", "5/x", "inf/s", "200000/s", "-1/s"] {
             assert!(rate(text).is_err(), "{text}");
         }
+        assert_eq!(age("400d").unwrap(), Duration::from_hours(9600));
+        assert!(age("40000d").is_err() && age("400").is_err());
         assert_eq!(duration("2").unwrap_err().to_string(), "`2` has no unit (ms, s, m, h or d); write it like `2s`");
     }
 

@@ -73,6 +73,7 @@ impl Expanded {
             };
             let work = match step.work {
                 DrawnWork::Wait(d) => Work::Wait(d),
+                DrawnWork::UntilMitigated(most) => Work::UntilMitigated(most),
                 DrawnWork::Command(c) => Work::Command(c),
                 DrawnWork::Faults(faults) => Work::Faults(faults.into_iter().map(planned).collect()),
                 DrawnWork::Phoenix { kill, wait } => Work::Phoenix(PlannedPhoenix { kill: planned(kill), wait }),

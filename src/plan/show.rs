@@ -28,6 +28,10 @@ pub fn show(plan: &Plan, colour: bool) -> String {
             Work::Wait(d) => {
                 let _ = writeln!(out, "{} wait {}", bold(&format!("step {}", step.number)), quantity::show_duration(*d));
             }
+            Work::UntilMitigated(most) => {
+                let head = bold(&format!("step {}", step.number));
+                let _ = writeln!(out, "{head} until somebody says that it is mitigated, for at most {}", quantity::show_duration(*most));
+            }
             Work::Command(c) => {
                 let _ = writeln!(out, "{} run {}", bold(&format!("step {}", step.number)), command(&c.command));
                 let undo = c
@@ -87,7 +91,7 @@ pub fn show(plan: &Plan, colour: bool) -> String {
 fn limits(steps: &[PlannedStep]) -> String {
     let after = |step: &PlannedStep| {
         let lasts = match &step.work {
-            Work::Wait(d) => Some(*d),
+            Work::Wait(d) | Work::UntilMitigated(d) => Some(*d),
             Work::Phoenix(phoenix) => Some(phoenix.wait),
             Work::Faults(faults) => faults.iter().filter_map(|fault| fault.hold).max(),
             Work::Command(_) => None,

@@ -63,6 +63,8 @@ pub enum DrawnWork {
     Faults(Vec<DrawnFault>),
     /// Nothing for a while.
     Wait(Duration),
+    /// Nothing until the fault is mitigated.
+    UntilMitigated(Duration),
     /// A command.
     Command(CommandStep),
     /// Victims that are ended one after another, each once the one before was replaced.
@@ -80,7 +82,7 @@ impl DrawnWork {
         match self {
             Self::Faults(faults) => faults,
             Self::Phoenix { kill, .. } => std::slice::from_ref(kill),
-            Self::Wait(_) | Self::Command(_) => &[],
+            Self::Wait(_) | Self::UntilMitigated(_) | Self::Command(_) => &[],
         }
     }
 
@@ -88,7 +90,7 @@ impl DrawnWork {
         match self {
             Self::Faults(faults) => faults,
             Self::Phoenix { kill, .. } => std::slice::from_mut(kill),
-            Self::Wait(_) | Self::Command(_) => &mut [],
+            Self::Wait(_) | Self::UntilMitigated(_) | Self::Command(_) => &mut [],
         }
     }
 }
@@ -148,6 +150,7 @@ fn draw(experiment: &Experiment, inventory: &Inventory, seed: u64, others: &[Occ
         }
         let work = match step {
             Step::Wait(d) => DrawnWork::Wait(*d),
+            Step::UntilMitigated(most) => DrawnWork::UntilMitigated(*most),
             Step::Command(c) => DrawnWork::Command(c.clone()),
             Step::Faults(faults) => DrawnWork::Faults(drawer.step(number, faults)),
             Step::Phoenix(phoenix) => match drawer.phoenix(number, phoenix) {

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::words::{count, percent, seconds, whole};
+use super::{
+    table::table,
+    words::{count, percent, seconds, whole},
+};
 use crate::{
     measure::compare::{Aspect, Change, Comparison, Line, Range},
     model::{quantity::plural, steady_state::Phase},
@@ -18,7 +21,8 @@ pub fn about(line: &Line) -> String {
     format!("{place}{}", name(line.aspect))
 }
 
-fn name(aspect: Aspect) -> &'static str {
+/// What an aspect is called.
+pub fn name(aspect: Aspect) -> &'static str {
     match aspect {
         Aspect::Availability => "availability",
         Aspect::P99 => "p99",
@@ -29,15 +33,19 @@ fn name(aspect: Aspect) -> &'static str {
     }
 }
 
-/// A range with its middle: `99.1 % (98.7–99.4 %)`.
-fn range(aspect: Aspect, range: Option<Range>) -> String {
-    let Some(range) = range else { return "–".to_owned() };
-    let show = |value: f64| match aspect {
+/// A number of an aspect, in its unit.
+pub fn show(aspect: Aspect, value: f64) -> String {
+    match aspect {
         Aspect::Availability => percent(value),
         Aspect::Lost => count(value.round() as u64),
         _ => seconds(value),
-    };
-    let [low, value, high] = [range.low, range.value, range.high].map(show);
+    }
+}
+
+/// A range with its middle: `99.1 % (98.7 % to 99.4 %)`.
+pub fn range(aspect: Aspect, range: Option<Range>) -> String {
+    let Some(range) = range else { return "–".to_owned() };
+    let [low, value, high] = [range.low, range.value, range.high].map(|value| show(aspect, value));
     if low == value && value == high { value } else { format!("{value} ({low} to {high})") }
 }
 
@@ -75,20 +83,8 @@ const HEADS: [&str; 4] = ["Number", "Before", "Now", "Result"];
 
 /// For the console.
 pub fn text(comparison: &Comparison, runs: usize) -> String {
-    let rows = rows(comparison);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([HEADS[column].len()]).max().unwrap_or_default();
-    let widths = [width(0), width(1), width(2)];
-    let line = |cells: [&str; 4]| {
-        let padded = cells.iter().zip(widths).fold(String::new(), |mut out, (cell, width)| {
-            let _ = write!(out, "{cell}{}  ", " ".repeat(width.saturating_sub(cell.chars().count())));
-            out
-        });
-        format!("  {padded}{}\n", cells[3])
-    };
-    let mut out = format!("\nBeside earlier runs\n{}", line(HEADS.map(|head| head)));
-    for row in &rows {
-        out += &line([&row[0], &row[1], &row[2], &row[3]]);
-    }
+    let rows: Vec<Vec<String>> = std::iter::once(HEADS.map(str::to_owned)).chain(rows(comparison)).map(Vec::from).collect();
+    let mut out = format!("\nBeside earlier runs\n{}", table(&rows, "  ", &[]));
     let _ = writeln!(out, "\n{}", reason(comparison, runs));
     out
 }

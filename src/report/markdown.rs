@@ -157,7 +157,7 @@ fn measured(out: &mut String, m: &Measurement) {
     }
 }
 
-fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
+pub(super) fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
     if rows.is_empty() {
         return;
     }
@@ -172,7 +172,7 @@ pub(super) fn text(raw: &str) -> String {
     escaped(&visible(raw))
 }
 
-fn escaped(raw: &str) -> String {
+pub(super) fn escaped(raw: &str) -> String {
     let mut out = String::new();
     for c in raw.chars() {
         match c {

@@ -7,6 +7,7 @@
 pub mod against;
 pub mod console;
 pub mod fan_out;
+pub mod gameday;
 pub mod gate;
 pub mod html;
 pub mod json_lines;
@@ -15,6 +16,7 @@ pub mod markdown;
 pub mod record;
 pub mod result;
 pub mod state;
+pub mod table;
 pub mod words;
 pub mod write;
 

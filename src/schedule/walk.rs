@@ -191,13 +191,19 @@ impl Source {
         if let Some((drawn, needed)) = due.chance.filter(|(drawn, needed)| drawn >= needed) {
             return firing(Fate::Suppressed(vec![Reason::Probability { drawn, needed }]));
         }
-        let mut reasons = self.now(member, due.at);
-        if let (Some(gap), Some(last)) = (self.gap, last)
-            && !self.far_enough(gap, last, &at, &self.members[member].closed)
+        let reasons = self.against(member, &at, last);
+        firing(if reasons.is_empty() { Fate::Fires } else { Fate::Suppressed(reasons) })
+    }
+
+    /// What keeps a member from firing at a moment, when the source last fired at `last`: chance aside, every rule there is.
+    pub fn against(&self, member: usize, at: &Zoned, last: Option<Timestamp>) -> Vec<Reason> {
+        let mut reasons = self.now(member, at.timestamp());
+        if let (Some(gap), Some(last), Some(here)) = (self.gap, last, self.members.get(member))
+            && !self.far_enough(gap, last, at, &here.closed)
         {
             reasons.push(Reason::MinGap { gap: gap.to_string(), last });
         }
-        firing(if reasons.is_empty() { Fate::Fires } else { Fate::Suppressed(reasons) })
+        reasons
     }
 
     /// What keeps a member from firing at a moment, whatever its times are.

@@ -12,9 +12,9 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["schedule"],
     &["file", "plan", "journal", "measure", "balancer", "sample_app", "lock"],
-    &["platform", "probe"],
+    &["platform", "probe", "gameday"],
     &["engine"],
-    &["report", "chaostoolkit"],
+    &["report", "history", "chaostoolkit"],
     &["daemon"],
     &["cli"],
 ];

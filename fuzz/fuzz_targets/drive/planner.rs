@@ -205,7 +205,7 @@ fn judge(drawn: &Drawn, experiment: &Experiment, inventory: &Inventory, others: 
         let asked = match &experiment.method[step.number as usize - 1] {
             Step::Faults(faults) => faults.iter().map(|f| (&f.target, f.fault.kind())).collect(),
             Step::Phoenix(phoenix) => vec![(&phoenix.target, FaultKind::Kill)],
-            Step::Wait(_) | Step::Command(_) => Vec::new(),
+            Step::Wait(_) | Step::UntilMitigated(_) | Step::Command(_) => Vec::new(),
         };
         for fault in step.work.faults() {
             let ids: BTreeSet<&InstanceId> = fault.victims.iter().map(|v| &v.id).collect();

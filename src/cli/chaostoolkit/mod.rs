@@ -4,11 +4,15 @@ pub mod args;
 mod record;
 mod recovering;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     args::{Output, Place},
-    fresh, say,
+    fresh, history, say,
 };
 use crate::{
     chaostoolkit::{
@@ -32,7 +36,7 @@ use crate::{
     report::{RunRecord, words::whole},
 };
 use args::ToolkitArgs;
-pub use recovering::{halt, recover};
+pub use recovering::recover;
 
 /// An experiment that is ready to run.
 pub struct Job {
@@ -51,6 +55,8 @@ pub struct Ran {
     pub verdict: Verdict,
     /// For the reports over several files.
     pub record: RunRecord,
+    /// Its folder.
+    folder: PathBuf,
 }
 
 /// The source of a file that is such an experiment; `None` when it is something else, or cannot be read: then others say so.
@@ -132,11 +138,21 @@ fn options(args: &ToolkitArgs) -> Options {
     }
 }
 
-/// Runs one.
+/// Runs one, and writes into the history what came of it; `scheduled` says whether a schedule fired it.
 ///
 /// # Errors
 /// When nothing could be begun.
-pub async fn run_one(job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+pub async fn run_one(job: Job, output: &Output, halt: &Halt, scheduled: bool) -> Result<Ran, String> {
+    let note = history::Note::new(&job.experiment.title, Some(&job.file)).scheduled(scheduled);
+    let ran = carried_out(job, output, halt).await;
+    match &ran {
+        Ok(ran) => note.ended(ran.verdict, &ran.record, &ran.folder),
+        Err(why) => note.not_started(why),
+    }
+    ran
+}
+
+async fn carried_out(job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
     let scope = scope(&job.file);
     let run = fresh::run_id()?;
     let _lock = lock::take(&holder(&scope, run.clone(), format!("run {}", job.file))).map_err(|error| error.to_string())?;
@@ -181,7 +197,7 @@ pub async fn run_one(job: Job, output: &Output, halt: &Halt) -> Result<Ran, Stri
     }
     say::out(&format!("journal: {}\n", whole(&folder.join("journal.json").display().to_string())));
     let record = record::of(&run, &job.file, begun, &job.experiment, &finished);
-    Ok(Ran { verdict, record })
+    Ok(Ran { verdict, record, folder })
 }
 
 /// One run of a file at a time.

@@ -99,8 +99,3 @@ fn tell(run: &RunId, recovered: Result<unfinished::Recovered, String>) -> u8 {
         }
     }
 }
-
-/// Runs that live, as process and run: for `firedrill halt`.
-pub fn halt() -> Vec<Note> {
-    unfinished::list().unwrap_or_default().into_iter().flatten().filter(Note::lives).collect()
-}

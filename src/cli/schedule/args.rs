@@ -1,6 +1,8 @@
 //! The command lines of `schedule` and `serve`.
 
 use std::path::PathBuf;
+#[cfg(feature = "daemon")]
+use std::{net::SocketAddr, str::FromStr};
 
 use clap::{Args, Subcommand};
 
@@ -22,9 +24,40 @@ pub struct Serve {
     /// Say yes beforehand, for environments that ask for a person's.
     #[arg(long, short = 'y')]
     pub yes: bool,
+    /// Where the page and the API are: an address with a port, or `off`.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub listen: Listen,
+    /// The token that lets people and programs in, in a file; else `FIREDRILL_TOKEN`, else one is made for this time.
+    #[arg(long, value_name = "FILE")]
+    pub listen_token_file: Option<PathBuf>,
+    /// A name by which the page is reached; may be given several times. This machine's own names need not be said.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
     /// Where they run.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// Where a server listens.
+#[cfg(feature = "daemon")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// Here.
+    At(SocketAddr),
+}
+
+#[cfg(feature = "daemon")]
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|_| "expected an address with a port, such as 127.0.0.1:7070, or `off`".to_owned())
+    }
 }
 
 /// `firedrill schedule`.

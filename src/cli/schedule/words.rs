@@ -1,12 +1,12 @@
 //! Schedules in words, for people.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _};
+use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::{
     model::quantity::{count, plural},
-    report::words::visible,
+    report::{table::table, words::visible},
     schedule::{
         Reason, Roster,
         explain::{Explained, Line},
@@ -67,25 +67,11 @@ fn because(reason: &Reason, at: &Zoned) -> String {
 
 /// Who is hit how often.
 pub fn simulated(simulated: &Simulated) -> String {
-    let mut rows: Vec<Vec<Cow<'_, str>>> = vec![
-        ["EXPERIMENT", "FIRES", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "LONGEST GAP", "SHORTEST", "SUPPRESSED"]
-            .map(Cow::Borrowed)
-            .to_vec(),
-    ];
-    for tally in &simulated.experiments {
-        rows.push(row(tally));
-    }
-    let all: BTreeSet<usize> = (0..rows[0].len()).collect();
-    let width = |column: &usize| rows.iter().map(|row| row[*column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = all.iter().map(width).collect();
+    const HEAD: [&str; 12] =
+        ["EXPERIMENT", "FIRES", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "LONGEST GAP", "SHORTEST", "SUPPRESSED"];
+    let rows: Vec<Vec<String>> = std::iter::once(HEAD.map(str::to_owned).to_vec()).chain(simulated.experiments.iter().map(row)).collect();
     let mut out = format!("From {} to {}:\n", clock_time(simulated.from), clock_time(simulated.to));
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| match at {
-            1..=8 => format!("{cell:>width$}"),
-            _ => format!("{cell:width$}"),
-        });
-        let _ = writeln!(out, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    out += &table(&rows, "  ", &[1, 2, 3, 4, 5, 6, 7, 8]);
     let fires: u64 = simulated.experiments.iter().map(|tally| tally.fires).sum();
     let _ = writeln!(out, "  {} of {}", plural(fires, "firing"), plural(simulated.experiments.len(), "experiment"));
     if simulated.cut {
@@ -94,17 +80,17 @@ pub fn simulated(simulated: &Simulated) -> String {
     out
 }
 
-fn row(tally: &Tally) -> Vec<Cow<'_, str>> {
+fn row(tally: &Tally) -> Vec<String> {
     let name = match &tally.group {
         Some(group) => format!("{} (group {group})", tally.experiment),
         None => tally.experiment.clone(),
     };
-    let mut row: Vec<Cow<'_, str>> = vec![visible(&name).into_owned().into(), count(tally.fires).into()];
-    row.extend(tally.weekdays().map(|fires| count(fires).into()));
-    row.push(time(tally.longest_gap).into());
-    row.push(tally.shortest_gap.map_or(Cow::Borrowed("-"), |gap| time(gap).into()));
+    let mut row = vec![visible(&name).into_owned(), count(tally.fires)];
+    row.extend(tally.weekdays().map(count));
+    row.push(time(tally.longest_gap));
+    row.push(tally.shortest_gap.map_or_else(|| "-".to_owned(), time));
     let suppressed: Vec<String> = tally.suppressed.iter().map(|(kind, times)| format!("{kind} {}", count(*times))).collect();
-    row.push(suppressed.join(", ").into());
+    row.push(suppressed.join(", "));
     row
 }
 

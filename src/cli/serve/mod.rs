@@ -7,18 +7,26 @@
 //! | --- | --- |
 //! | `watch` | the folder: what is in it, and when that changes |
 //! | `runs` | the runs: started one after another in one place, told to stop, and what became of them |
+//! | `web` | the page and the API beside it: the port, the token, a thread of their own |
 
 mod runs;
 mod watch;
+mod web;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch as channel},
+    task::JoinSet,
+};
 
 use super::{say, schedule::args::Serve, signals};
 use crate::{
     clock,
     daemon::{
         agenda::{Agenda, Due, TICK, What, Why},
+        snapshot::{Asked, Order, Snapshot},
         state::Fired,
     },
     engine::halt::{Halt, Urgency},
@@ -29,6 +37,10 @@ use crate::{
 };
 use runs::Runs;
 use watch::Found;
+use web::{Refused, Web};
+
+/// So many requests of the page wait for the loop at most.
+const ORDERS: usize = 16;
 
 /// Serves until it is told to stop.
 pub async fn serve(args: Serve) -> u8 {
@@ -46,6 +58,14 @@ pub async fn serve(args: Serve) -> u8 {
         Ok(lock) => lock,
         Err(why) => return refuse(why),
     };
+    let web = match Web::prepare(&args) {
+        Ok(web) => web,
+        Err(Refused::NotNow(why)) => return refuse(why),
+        Err(Refused::Invalid(why)) => {
+            say::problem(why);
+            return Verdict::Invalid.exit_code();
+        }
+    };
     // What a daemon left that was killed together with its runs.
     if let Err(why) = runs::recover().await {
         say::problem(why);
@@ -53,8 +73,13 @@ pub async fn serve(args: Serve) -> u8 {
     let mut tasks = JoinSet::new();
     let (found, mut changes) = mpsc::channel(1);
     tasks.spawn(watch::watch(args.clone(), found));
-    let mut daemon =
-        Daemon { runs: Runs::new(&args), agenda: Agenda::new(Roster::default(), |_| (Timestamp::MIN, None)), args, begun: false };
+    let mut daemon = Daemon::new(args);
+    let (orders, mut asked) = mpsc::channel(ORDERS);
+    let (publish, snapshots) = channel::channel(Arc::new(daemon.snapshot()));
+    let serving = match web.map(|web| web.start(&daemon.args, snapshots, orders.clone())).transpose() {
+        Ok(serving) => serving,
+        Err(why) => return refuse(format!("the page cannot be served: {why}")),
+    };
     loop {
         let pause = daemon.pause();
         tokio::select! {
@@ -64,12 +89,15 @@ pub async fn serve(args: Serve) -> u8 {
                 let now = daemon.fire();
                 daemon.change(found, now);
             }
+            Some(order) = asked.recv() => daemon.obey(order),
             () = daemon.runs.ended() => daemon.runs.go_on(daemon.agenda.roster()),
             () = tokio::time::sleep(pause) => {}
         }
         daemon.fire();
+        publish.send_replace(Arc::new(daemon.snapshot()));
     }
     tasks.abort_all();
+    drop(serving);
     let residue = daemon.runs.stop(&halt).await;
     if daemon.begun
         && let Err(why) = Fired::record(&daemon.args.folder, clock::moment(), &[])
@@ -117,9 +145,65 @@ struct Daemon {
     runs: Runs,
     // Whether the folder was read once.
     begun: bool,
+    since: Timestamp,
+    findings: Arc<str>,
+    // When each source last fired, as it was last published.
+    last: Arc<BTreeMap<String, Timestamp>>,
 }
 
 impl Daemon {
+    fn new(args: Serve) -> Self {
+        let agenda = Agenda::new(Roster::default(), |_| (Timestamp::MIN, None));
+        let (since, findings) = (clock::moment(), Arc::from(""));
+        Self { runs: Runs::new(&args), agenda, args, begun: false, since, findings, last: Arc::default() }
+    }
+
+    /// How things are, for the page.
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            folder: self.args.folder.display().to_string(),
+            since: self.since,
+            begun: self.begun,
+            roster: self.agenda.shared(),
+            last: self.last.clone(),
+            next: self.agenda.next(),
+            findings: self.findings.clone(),
+            running: self.runs.running(),
+            waiting: self.runs.waiting(),
+            counts: self.runs.counts.clone(),
+        }
+    }
+
+    /// Does what the page was asked for.
+    fn obey(&mut self, order: Order) {
+        let Order::Run { name, answer } = order;
+        // Who asked may be gone; what was asked for is done all the same.
+        let _ = answer.send(self.by_hand(&name));
+    }
+
+    fn by_hand(&mut self, name: &str) -> Asked {
+        let Some(entry) = self.agenda.roster().entries().iter().find(|entry| entry.name == name) else { return Asked::Unknown };
+        if self.runs.has(&entry.path) {
+            return Asked::AlreadyThere;
+        }
+        let now = clock::moment();
+        let due = match self.agenda.by_hand(name, now) {
+            None => return Asked::Unknown,
+            Some(Err(reasons)) => return Asked::Suppressed(reasons),
+            Some(Ok(due)) => due,
+        };
+        self.last = Arc::new(self.agenda.last());
+        match Fired::record(&self.args.folder, now, &[(&due.key, due.at)]) {
+            Err(why) => return Asked::Failed(why),
+            Ok(new) if new.iter().any(|new| !new) => return Asked::Failed("another daemon has fired it just now".to_owned()),
+            Ok(_) => {}
+        }
+        self.runs.counts.firings += 1;
+        self.runs.counts.by_hand += 1;
+        self.runs.start(&due, self.agenda.roster());
+        self.runs.asked(&due)
+    }
+
     /// How long nothing is due; the clock is looked at now and then, because it may be put forward.
     fn pause(&self) -> std::time::Duration {
         let now = clock::moment();
@@ -130,6 +214,7 @@ impl Daemon {
     /// Takes what is in the folder now.
     fn change(&mut self, found: Found, now: Timestamp) {
         say::err(&found.findings.text(say::colour_on_stderr()));
+        self.findings = found.findings.text(false).into();
         let fired = match Fired::read() {
             Ok(fired) => fired,
             Err(why) => {
@@ -150,6 +235,7 @@ impl Daemon {
             }
         });
         self.begun = true;
+        self.last = Arc::new(self.agenda.last());
         let entries = self.agenda.roster().entries();
         let off = entries.iter().filter(|entry| !entry.enabled).count();
         let next = self.agenda.next().map_or_else(|| "nothing fires".to_owned(), |at| format!("the next firing is at {}", shown(at)));
@@ -166,7 +252,9 @@ impl Daemon {
         }
         for due in &due {
             tell(due);
+            self.runs.counts.missed += due.passed as u64 + u64::from(matches!(due.what, What::Missed(_)));
         }
+        self.last = Arc::new(self.agenda.last());
         // Written down before anything happens: whatever comes, it is not fired twice.
         let wanted: Vec<&Due> = due.iter().filter(|due| matches!(due.what, What::Fire { .. })).collect();
         let keys: Vec<(&str, Timestamp)> = wanted.iter().map(|due| (due.key.as_str(), due.at)).collect();
@@ -175,6 +263,8 @@ impl Daemon {
             Ok(new) => {
                 for (due, new) in wanted.into_iter().zip(new) {
                     if new {
+                        self.runs.counts.firings += 1;
+                        self.runs.counts.lag.take(now.duration_since(due.at).as_secs_f64());
                         self.runs.start(due, self.agenda.roster());
                     } else {
                         say::problem(format!("{}: not fired: another daemon did at {}", due.entry.name, shown(due.at)));

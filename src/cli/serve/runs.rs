@@ -15,13 +15,18 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::shown;
+use super::{shown, web::TOKEN};
 use crate::{
     cli::{say, schedule::args::Serve},
     clock,
-    daemon::agenda::{Due, What},
+    daemon::{
+        agenda::{Due, What},
+        running::Unfinished,
+        snapshot::{Active, Asked, Counts, Waiting},
+    },
     engine::halt::{Halt, Urgency},
-    model::verdict::Verdict,
+    lock,
+    model::{ids::RunId, verdict::Verdict},
     report::words::whole,
     schedule::Roster,
 };
@@ -37,11 +42,21 @@ pub struct Runs {
     args: Serve,
     /// Where each experiment runs, by its file.
     pub places: BTreeMap<PathBuf, String>,
-    // By the file of the experiment: the place and the process.
-    running: BTreeMap<PathBuf, (String, Option<Pid>)>,
+    /// What was counted since the start.
+    pub counts: Counts,
+    // By the file of the experiment.
+    running: BTreeMap<PathBuf, Running>,
     children: JoinSet<(PathBuf, String, std::io::Result<ExitStatus>)>,
     waiting: VecDeque<(Due, Timestamp)>,
     residue: bool,
+}
+
+/// A run that has not ended.
+struct Running {
+    name: String,
+    place: String,
+    pid: Option<Pid>,
+    since: Timestamp,
 }
 
 impl Runs {
@@ -50,6 +65,7 @@ impl Runs {
         Self {
             args: args.clone(),
             places: BTreeMap::new(),
+            counts: Counts::default(),
             running: BTreeMap::new(),
             children: JoinSet::new(),
             waiting: VecDeque::new(),
@@ -57,11 +73,40 @@ impl Runs {
         }
     }
 
+    /// What runs.
+    pub fn running(&self) -> Vec<Active> {
+        let process = |pid: Pid| {
+            let pid = pid.as_raw_nonzero().get().cast_unsigned();
+            Some(Unfinished { run: RunId::from(""), pid, pid_started: lock::started(pid)? })
+        };
+        let all = self.running.iter();
+        all.map(|(file, run)| Active { name: run.name.clone(), file: file.clone(), since: run.since, process: run.pid.and_then(process) }).collect()
+    }
+
+    /// What waits for its place.
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.waiting.iter().map(|(due, latest)| Waiting { name: due.entry.name.clone(), at: due.at, latest: *latest }).collect()
+    }
+
+    /// Whether an experiment runs, or waits for its place.
+    pub fn has(&self, file: &Path) -> bool {
+        self.running.contains_key(file) || self.waiting.iter().any(|(other, _)| other.entry.path == file)
+    }
+
+    /// What became of a run that was asked for a moment ago.
+    pub fn asked(&self, due: &Due) -> Asked {
+        if self.running.contains_key(&due.entry.path) {
+            return Asked::Started;
+        }
+        let waits = self.waiting.iter().find(|(other, _)| other.entry.path == due.entry.path);
+        waits.map_or_else(|| Asked::Failed("it could not be started; the daemon says why".to_owned()), |(_, latest)| Asked::Waits { latest: *latest })
+    }
+
     /// Starts a run, now or when its place is free.
     pub fn start(&mut self, due: &Due, roster: &Roster) {
         let What::Fire { latest } = due.what else { return };
         let name = whole(&due.entry.name);
-        if self.running.contains_key(&due.entry.path) || self.waiting.iter().any(|(other, _)| other.entry.path == due.entry.path) {
+        if self.has(&due.entry.path) {
             say::out(&format!("{name}: not fired at {}: its run of before has not ended\n", shown(due.at)));
             return;
         }
@@ -78,7 +123,7 @@ impl Runs {
 
     fn busy(&self, file: &Path) -> bool {
         let place = self.place(file);
-        self.running.len() >= MOST || self.running.values().any(|(other, _)| *other == place)
+        self.running.len() >= MOST || self.running.values().any(|other| other.place == place)
     }
 
     /// Starts those that wait and may go now. What has been closed or disabled since it was due does not run, and neither does what is gone.
@@ -110,7 +155,7 @@ impl Runs {
             Ok(command) => command,
             Err(error) => return say::problem(format!("{name}: not fired: {error}")),
         };
-        command.args(["run", "--for-daemon", "--out"]).arg(&self.args.out);
+        command.args(["run", "--for-daemon", "--out"]).arg(&self.args.out).env_remove(TOKEN);
         if self.args.yes {
             command.arg("--yes");
         }
@@ -128,7 +173,8 @@ impl Runs {
             Ok(child) => {
                 say::out(&format!("{name}: fires, due at {}\n", shown(due.at)));
                 let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-                self.running.insert(file.clone(), (self.place(&file), pid));
+                let running = Running { name: due.entry.name.clone(), place: self.place(&file), pid, since: clock::moment() };
+                self.running.insert(file.clone(), running);
                 self.children.spawn(async move { (file, name, end(child).await) });
             }
         }
@@ -141,8 +187,11 @@ impl Runs {
         tokio::select! {
             Some(ended) = self.children.join_next() => {
                 if let Ok((file, name, status)) = ended {
-                    self.running.remove(&file);
-                    self.residue |= told(&name, status) == Some(Verdict::Residue.exit_code());
+                    let gone = self.running.remove(&file);
+                    let code = told(&name, status);
+                    let verdict = Verdict::ALL.into_iter().find(|verdict| Some(verdict.exit_code()) == code);
+                    self.counts.ended(gone.as_ref().map_or(&name, |run| &run.name), verdict, clock::moment());
+                    self.residue |= verdict == Some(Verdict::Residue);
                 }
             }
             () = looked_again => {}
@@ -160,11 +209,9 @@ impl Runs {
             let urgency = halt.urgency();
             if urgency > passed_on {
                 passed_on = urgency;
-                for (_, pid) in self.running.values() {
-                    if let Some(pid) = pid {
-                        // The process is our child and not reaped yet: the number is its own.
-                        let _ = kill_process(*pid, Signal::TERM);
-                    }
+                for pid in self.running.values().filter_map(|run| run.pid) {
+                    // The process is our child and not reaped yet: the number is its own.
+                    let _ = kill_process(pid, Signal::TERM);
                 }
                 say::out("the runs were told to stop and undo\n");
             }

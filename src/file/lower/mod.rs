@@ -7,6 +7,7 @@ mod dns;
 pub mod experiment;
 pub mod faults;
 pub mod guardrails;
+pub mod history;
 pub mod http;
 pub mod journey;
 pub mod ledger;

@@ -312,7 +312,8 @@ fn gap(node: &Node, sink: &mut Sink) -> Option<Gap> {
 }
 
 /// A time zone by its name; a city alone brings the whole name.
-fn zone(node: &Node, sink: &mut Sink) -> Option<TimeZone> {
+/// A time zone.
+pub fn zone(node: &Node, sink: &mut Sink) -> Option<TimeZone> {
     let text = read::line(node, sink)?;
     if let Ok(zone) = TimeZone::get(text) {
         return Some(zone);

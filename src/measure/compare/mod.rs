@@ -9,12 +9,18 @@
 //! | --- | --- |
 //! | `tolerance` | how much worse is borne |
 //! | `range` | the ranges, and how they are made |
+//! | `figures` | the worst of a run, one range an aspect: what a history keeps of runs whose samples and reports are gone |
 
+mod figures;
 mod range;
 mod tolerance;
 
+pub use figures::{Figures, compare_figures};
 pub use range::Range;
 pub use tolerance::Tolerance;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ids::ProbeName,
@@ -27,7 +33,8 @@ use crate::model::{
 const ENOUGH: u64 = 500;
 
 /// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Aspect {
     /// The share of requests that succeeded.
     Availability,
@@ -82,6 +89,11 @@ pub struct Comparison {
     pub without: Vec<ProbeName>,
 }
 
+impl Aspect {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Availability, Self::P99, Self::LongestOutage, Self::Lost, Self::Recovery, Self::Capacity];
+}
+
 impl Comparison {
     /// What got worse.
     pub fn worse(&self) -> impl Iterator<Item = &Line> {
@@ -123,7 +135,6 @@ fn probes(out: &mut Comparison, before: &[&ProbeMeasurement], now: &ProbeMeasure
         let phase = Some(here.phase);
         let before = Range::all(earlier().map(|known| known.stats.availability.map(|a| Range::share(&a))));
         line(phase, Aspect::Availability, before, here.stats.availability.map(|a| Range::share(&a)));
-        let p99 = |stats: &Stats| stats.latency.filter(|latency| latency.n >= ENOUGH).map(|latency| Range::p99(&latency));
         line(phase, Aspect::P99, Range::all(earlier().map(|known| p99(&known.stats))), p99(&here.stats));
     }
     let outage = |probe: &ProbeMeasurement| Some(Range::longest_outage(probe));
@@ -134,17 +145,26 @@ fn probes(out: &mut Comparison, before: &[&ProbeMeasurement], now: &ProbeMeasure
     }
 }
 
+/// The 99th percentile, where there are enough requests for one.
+fn p99(stats: &Stats) -> Option<Range> {
+    stats.latency.filter(|latency| latency.n >= ENOUGH).map(|latency| Range::p99(&latency))
+}
+
 fn whole(out: &mut Comparison, before: &[&Measurement], now: &Measurement, tolerance: &Tolerance) {
     for aspect in [Aspect::Recovery, Aspect::Capacity] {
         let of = |run: &Measurement| if aspect == Aspect::Recovery { run.recovered_after_s } else { run.capacity_back_after_s };
         let earlier = Range::all(before.iter().map(|run| of(run).map(Range::exact)));
-        let here = of(now).map(Range::exact);
-        // What was always back and is not any more has no number, and is the worst that could be.
-        let gone = here.is_none() && earlier.is_some() && (aspect != Aspect::Capacity || now.capacity_lost);
-        let change = if gone { Change::Worse } else { tolerance.change(aspect, earlier, here) };
-        if earlier.is_some() || here.is_some() {
-            out.lines.push(Line { probe: None, phase: None, aspect, before: earlier, now: here, change });
-        }
+        back(out, aspect, earlier, of(now).map(Range::exact), now.capacity_lost, tolerance);
+    }
+}
+
+/// How long it took until something was back: the line, if one of both sides has a number.
+fn back(out: &mut Comparison, aspect: Aspect, before: Option<Range>, now: Option<Range>, capacity_lost: bool, tolerance: &Tolerance) {
+    // What was always back and is not any more has no number, and is the worst that could be.
+    let gone = now.is_none() && before.is_some() && (aspect != Aspect::Capacity || capacity_lost);
+    let change = if gone { Change::Worse } else { tolerance.change(aspect, before, now) };
+    if before.is_some() || now.is_some() {
+        out.lines.push(Line { probe: None, phase: None, aspect, before, now, change });
     }
 }
 

@@ -1,12 +1,15 @@
 //! Ranges in which a number truly lies.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     measurement::{Estimate, Latency, ProbeMeasurement},
     state::Counted,
 };
 
 /// From the lowest to the highest that a number may truly be, and what was measured. Shares between 0 and 1, times in seconds, counts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Range {
     /// The lowest.
     pub low: f64,
@@ -62,7 +65,7 @@ impl Range {
     }
 
     /// That of several runs; none unless each has one.
-    pub(super) fn all(ranges: impl Iterator<Item = Option<Self>>) -> Option<Self> {
+    pub fn all(ranges: impl Iterator<Item = Option<Self>>) -> Option<Self> {
         let mut ranges: Vec<Self> = ranges.collect::<Option<_>>()?;
         ranges.sort_by(|a, b| a.value.total_cmp(&b.value));
         let middle = ranges.get(ranges.len() / 2)?.value;

@@ -127,3 +127,24 @@ fn the_same_system_is_never_worse_than_itself() {
         assert_eq!(worse(&[&before], &now), []);
     }
 }
+
+#[test]
+fn the_figures_are_those_of_the_worst_probe_and_tell_the_same_as_all_numbers() {
+    let (before, now) = (run(10_000, 50, 0.05), run(10_000, 300, 0.2));
+    let mut two = now.clone();
+    two.probes.push(before.probes[0].clone());
+    let figures = Figures::of(&two);
+    assert_eq!((figures.requests, figures.failures), (Some(20_000), Some(350)));
+    assert_eq!(figures.availability.map(|range| range.value), Some(0.97));
+    assert_eq!(figures.p99.map(|range| range.value), Some(0.2));
+    // No outage is less than could be seen, not nothing.
+    assert_eq!(figures.longest_outage, Some(Range { low: 0.0, value: 0.0, high: 0.03 }));
+    let told = compare_figures(&Figures::of(&before), &figures, &Tolerance::default());
+    assert_eq!(told.worse().map(|line| line.aspect).collect::<Vec<_>>(), [Aspect::Availability, Aspect::P99]);
+    // What was back and is not any more is worse, without a number.
+    let never = Figures { recovery: None, ..figures.clone() };
+    let told = compare_figures(&figures, &never, &Tolerance::default());
+    assert_eq!(told.worse().map(|line| line.aspect).collect::<Vec<_>>(), [Aspect::Recovery]);
+    let nothing = Figures::of(&Measurement { probes: Vec::new(), ..before });
+    assert_eq!((nothing.requests, nothing.availability, nothing.longest_outage), (None, None, None));
+}

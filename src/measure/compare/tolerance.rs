@@ -29,6 +29,8 @@ impl Default for Tolerance {
 impl Tolerance {
     /// A quantile may be worse by so much, however small it is: seconds.
     pub const LEAST: f64 = 0.005;
+    /// Nothing beyond what the ranges leave open; of a quantile not even a share.
+    pub const NONE: Self = Self { availability: 0.0, p99: 0.0, longest_outage: 0.0, lost: 0.0, recovery: 0.0, capacity: 0.0 };
 
     /// What came of it. Worse lies wholly beyond the range and the tolerance.
     pub(super) fn change(&self, aspect: Aspect, before: Option<Range>, now: Option<Range>) -> Change {

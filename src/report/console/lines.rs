@@ -19,7 +19,7 @@ pub fn of(event: &Event, record: &RunRecord, style: Style) -> Option<String> {
 }
 
 /// What an event says, with its tone.
-fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
+pub fn says(event: &Event, record: &RunRecord) -> Option<(Tone, String)> {
     let target = |act| record.act(act).map_or_else(|| format!("act {act}"), |p| visible(&p.act.target.says()).into_owned());
     let fault = |act| record.act(act).map_or("act", |p| p.act.fault.kind().name());
     Some(match &event.kind {

@@ -167,7 +167,7 @@ fn progress(record: &RunRecord, style: Style, now: Mono) -> String {
 fn lasts(step: &Step) -> f64 {
     match step {
         Step::Faults(faults) => faults.iter().filter_map(|fault| fault.hold).max().unwrap_or_default().as_secs_f64(),
-        Step::Wait(wait) => wait.as_secs_f64(),
+        Step::Wait(wait) | Step::UntilMitigated(wait) => wait.as_secs_f64(),
         Step::Command(_) | Step::Phoenix(_) => 0.0,
     }
 }

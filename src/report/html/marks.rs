@@ -7,7 +7,7 @@ use crate::{
     model::observation::Observed,
     report::{
         record::{RunRecord, UndoResult},
-        words::{moment, visible},
+        words::visible,
     },
 };
 
@@ -20,7 +20,7 @@ const LETTER: f64 = 6.3;
 
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub(super) enum Kind {
     Hit,
     Ejected,
     Launched,
@@ -29,13 +29,17 @@ enum Kind {
     Stuck,
     Halt,
     Note,
+    /// Everybody was told something.
+    Announced,
+    /// A person said something that counts.
+    Person,
 }
 
 impl Kind {
     fn class(self) -> &'static str {
         match self {
             Self::Hit | Self::Stuck | Self::Halt => "m-bad",
-            Self::Ejected | Self::Note => "m-grey",
+            Self::Ejected | Self::Note | Self::Announced | Self::Person => "m-grey",
             Self::Launched | Self::InService | Self::Undone => "m-good",
         }
     }
@@ -50,13 +54,15 @@ impl Kind {
             Self::Undone => format!("M{} {}h5a3 3 0 0 1 0 6h-4M{} {}l-3 3l3 3", n(x - 4.0), n(y - 2.0), n(x - 1.5), n(y - 5.0)),
             Self::Stuck | Self::Halt => format!("M{} {}h8v8h-8z", n(x - 4.0), n(y - 4.0)),
             Self::Note => format!("M{} {}l4 4l-4 4l-4 -4z", n(x), n(y - 4.0)),
+            Self::Announced => format!("M{} {}v9M{} {}h8l-2 2.5l2 2.5h-8", n(x - 4.0), n(y - 4.5), n(x - 4.0), n(y - 4.0)),
+            Self::Person => format!("M{} {}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", n(x - 4.0), n(y)),
         };
-        html! { path class=(if matches!(self, Self::Launched | Self::Stuck | Self::Halt | Self::Note) { "fill" } else { "line" }) d=(path) {} }
+        html! { path class=(if matches!(self, Self::Launched | Self::Stuck | Self::Halt | Self::Note | Self::Person) { "fill" } else { "line" }) d=(path) {} }
     }
 }
 
-struct Mark {
-    at: f64,
+pub(super) struct Mark {
+    pub(super) at: f64,
     kind: Kind,
     verb: String,
     who: Vec<String>,
@@ -64,6 +70,26 @@ struct Mark {
 }
 
 impl Mark {
+    /// A mark at one moment.
+    pub(super) fn new(at: f64, kind: Kind, verb: String, who: Option<String>) -> Self {
+        Self { at, kind, verb, who: who.into_iter().collect(), until: at }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its words.
+    pub(super) fn says(&self) -> &str {
+        &self.verb
+    }
+
+    /// Moves it on the clock.
+    pub(super) fn later(&mut self, by: f64) {
+        self.at += by;
+        self.until += by;
+    }
+
     fn label(&self) -> String {
         let who = match self.who.as_slice() {
             [] => String::new(),
@@ -89,9 +115,14 @@ pub struct Marks {
 impl Marks {
     /// Of a run, on a time axis.
     pub fn of(record: &RunRecord, scale: Scale) -> Self {
+        Self::place(collect(record), scale)
+    }
+
+    /// Any marks, on a time axis.
+    pub(super) fn place(marks: Vec<Mark>, scale: Scale) -> Self {
         let mut placed: Vec<(Mark, usize, bool)> = Vec::new();
         let mut ends: Vec<f64> = Vec::new();
-        for mark in together(collect(record), scale) {
+        for mark in together(marks, scale) {
             let x = scale.x(mark.at);
             let width = 12.0 + LETTER * unicode_width::UnicodeWidthStr::width(mark.label().as_str()) as f64;
             let left = x + width > RIGHT;
@@ -117,14 +148,14 @@ impl Marks {
         }
     }
 
-    /// The marks and their labels.
-    pub fn draw(&self, scale: Scale, top: f64) -> Markup {
+    /// The marks and their labels; `clock` says a moment.
+    pub fn draw(&self, scale: Scale, top: f64, clock: &dyn Fn(f64) -> String) -> Markup {
         html! {
             @for (mark, lane, left) in &self.placed {
                 @let x = scale.x(mark.at);
                 @let y = top + LANE * *lane as f64 + 9.0;
                 g.mark.(mark.kind.class()) {
-                    title { (moment(mark.at)) @if mark.until > mark.at { " to " (moment(mark.until)) } ": " (visible(&mark.verb)) " " (visible(&mark.who.join(", "))) }
+                    title { (clock(mark.at)) @if mark.until > mark.at { " to " (clock(mark.until)) } ": " (visible(&mark.verb)) " " (visible(&mark.who.join(", "))) }
                     (mark.kind.shape(x, y))
                     @if *left {
                         text x=(n(x - 9.0)) y=(n(y + 4.0)) text-anchor="end" { (mark.label()) }
@@ -137,10 +168,11 @@ impl Marks {
     }
 }
 
-fn collect(record: &RunRecord) -> Vec<Mark> {
+/// What happened in a run.
+pub(super) fn collect(record: &RunRecord) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut add = |at: f64, kind: Kind, verb: &str, who: Option<String>| {
-        marks.push(Mark { at, kind, verb: verb.to_owned(), who: who.into_iter().collect(), until: at });
+        marks.push(Mark::new(at, kind, verb.to_owned(), who));
     };
     let mut ours = std::collections::BTreeSet::new();
     for effect in record.effects.iter().filter(|effect| effect.status.happened()) {

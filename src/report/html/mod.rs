@@ -4,6 +4,7 @@
 mod cards;
 mod colours;
 mod details;
+pub mod gameday;
 mod marks;
 mod scale;
 mod states;
@@ -20,7 +21,8 @@ use super::{
 };
 use crate::model::verdict::Verdict;
 
-const STYLE: &str = include_str!("style.css");
+/// The looks of a report, and of whatever else of ours is shown in a browser.
+pub const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// Renders the record.

@@ -27,6 +27,11 @@ impl Scale {
         LEFT + (RIGHT - LEFT) * share
     }
 
+    /// The same picture for times that count from this moment of it.
+    pub fn from_zero_at(self, s: f64) -> Self {
+        Self { from: self.from - s, to: self.to - s }
+    }
+
     /// Moments for the axis: 4 to 14 round numbers.
     pub fn ticks(self) -> Vec<f64> {
         let rough = (self.to - self.from) / 12.0;

@@ -65,7 +65,7 @@ pub fn render(record: &RunRecord) -> Markup {
                         @let () = y += height(probe);
                     }
                     @if let Some(m) = &record.measurement { (tracks::gaps(&m.trust.gaps, scale, tracks_top, bottom)) }
-                    (marks.draw(scale, top + 8.0))
+                    (marks.draw(scale, top + 8.0, &moment))
                 }
             }
             @if probes.len() > PROBES { p.sub { "The tables below have " (plural(probes.len() - PROBES, "more probe")) "." } }

@@ -14,6 +14,8 @@ mod halting;
 mod journeys;
 mod locks;
 mod orphans;
+#[cfg(feature = "daemon")]
+mod page;
 mod planning;
 pub mod rig;
 mod running;

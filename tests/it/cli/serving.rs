@@ -28,7 +28,7 @@ fn rig() -> Rig {
 }
 
 fn serve(rig: &Rig) -> Started {
-    let daemon = rig.start(["serve", "drills"]);
+    let daemon = rig.start(["serve", "drills", "--listen", "off"]);
     daemon.wait_for("scheduled");
     daemon
 }

@@ -6,6 +6,7 @@ use firedrill::{
     clock::Clock,
     engine::{
         halt::Halt,
+        mitigated::Mitigated,
         run::{self, Request},
     },
     event::{Event, EventKind},
@@ -52,6 +53,7 @@ pub struct Drill {
     prober: ScriptedProber,
     plan: Option<Plan>,
     run: String,
+    mitigated: Mitigated,
 }
 
 /// What a drill came to.
@@ -86,7 +88,7 @@ impl Drill {
             }
         });
         let experiment = lowered("steady-state: [{ probe: home, availability: '>= 50%' }]\nmethod: [{ wait: 1s }]");
-        Self { world, clock, experiment, folder, prober, plan: None, run: "run-1".to_owned() }
+        Self { world, clock, experiment, folder, prober, plan: None, run: "run-1".to_owned(), mitigated: Mitigated::default() }
     }
 
     /// The rest of the experiment's file, after [`HEAD`].
@@ -172,6 +174,7 @@ impl Drill {
             folder: self.place("run"),
             store: Store::at(self.place("journals")),
             locks: self.place("locks"),
+            mitigated: self.mitigated.clone(),
             // In virtual time, in this very process: there is nobody who could hang or be gone.
             deadman: None,
         };

@@ -1,0 +1,80 @@
+//! `/openapi.json`: the table of operations as OpenAPI 3.1 says it. Schemas come from the types that are sent.
+
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{
+    operations::{Operation, Parameter},
+    problem::Problem,
+};
+
+/// Describes them.
+pub fn describe(operations: &[Operation]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut generator = settings.into_generator();
+    let problem = generator.subschema_for::<Problem>().to_value();
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in operations {
+        let described = one(operation, &problem, &mut generator);
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = described;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "firedrill serve",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What the daemon shows and does. Every error is an `application/problem+json`.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": generator.take_definitions(true),
+        },
+    })
+}
+
+fn one(operation: &Operation, problem: &Value, generator: &mut SchemaGenerator) -> Value {
+    let (status, media, makes) = operation.answer;
+    let content = match makes {
+        Some(makes) => {
+            let schema = makes(generator).to_value();
+            // Of a stream, each event is one of these.
+            if media == "text/event-stream" { json!({ media: { "schema": { "type": "string" }, "x-event": schema } }) } else { json!({ media: { "schema": schema } }) }
+        }
+        None => json!({ media: { "schema": { "type": "string" } } }),
+    };
+    let mut responses = Map::new();
+    responses.insert(status.to_string(), json!({ "description": "Done.", "content": content }));
+    let failed = json!({ "application/problem+json": { "schema": problem } });
+    let always: &[u16] = &[400, 401, 403, 408, 413, 421, 500];
+    for status in always.iter().chain(operation.fails).filter(|status| operation.token || **status != 401) {
+        let says = axum::http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or("A problem");
+        responses.insert(status.to_string(), json!({ "description": says, "content": failed }));
+    }
+    let mut out = json!({
+        "operationId": operation.id,
+        "summary": operation.says,
+        "parameters": operation.parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": responses,
+    });
+    if let Some(makes) = operation.body {
+        out["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": makes(generator).to_value() } } });
+    }
+    if !operation.token {
+        out["security"] = json!([]);
+    }
+    out
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let schema = match parameter.bounds {
+        Some((low, high)) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        None => json!({ "type": "string", "minLength": 1 }),
+    };
+    json!({ "name": parameter.name, "in": parameter.place, "required": parameter.required, "description": parameter.says, "schema": schema })
+}

@@ -1,0 +1,112 @@
+// What moves by itself: keys, and a run as it happens. Everything else works without this.
+'use strict';
+(() => {
+  const KEYS_OFF = 'firedrill-keys-off';
+  const TICKS = 240, LINES = 300, WIDE = 4, HIGH = 32;
+  const SVG = 'http://www.w3.org/2000/svg';
+  const by = (id) => document.getElementById(id);
+
+  // Keys.
+  const dialog = by('keys');
+  if (dialog) {
+    const open = by('keys-open'), off = by('keys-off');
+    open.hidden = false;
+    open.addEventListener('click', () => dialog.showModal());
+    off.checked = localStorage.getItem(KEYS_OFF) === 'yes';
+    off.addEventListener('change', () => localStorage.setItem(KEYS_OFF, off.checked ? 'yes' : 'no'));
+    document.addEventListener('keydown', (event) => {
+      const busy = event.target.closest('input, textarea, select') || event.ctrlKey || event.metaKey || event.altKey;
+      if (busy || off.checked || dialog.open) return;
+      if (event.key === '?') return dialog.showModal();
+      if (event.key === 's') {
+        const stop = by('stop');
+        if (stop) { event.preventDefault(); stop.focus(); }
+        return;
+      }
+      const way = [...document.querySelectorAll('nav a[data-key]')].find((link) => link.dataset.key === event.key);
+      if (way) way.click();
+    });
+  }
+
+  // What stays closed closes with Esc, and gives the focus back.
+  for (const act of document.querySelectorAll('details.act')) {
+    act.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && act.open) { act.open = false; act.querySelector('summary').focus(); }
+    });
+  }
+
+  // A run as it happens.
+  const live = document.querySelector('.live[data-run]');
+  if (!live) return;
+  const lines = by('lines'), probes = by('probes'), strips = by('strips'), phase = by('phase');
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  const line = ({ at, tone, text }) => {
+    const row = element('li', tone);
+    row.append(element('span', 'at', at), element('span', '', text));
+    lines.prepend(row);
+    while (lines.children.length > LINES) lines.lastElementChild.remove();
+  };
+
+  const rect = (className, y, height) => {
+    const made = document.createElementNS(SVG, 'rect');
+    made.setAttribute('class', className);
+    made.setAttribute('y', y);
+    made.setAttribute('width', WIDE);
+    made.setAttribute('height', height);
+    return made;
+  };
+
+  const strip = (name) => {
+    const known = [...probes.children].find((probe) => probe.dataset.probe === name);
+    if (known) return known;
+    const made = element('div', 'probe');
+    made.dataset.probe = name;
+    const svg = document.createElementNS(SVG, 'svg');
+    svg.setAttribute('class', 'strip');
+    svg.setAttribute('viewBox', `0 0 ${TICKS * WIDE} 40`);
+    svg.setAttribute('preserveAspectRatio', 'none');
+    svg.setAttribute('role', 'img');
+    svg.setAttribute('aria-label', `Availability of ${name}`);
+    made.append(element('h3', '', name), svg, element('p', 'says', ''));
+    probes.append(made);
+    strips.hidden = false;
+    return made;
+  };
+
+  const tick = ({ phase: now, probes: all }) => {
+    for (const { probe, requests, ok, says } of all) {
+      const place = strip(probe), svg = place.querySelector('svg');
+      for (const old of [...svg.children]) {
+        const x = Number(old.getAttribute('x')) - WIDE;
+        if (x < 0) old.remove(); else old.setAttribute('x', x);
+      }
+      const failed = requests === 0 || ok >= requests ? 0 : Math.max((1 - ok / requests) * HIGH, 2);
+      const parts = requests === 0 ? [rect('none', HIGH - 2, 2)] : [rect('ok', failed, HIGH - failed)];
+      if (failed > 0) parts.push(rect('fail', 0, failed));
+      if (now) parts.push(rect(`ph-${now}`, 35, 4));
+      for (const part of parts) { part.setAttribute('x', (TICKS - 1) * WIDE); svg.append(part); }
+      place.querySelector('.says').textContent = says;
+    }
+  };
+
+  const source = new EventSource(`/runs/${live.dataset.run}/live?after=${live.dataset.seen}`);
+  let again = false;
+  source.addEventListener('message', (event) => {
+    for (const told of JSON.parse(event.data)) {
+      if (told.kind === 'line') line(told);
+      else if (told.kind === 'tick') tick(told);
+      else if (told.kind === 'phase') phase.textContent = told.phase;
+      else if (told.kind === 'reload') again = true;
+    }
+    // Not under the hand of somebody who is about to stop it.
+    if (again && !document.querySelector('details.stop[open]')) { source.close(); location.reload(); }
+  });
+  source.addEventListener('end', () => { source.close(); location.reload(); });
+})();

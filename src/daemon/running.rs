@@ -1,0 +1,69 @@
+//! Drills that run on this machine, as their journals and notes say, and telling them to stop: what `firedrill halt` and the page share.
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::{chaostoolkit::unfinished, journal::Store, lock, model::ids::RunId};
+
+/// A run that has not ended: it is at work, or its process is gone and something may be left to undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which.
+    pub run: RunId,
+    /// The process that runs it.
+    pub pid: u32,
+    /// That process's start time, so that a number that was given to another one is told apart.
+    pub pid_started: u64,
+}
+
+/// What came of telling a run to stop.
+#[derive(Debug)]
+pub enum Told {
+    /// It stops and undoes.
+    Stopping,
+    /// Its process is gone.
+    Gone,
+    /// The system did not let us.
+    Refused(rustix::io::Errno),
+}
+
+impl Unfinished {
+    /// Whether its process lives.
+    pub fn lives(&self) -> bool {
+        lock::started(self.pid) == Some(self.pid_started)
+    }
+
+    /// Sends Ctrl-C's signal to the very process that holds the run. The pidfd is opened before the start time is compared, so that a
+    /// number that was given to another process in between is not signalled.
+    pub fn halt(&self) -> Told {
+        let Some(pid) = Pid::from_raw(self.pid.cast_signed()) else { return Told::Gone };
+        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            Err(rustix::io::Errno::SRCH) => return Told::Gone,
+            Err(error) => return Told::Refused(error),
+        };
+        if !self.lives() {
+            return Told::Gone;
+        }
+        match pidfd_send_signal(&handle, Signal::INT) {
+            Ok(()) => Told::Stopping,
+            Err(rustix::io::Errno::SRCH) => Told::Gone,
+            Err(error) => Told::Refused(error),
+        }
+    }
+}
+
+/// Our own runs that have a journal that is not done. One that cannot be read is left out: `firedrill recover` tells of it.
+///
+/// # Errors
+/// When the folder of journals cannot be listed.
+pub fn ours() -> std::io::Result<Vec<Unfinished>> {
+    let headers = Store::open()?.unfinished()?.into_iter().filter_map(|found| Some(found.replay.ok()?.header));
+    Ok(headers.map(|header| Unfinished { run: header.run, pid: header.pid, pid_started: header.pid_started }).collect())
+}
+
+/// Experiments of the Chaos Toolkit that run now. Those of processes that are gone are for `firedrill recover`.
+pub fn toolkit() -> Vec<Unfinished> {
+    let notes = unfinished::list().unwrap_or_default().into_iter().flatten();
+    let all = notes.map(|note| Unfinished { run: note.run, pid: note.pid, pid_started: note.pid_started });
+    all.filter(Unfinished::lives).collect()
+}

@@ -1,0 +1,140 @@
+//! The page in a real browser: Chromium, driven by WebDriver (Debian's `chromium` and `chromium-driver`).
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{
+    live,
+    site::{self, Site},
+};
+use crate::cli::rig::eventually;
+
+const ENTER: &str = "\u{e007}";
+const ESCAPE: &str = "\u{e00c}";
+const TAB: &str = "\u{e004}";
+
+/// A browser with one window.
+pub struct Browser {
+    driver: Child,
+    port: u16,
+    session: String,
+    _home: tempfile::TempDir,
+}
+
+impl Browser {
+    pub fn open() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").env("HOME", home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = command.spawn().expect("chromedriver is there (Debian: chromium chromium-driver)");
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = said.find_map(|line| line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        let mut browser = Self { driver, port: port.expect("chromedriver says its port"), session: String::new(), _home: home };
+        std::thread::spawn(move || said.for_each(drop));
+        let options = json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,1000"] });
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
+        let made = browser.call("POST", "/session", &wanted);
+        browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no Chromium: {made}")).to_owned();
+        browser
+    }
+
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        site::read(stream).json()["value"].take()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        self.call("POST", &format!("/session/{}{path}", self.session), body)
+    }
+
+    pub fn go(&self, url: &str) {
+        assert_eq!(self.post("/url", &json!({ "url": url })), Value::Null);
+    }
+
+    pub fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The text that a reader sees.
+    pub fn text(&self) -> String {
+        self.run("return document.body.innerText").as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Presses keys, one after another.
+    pub fn press(&self, keys: &[&str]) {
+        for key in keys {
+            let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+            assert_eq!(self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] })), Value::Null);
+        }
+    }
+
+    /// What the browser complained of: errors of scripts, and what the policy forbade.
+    pub fn complaints(&self) -> Vec<Value> {
+        let log = self.post("/se/log", &json!({ "type": "browser" }));
+        log.as_array().unwrap_or_else(|| panic!("{log}")).iter().filter(|entry| entry["level"] != "INFO").cloned().collect()
+    }
+
+    pub fn focused(&self) -> String {
+        self.run("return document.activeElement.innerText || document.activeElement.tagName").as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() && !std::thread::panicking() {
+            self.call("DELETE", &format!("/session/{}", self.session), &json!({}));
+        }
+        // Its browsers end with it.
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&self.driver), Signal::TERM);
+        let _ = self.driver.wait();
+    }
+}
+
+#[test]
+fn a_run_is_followed_and_halted_by_the_keyboard_alone() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = live::rig("Long <img src=x onerror=alert(1)>");
+    let up = rig.up();
+    let site = Site::of(&rig, "drills");
+    let browser = Browser::open();
+    browser.go(&site.link);
+    assert!(browser.text().contains("The coming weeks") && browser.text().contains("long"), "{}", browser.text());
+    browser.press(&["?"]);
+    assert_eq!(browser.run("return document.getElementById('keys').open"), true);
+    browser.press(&[ESCAPE, "r"]);
+    eventually("the key leads to the runs", || browser.run("return location.pathname") == "/runs");
+
+    let run = live::acting(&rig, &site);
+    browser.go(&format!("http://{}/runs/{run}", site.address));
+    let ticks = "return document.querySelectorAll('#probes rect').length";
+    let first = browser.run(ticks).as_u64().unwrap();
+    eventually("the strip grows", || browser.run(ticks).as_u64().unwrap_or(0) > first);
+    assert!(browser.text().contains("Long <img src=x onerror=alert(1)>"), "{}", browser.text());
+
+    browser.press(&["s"]);
+    assert_eq!(browser.focused(), "Stop this run…");
+    browser.press(&[ENTER, TAB]);
+    assert_eq!(browser.focused(), "Yes, stop and undo");
+    browser.press(&[ENTER]);
+    eventually("it is told, and undone", || browser.text().contains("aborted") && rig.serving().len() == 3);
+    assert!(browser.text().contains("✓ undone"), "{}", browser.text());
+    browser.run("document.querySelector('a.report').click()");
+    eventually("the report is there", || browser.run("return location.pathname").as_str().is_some_and(|path| path.ends_with("/report")));
+    assert!(browser.text().to_lowercase().contains("fire drill report"), "{}", browser.text());
+    assert_eq!(browser.complaints(), Vec::<Value>::new());
+    drop(browser);
+    site.end();
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
