@@ -14,6 +14,7 @@
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
+//! | 3 | `notify` | messages about runs to webhooks, Slack and mail; a slow receiver holds up nobody |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
 //! | 1 | [`file`] | what people write, from text to model, with every error at its place |
@@ -77,6 +78,8 @@ pub mod journal;
 pub mod lock;
 pub mod measure;
 pub mod model;
+#[cfg(feature = "notify")]
+pub mod notify;
 pub mod plan;
 pub mod platform;
 pub mod probe;

@@ -22,6 +22,8 @@ mod import;
 pub mod keeper;
 mod ladder;
 mod loading;
+#[cfg(feature = "notify")]
+mod notify;
 mod plan;
 mod recover;
 mod report;
@@ -66,6 +68,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         #[cfg(feature = "daemon")]
         Verb::Serve(args) => on_runtime(serve::serve(args)),
+        #[cfg(feature = "notify")]
+        Verb::Notify(verb) => on_runtime(notify::notify(verb)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
         Verb::Halt(args) => halt::halt(&args),
         Verb::Plan(args) => on_runtime(plan::plan(args)),

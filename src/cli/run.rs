@@ -160,14 +160,31 @@ fn read_plan(path: &Path, experiment: &Experiment) -> Result<Plan, u8> {
     })
 }
 
+/// One run. Of one that cannot begin, too, those are told who want to know verdicts.
+async fn one(job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+    #[cfg(feature = "notify")]
+    {
+        let (environment, experiment) = (job.environment.clone(), job.experiment.clone());
+        let ran = begun(job, output, halt).await;
+        if let Err(why) = ran.as_ref()
+            && why != ask::NOT_CONFIRMED
+        {
+            super::notify::not_begun(&environment, &experiment, why).await;
+        }
+        ran
+    }
+    #[cfg(not(feature = "notify"))]
+    begun(job, output, halt).await
+}
+
 /// Connects, asks where the environment wants it, runs, disconnects.
-async fn one(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
+async fn begun(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, String> {
     if let Some(why) = runner::outside_hours(&job.environment) {
         return Err(why);
     }
     let platform = connect::connect(&job.environment, &job.experiment).await?;
     let agreed = !job.environment.require.confirm || output.yes || ask::about(&mut job, platform.platform()).await?;
-    let ran = if agreed { runner::run(job, &platform, &output.out, halt, false).await } else { Err("not confirmed".to_owned()) };
+    let ran = if agreed { runner::run(job, &platform, &output.out, halt, false).await } else { Err(ask::NOT_CONFIRMED.to_owned()) };
     platform.disconnect().await;
     ran
 }

@@ -12,6 +12,7 @@ pub mod escape;
 pub mod hidden;
 pub mod load;
 pub mod lower;
+pub mod notify;
 pub mod project;
 pub mod read;
 pub mod render;
