@@ -15,6 +15,7 @@
 //! | 4 | `history` | what became of past runs, a row each, in SQLite: listed, compared, as trends, and how long they are kept |
 //! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |
 //! | 3 | [`engine`] | the run: planning, the dispatcher (the one owner of a run's state), injection, undo, halt, recovery |
+//! | 3 | `notify` | messages about runs to webhooks, Slack and mail; a slow receiver holds up nobody |
 //! | 2 | [`platform`] | the trait [`platform::Platform`]; `local` (processes of this machine), `docker` (containers), `aws` (an account's instances, groups and stores), `fake` (a scripted world, for tests) |
 //! | 2 | [`probe`] | the trait [`probe::Prober`]; the open-loop pacer; one file or folder a kind of probe: `http`, `journey`, `ledger`, `tcp`, `dns`, `websocket`, `redis`, `postgres`, `prometheus`, `command` |
 //! | 2 | [`gameday`] | a game day's events, record and control socket: what the page and other terminals see of it |
@@ -83,6 +84,8 @@ pub mod journal;
 pub mod lock;
 pub mod measure;
 pub mod model;
+#[cfg(feature = "notify")]
+pub mod notify;
 pub mod plan;
 pub mod platform;
 pub mod probe;

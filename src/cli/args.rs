@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::history::args::HistoryArgs;
 #[cfg(feature = "docker")]
 use super::keeper;
+#[cfg(feature = "notify")]
+use super::notify::NotifyVerb;
 #[cfg(feature = "daemon")]
 use super::schedule::args::Serve;
 use super::{
@@ -71,6 +73,10 @@ pub enum Verb {
     /// Watch a folder of experiments, and run them when they are due, until it is told to stop.
     #[cfg(feature = "daemon")]
     Serve(Serve),
+    /// Messages about runs, as firedrill.yaml names who is told.
+    #[cfg(feature = "notify")]
+    #[command(subcommand)]
+    Notify(NotifyVerb),
     /// Turn an experiment of another tool into our format, and list every difference in meaning.
     Import(Import),
     /// Print a JSON Schema: of experiment files, results, events or plans.

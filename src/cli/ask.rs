@@ -5,6 +5,9 @@ use std::io::{BufRead, IsTerminal};
 use super::{runner::Job, say};
 use crate::{engine::planning, model::plan::Plan, plan::show, platform::Platform};
 
+/// Why nothing began after a no.
+pub const NOT_CONFIRMED: &str = "not confirmed";
+
 /// Shows the plan of a job and asks. The plan that was agreed to is the one that runs.
 ///
 /// # Errors

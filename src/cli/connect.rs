@@ -242,5 +242,6 @@ pub fn only_system(system: &std::path::Path, vars: BTreeMap<String, String>) -> 
         vars,
         require: crate::model::environment::Require::default(),
         foreign: false,
+        notify: Vec::new(),
     }
 }

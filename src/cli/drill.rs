@@ -2,7 +2,8 @@
 
 use super::{
     args::{Drill, Output},
-    ask, connect, drill_experiment, fresh, history, loading,
+    ask, connect, drill_experiment, fresh, history,
+    loading::{self, Purpose},
     runner::{self, Job, Ran},
     say, signals,
 };
@@ -29,7 +30,8 @@ pub async fn drill(args: Drill) -> u8 {
         }
         say::out(&format!("saved as {}\n", whole(&path.display().to_string())));
     }
-    let environment = match loading::environment(&args.place, args.system.as_deref()) {
+    let environment = loading::environment(&args.place, args.system.as_deref());
+    let environment = match environment.and_then(|environment| loading::told(environment, Purpose::Run)) {
         Ok(environment) => environment,
         Err(diagnostics) => {
             say::err(&diagnostics.text(say::colour_on_stderr()));
@@ -68,7 +70,7 @@ async fn one(mut job: Job, output: &Output) -> Result<Ran, String> {
     let agreed = if output.yes { Ok(true) } else { ask::about(&mut job, platform.platform()).await };
     let ran = match agreed {
         Ok(true) => runner::run(job, &platform, &output.out, &halt, false).await,
-        Ok(false) => Err("not confirmed".to_owned()),
+        Ok(false) => Err(ask::NOT_CONFIRMED.to_owned()),
         Err(why) => Err(why),
     };
     platform.disconnect().await;

@@ -1,6 +1,9 @@
 //! From a file on the command line to a checked experiment: front end, then what the platform can do, then what its system has.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{args::Place, chaostoolkit, connect, gameday};
 use crate::{
@@ -54,6 +57,7 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Dia
     let mut findings = std::mem::take(&mut loaded.warnings);
     findings.extend(connect::check(&loaded, &environment));
     findings.extend(secrets(&loaded, purpose));
+    findings.extend(receivers(&environment, loaded.sources.get(1), purpose));
     let schedule = timetable::entry(&loaded, path, clock::moment()).unwrap_or_else(|errors| {
         findings.extend(errors);
         None
@@ -89,6 +93,41 @@ fn secrets(loaded: &file::Loaded, purpose: Purpose) -> Diagnostics {
         }
     }
     findings.into()
+}
+
+/// The environment, whose receivers of messages can all be told: none without its secrets.
+///
+/// # Errors
+/// When one of them cannot.
+pub fn told(environment: Environment, purpose: Purpose) -> Result<Environment, Diagnostics> {
+    if environment.notify.is_empty() {
+        return Ok(environment);
+    }
+    let source = project::find(Path::new("experiment.yaml")).map(|path| Source::read(&path)).transpose()?;
+    let findings = receivers(&environment, source.as_ref(), purpose);
+    if findings.has_errors() { Err(findings) } else { Ok(environment) }
+}
+
+/// What keeps messages from being sent from here, each at its place in the project file. Who asked to be told beforehand and is not would be
+/// as surprised as if there were no such thing: a run does not begin.
+fn receivers(environment: &Environment, source: Option<&Arc<Source>>, purpose: Purpose) -> Diagnostics {
+    #[cfg(feature = "notify")]
+    let unusable: Vec<Unusable> = environment.notify.iter().flat_map(crate::notify::unusable).collect();
+    #[cfg(not(feature = "notify"))]
+    let unusable: Vec<Unusable> = {
+        let problem = "this build of firedrill sends no messages (it was built without the feature `notify`)".to_owned();
+        environment.notify.first().map(|first| Unusable { place: first.place.clone(), problem, empty: false }).into_iter().collect()
+    };
+    let finding = |Unusable { place, problem, empty }: Unusable| {
+        let mut finding = Diagnostic::error(format!("`{place}`: {problem}"));
+        finding.place = source.and_then(|source| file::notify::place(source, &place));
+        if purpose == Purpose::Look && !empty {
+            finding.severity = Severity::Warning;
+            finding.note("a run needs it");
+        }
+        finding
+    };
+    unusable.into_iter().map(finding).collect::<Vec<_>>().into()
 }
 
 /// Checks a file that people write, whichever it is: an experiment, a game day, a `firedrill.yaml` with all its environments, or a system; a plan
@@ -140,7 +179,7 @@ fn experiment(path: &Path, place: &Place) -> Diagnostics {
 }
 
 /// Every environment of a project file, and the system files that they name.
-fn environments(source: &std::sync::Arc<Source>, place: &Place) -> Diagnostics {
+fn environments(source: &Arc<Source>, place: &Place) -> Diagnostics {
     let vars = options(place).vars;
     let mut sink = file::Sink::new(source);
     let mut sound_ones = Vec::new();
@@ -157,6 +196,7 @@ fn environments(source: &std::sync::Arc<Source>, place: &Place) -> Diagnostics {
     findings.extend(schedules);
     for environment in sound_ones {
         findings.extend(connect::check_system(&environment));
+        findings.extend(receivers(&environment, Some(source), Purpose::Look));
     }
     findings
 }

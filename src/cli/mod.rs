@@ -28,6 +28,8 @@ mod import;
 pub mod keeper;
 mod ladder;
 mod loading;
+#[cfg(feature = "notify")]
+mod notify;
 mod plan;
 mod recover;
 mod report;
@@ -74,6 +76,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Serve(args) => on_runtime(serve::serve(args)),
         #[cfg(feature = "history")]
         Verb::History(args) => history::history(&args),
+        #[cfg(feature = "notify")]
+        Verb::Notify(verb) => on_runtime(notify::notify(verb)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
         Verb::Gameday(verb) => on_runtime(gameday::gameday(verb)),
         Verb::Halt(args) => halt::halt(&args),

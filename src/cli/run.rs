@@ -171,13 +171,21 @@ fn read_plan(path: &Path, experiment: &Experiment) -> Result<Plan, u8> {
     })
 }
 
-/// Runs one, and writes into the history what came of it.
+/// Runs one, and writes into the history what came of it. Of one that cannot begin, too, those are told who want to know verdicts.
 async fn one(job: Job, args: &Run, halt: &Halt) -> Result<Ran, String> {
     let note = history::Note::of(&job, args.for_daemon);
+    #[cfg(feature = "notify")]
+    let (environment, experiment) = (job.environment.clone(), job.experiment.clone());
     let ran = connected(job, &args.output, halt).await;
     match &ran {
         Ok(ran) => note.ended(ran.verdict, &ran.record, &ran.folder),
-        Err(why) => note.not_started(why),
+        Err(why) => {
+            note.not_started(why);
+            #[cfg(feature = "notify")]
+            if why != ask::NOT_CONFIRMED {
+                super::notify::not_begun(&environment, &experiment, why).await;
+            }
+        }
     }
     ran
 }
@@ -189,7 +197,7 @@ async fn connected(mut job: Job, output: &Output, halt: &Halt) -> Result<Ran, St
     }
     let platform = connect::connect(&job.environment, &job.experiment).await?;
     let agreed = !job.environment.require.confirm || output.yes || ask::about(&mut job, platform.platform()).await?;
-    let ran = if agreed { runner::run(job, &platform, &output.out, halt, false).await } else { Err("not confirmed".to_owned()) };
+    let ran = if agreed { runner::run(job, &platform, &output.out, halt, false).await } else { Err(ask::NOT_CONFIRMED.to_owned()) };
     platform.disconnect().await;
     ran
 }

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
+#[cfg(feature = "notify")]
+use super::notify::Telling;
 use super::{connect, deadman::Helper, fresh, say};
 use crate::{
     clock::{self, Clock},
@@ -90,6 +92,10 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
     }
     reporters.push(Box::new(JsonLines::create(&folder).map_err(|error| format!("{}: {error}", folder.display()))?));
     reporters.push(Box::new(RunFiles::new(folder.clone())));
+    #[cfg(feature = "notify")]
+    let telling = Telling::start(&job.environment.notify);
+    #[cfg(feature = "notify")]
+    reporters.extend(telling.reporter(&folder));
     let fan_out = FanOut::start(reporters);
 
     let (events, mut heard) = mpsc::unbounded_channel();
@@ -122,6 +128,8 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
             say::problem(failure);
         }
     }
+    #[cfg(feature = "notify")]
+    telling.finish().await;
     let record = write::load(&folder).unwrap_or_default();
     Ok(Ran { verdict: finished.verdict, record, folder })
 }

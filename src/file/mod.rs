@@ -13,6 +13,7 @@ pub mod gameday;
 pub mod hidden;
 pub mod load;
 pub mod lower;
+pub mod notify;
 pub mod project;
 pub mod read;
 pub mod render;

@@ -10,6 +10,7 @@ use super::{
     diagnostic::{Diagnostic, Sink},
     escape::quote,
     lower::{history, schedule},
+    notify,
     read::{self, Fields},
     source::{Source, Span},
     suggest::{listed, nearest},
@@ -32,6 +33,7 @@ pub static PROJECT: Table = Table::new(
     &[
         key("version", Kind::Integer, "the version of the format; the newest when left out"),
         must("environments", Kind::Map(&ENVIRONMENT_FORM), "the environments by name"),
+        key("notify", Kind::List(&notify::NOTIFY_FORM), "who is told about runs"),
         key("schedule", Kind::Table(&SCHEDULE), "what the schedules of all experiments have in common; only the daemon reads it"),
         key("history", Kind::Table(&history::HISTORY), "how much of the history of its runs is kept"),
     ],
@@ -108,6 +110,7 @@ pub struct Project {
     /// How much of the history of its runs is kept, where it says so.
     pub history: Option<Retention>,
     environments: Vec<(String, Span, Node)>,
+    notify: Option<Node>,
 }
 
 impl Project {
@@ -131,7 +134,7 @@ impl Project {
         let environments = entries.iter().map(|e| (e.key.clone(), e.key_span, e.value.clone())).collect();
         let schedule = fields.get("schedule", sink, schedules).unwrap_or_default();
         let history = fields.get("history", sink, history::retention);
-        Some(Self { source: Arc::clone(source), schedule, history, environments })
+        Some(Self { source: Arc::clone(source), schedule, history, environments, notify: fields.node("notify").cloned() })
     }
 
     /// The names of the environments.
@@ -161,7 +164,12 @@ impl Project {
     /// Reads one environment; `given` are the values of `--var`, which win.
     pub fn environment(&self, name: &str, given: &BTreeMap<String, String>, sink: &mut Sink) -> Option<(Environment, Vars)> {
         let (_, span, node) = self.environments.iter().find(|(n, ..)| n == name)?;
-        environment(name, *span, node, given, sink)
+        let (mut environment, vars) = environment(name, *span, node, given, sink)?;
+        if let Some(node) = &self.notify {
+            let known: Vec<&str> = self.names().collect();
+            environment.notify = notify::notifications(node, name, &known, &vars, sink).unwrap_or_default();
+        }
+        Some((environment, vars))
     }
 }
 
@@ -184,7 +192,7 @@ fn environment(name: &str, span: Span, node: &Node, given: &BTreeMap<String, Str
     let platform = platform(&platform_node, sink)?;
     let require = fields.get("require", sink, require).unwrap_or_default();
     let foreign = fields.get("foreign", sink, |node, sink| read::word(node, &["allowed", "forbidden"], sink)) == Some("allowed");
-    Some((Environment { name: name.to_owned(), platform, vars: vars.values().clone(), require, foreign }, vars))
+    Some((Environment { name: name.to_owned(), platform, vars: vars.values().clone(), require, foreign, notify: Vec::new() }, vars))
 }
 
 type RawVars = (BTreeMap<String, String>, BTreeMap<String, Span>);

@@ -31,13 +31,15 @@ pub enum Later<'a> {
     RunTime(&'a [&'a str]),
     /// As `RunTime`, at a place where such a name cannot be used.
     NotHere(&'a [&'a str]),
+    /// The fields of a message, which are known when it is sent: these texts stay templates, too.
+    Message(&'a [&'a str]),
 }
 
 impl<'a> Later<'a> {
     fn names(self) -> &'a [&'a str] {
         match self {
             Self::Nothing => &[],
-            Self::Placeholders(names) | Self::RunTime(names) | Self::NotHere(names) => names,
+            Self::Placeholders(names) | Self::RunTime(names) | Self::NotHere(names) | Self::Message(names) => names,
         }
     }
 }
@@ -101,7 +103,7 @@ impl Vars {
     fn fill_text(&self, text: &str, span: Span, later: Later<'_>, sink: &mut Sink) -> String {
         let mut out = String::new();
         let mut told = BTreeSet::new();
-        let template = matches!(later, Later::RunTime(_));
+        let template = matches!(later, Later::RunTime(_) | Later::Message(_));
         for piece in pieces(text) {
             match piece {
                 Piece::Text(text) if template => out.push_str(&escape(text)),
@@ -153,6 +155,7 @@ impl Vars {
             };
             match later {
                 Later::RunTime(names) => format!("a value of the probe's own: {}; or {given}", listed(names.iter().copied(), "or")),
+                Later::Message(names) => format!("a field of the message: {}; or {given}", listed(names.iter().copied(), "or")),
                 _ => given,
             }
         };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     aws::AwsSpec,
     ids::{Region, Zone},
+    notify::Notification,
 };
 
 /// One environment of `firedrill.yaml`.
@@ -22,6 +23,9 @@ pub struct Environment {
     pub require: Require,
     /// Whether processes (or machines) that the tool did not start may be chosen.
     pub foreign: bool,
+    /// Who is told about its runs. Where and with what is in no journal: what undoes a run tells nobody.
+    #[serde(skip)]
+    pub notify: Vec<Notification>,
 }
 
 /// The platform of an environment.

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod instance;
 pub mod journey;
 pub mod measurement;
+pub mod notify;
 pub mod observation;
 pub mod outcome;
 pub mod plan;

@@ -37,7 +37,7 @@ mod websocket;
 
 pub use http::tls::connector as tls_connector;
 pub use launch::NetworkProber;
-pub use secret::{Unusable, unusable};
+pub use secret::{Unusable, find as find_secret, unusable};
 pub use spill::SpillSource;
 
 use std::path::PathBuf;

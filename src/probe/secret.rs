@@ -77,7 +77,7 @@ pub fn resolve(text: &Text, what: &str) -> Result<String, String> {
 
 /// The value; else what is wrong, and whether it is there and empty. Sent empty, a token would fail as a wrong one does: the system
 /// would be blamed.
-fn find(text: &Text) -> Result<String, (String, bool)> {
+pub fn find(text: &Text) -> Result<String, (String, bool)> {
     let (value, what) = match text {
         Text::Plain(text) => return Ok(text.clone()),
         Text::Env(name) => {

@@ -13,6 +13,8 @@ pub mod html;
 pub mod json_lines;
 pub mod junit;
 pub mod markdown;
+#[cfg(feature = "notify")]
+pub mod notices;
 pub mod record;
 pub mod result;
 pub mod state;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use firedrill::file::{LoadOptions, Source, load, load_source, timetable};
+use firedrill::file::{LoadOptions, Sink, Source, load, load_source, project::Project, timetable};
 
 /// The blocks of a page in a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -60,6 +60,20 @@ fn every_schedule_of_the_page_is_one() {
             timetable::entry(&loaded, &file, "2026-11-28T00:00:00Z".parse().unwrap()).unwrap_or_else(|error| panic!("{error}\n{block}"));
         assert!(entry.is_some(), "{block}");
     }
+}
+
+#[test]
+fn the_notifications_of_the_page_are_read_by_every_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("firedrill.yaml");
+    let block = blocks("docs/notifications.md", "yaml").remove(0);
+    fs::write(&project, &block).unwrap();
+    let source = Source::read(&project).unwrap();
+    let mut sink = Sink::new(&source);
+    let project = Project::new(&source, &mut sink).unwrap();
+    let told = |name: &str, sink: &mut Sink| project.environment(name, &std::collections::BTreeMap::new(), sink).unwrap().0.notify.len();
+    assert_eq!((told("staging", &mut sink), told("production", &mut sink)), (2, 3));
+    assert!(!sink.has_errors(), "{}", sink.finish());
 }
 
 /// The tests that a page's tables name, such as `cli::locks::of_two_…`.

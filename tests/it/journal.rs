@@ -27,6 +27,7 @@ fn header(run: &str) -> Header {
             vars: std::collections::BTreeMap::default(),
             require: Require::default(),
             foreign: false,
+            notify: Vec::new(),
         },
         pid: 1,
         pid_started: 2,

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["schedule"],
     &["file", "plan", "journal", "measure", "balancer", "sample_app", "lock"],
     &["platform", "probe", "gameday"],
-    &["engine"],
+    &["engine", "notify"],
     &["report", "history", "chaostoolkit"],
     &["daemon"],
     &["cli"],

@@ -38,6 +38,8 @@ mod local_platform;
 mod local_rig;
 mod local_service;
 mod local_system;
+#[cfg(feature = "notify")]
+mod notify;
 mod planning;
 mod probe_dns;
 mod probe_kinds;

@@ -80,7 +80,8 @@ impl Runs {
             Some(Unfinished { run: RunId::from(""), pid, pid_started: lock::started(pid)? })
         };
         let all = self.running.iter();
-        all.map(|(file, run)| Active { name: run.name.clone(), file: file.clone(), since: run.since, process: run.pid.and_then(process) }).collect()
+        all.map(|(file, run)| Active { name: run.name.clone(), file: file.clone(), since: run.since, process: run.pid.and_then(process) })
+            .collect()
     }
 
     /// What waits for its place.
@@ -99,7 +100,10 @@ impl Runs {
             return Asked::Started;
         }
         let waits = self.waiting.iter().find(|(other, _)| other.entry.path == due.entry.path);
-        waits.map_or_else(|| Asked::Failed("it could not be started; the daemon says why".to_owned()), |(_, latest)| Asked::Waits { latest: *latest })
+        waits.map_or_else(
+            || Asked::Failed("it could not be started; the daemon says why".to_owned()),
+            |(_, latest)| Asked::Waits { latest: *latest },
+        )
     }
 
     /// Starts a run, now or when its place is free.

@@ -44,7 +44,11 @@ fn one(operation: &Operation, problem: &Value, generator: &mut SchemaGenerator) 
         Some(makes) => {
             let schema = makes(generator).to_value();
             // Of a stream, each event is one of these.
-            if media == "text/event-stream" { json!({ media: { "schema": { "type": "string" }, "x-event": schema } }) } else { json!({ media: { "schema": schema } }) }
+            if media == "text/event-stream" {
+                json!({ media: { "schema": { "type": "string" }, "x-event": schema } })
+            } else {
+                json!({ media: { "schema": schema } })
+            }
         }
         None => json!({ media: { "schema": { "type": "string" } } }),
     };

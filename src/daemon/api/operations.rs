@@ -11,11 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::{App, metrics, problem::Problem, query, runs, schedule, stream};
-use crate::{
-    event::Event,
-    report::result::RunResult,
-    schedule::explain::Explained,
-};
+use crate::{event::Event, report::result::RunResult, schedule::explain::Explained};
 
 /// Something that a client may ask for.
 pub struct Operation {
@@ -70,7 +66,8 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None, required: true };
-const NAME: Parameter = Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
+const NAME: Parameter =
+    Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
 
 fn number(name: &'static str, says: &'static str, bounds: (u64, u64)) -> Parameter {
     Parameter { name, place: "query", says, bounds: Some(bounds), required: false }
@@ -117,7 +114,13 @@ pub fn all() -> Vec<Operation> {
             body: Some(of::<schedule::Fire>),
             answer: (202, JSON, Some(of::<schedule::Fired>)),
             fails: &[404, 409, 415, 503],
-            ..base("post", "/api/v1/experiments/{name}/run", "fire", "Fires an experiment now, by the rules of its schedule but chance.", post(schedule::run))
+            ..base(
+                "post",
+                "/api/v1/experiments/{name}/run",
+                "fire",
+                "Fires an experiment now, by the rules of its schedule but chance.",
+                post(schedule::run),
+            )
         },
         Operation {
             parameters: vec![NAME],
@@ -146,11 +149,23 @@ pub fn all() -> Vec<Operation> {
             parameters: vec![
                 RUN,
                 number("after", "The number of the last event that the client has.", (0, u64::MAX)),
-                Parameter { name: "Last-Event-ID", place: "header", says: "The same, as browsers send it; counts more.", bounds: Some((0, u64::MAX)), required: false },
+                Parameter {
+                    name: "Last-Event-ID",
+                    place: "header",
+                    says: "The same, as browsers send it; counts more.",
+                    bounds: Some((0, u64::MAX)),
+                    required: false,
+                },
             ],
             answer: (200, "text/event-stream", Some(of::<Event>)),
             fails: &[404],
-            ..base("get", "/api/v1/runs/{run}/events", "events", "A run's events as they happen; an event named `end` is the last one.", get(stream::events))
+            ..base(
+                "get",
+                "/api/v1/runs/{run}/events",
+                "events",
+                "A run's events as they happen; an event named `end` is the last one.",
+                get(stream::events),
+            )
         },
         Operation {
             parameters: vec![RUN],
@@ -165,7 +180,9 @@ pub fn all() -> Vec<Operation> {
 }
 
 #[cfg(feature = "history")]
-fn of_history(base: impl Fn(&'static str, &'static str, &'static str, &'static str, MethodRouter<Arc<App>>) -> Operation) -> [Operation; 3] {
+fn of_history(
+    base: impl Fn(&'static str, &'static str, &'static str, &'static str, MethodRouter<Arc<App>>) -> Operation,
+) -> [Operation; 3] {
     use super::history;
     use crate::history::{Experiment, Run, Trend};
     let text = |name, says| Parameter { name, place: "query", says, bounds: None, required: false };

@@ -168,6 +168,7 @@ impl Drill {
                 vars: std::collections::BTreeMap::new(),
                 require: Require::default(),
                 foreign: false,
+                notify: Vec::new(),
             },
             plan: self.plan.clone(),
             seed: 3,

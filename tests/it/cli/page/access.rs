@@ -51,7 +51,10 @@ fn a_token_a_name_and_an_origin_are_asked_for() {
     site.ask("GET", &link, &[], "").code(403).says("once");
     let page = site.ask("GET", "/", &[&cookie], "").code(200).says("leap");
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
     assert_eq!((page.header("x-content-type-options"), page.header("cache-control")), (Some("nosniff"), Some("no-store")));
     assert!(!page.body.contains(&site.token) && !page.head.contains(&site.token));
     // What changes something must come from a page of ours: by its origin, and by the word that only our pages hold.
@@ -91,7 +94,10 @@ fn bad_clients_get_an_answer_and_the_others_theirs() {
         })
         .collect();
     let mut body = site.connect();
-    let head = format!("POST /api/v1/experiments/leap/run HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: 9\r\n\r\n{{", site.address, site.token);
+    let head = format!(
+        "POST /api/v1/experiments/leap/run HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: 9\r\n\r\n{{",
+        site.address, site.token
+    );
     body.write_all(head.as_bytes()).unwrap();
 
     // A hundred megabytes.

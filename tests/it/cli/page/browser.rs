@@ -38,7 +38,8 @@ impl Browser {
         let port = said.find_map(|line| line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok());
         let mut browser = Self { driver, port: port.expect("chromedriver says its port"), session: String::new(), _home: home };
         std::thread::spawn(move || said.for_each(drop));
-        let options = json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,1000"] });
+        let options =
+            json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,1000"] });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
         let made = browser.call("POST", "/session", &wanted);
         browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no Chromium: {made}")).to_owned();

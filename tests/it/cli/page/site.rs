@@ -55,7 +55,8 @@ impl Site {
         let daemon = rig.start(["serve", folder, "--listen", "127.0.0.1:0"]);
         daemon.wait_for("scheduled");
         let said = daemon.said_so_far();
-        let word = |before: &str| said.split_once(before).unwrap_or_else(|| panic!("{said}")).1.split_whitespace().next().unwrap().to_owned();
+        let word =
+            |before: &str| said.split_once(before).unwrap_or_else(|| panic!("{said}")).1.split_whitespace().next().unwrap().to_owned();
         let link = word("page: ");
         let address = link.trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
         let token = fs::read_to_string(word("the token lies in ")).unwrap().trim().to_owned();
