@@ -7,7 +7,7 @@ use super::{
     args::CompareRuns,
     find,
     folder::{self, State},
-    needed, say, when,
+    needed, say, short, when,
 };
 use crate::{
     cli::against::{self, Against, CompareArgs},
@@ -26,7 +26,7 @@ pub fn compare(args: &CompareRuns) -> Result<u8, Trouble> {
     }
     let (before, now) = if one.began <= other.began { (one, other) } else { (other, one) };
     if before.experiment != now.experiment {
-        let titles = format!("`{}` and `{}`", before.experiment, now.experiment);
+        let titles = format!("`{}` and `{}`", short(&before.experiment), short(&now.experiment));
         return Err(Trouble::Asked(format!("they are of different experiments: {titles}")));
     }
     say::out(&format!("{} of {} held against {} of {}\n", whole(now.run.as_str()), when(&now), whole(before.run.as_str()), when(&before)));
