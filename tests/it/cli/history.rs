@@ -23,7 +23,10 @@ pub fn rows(rig: &Rig, more: &[&str]) -> Vec<Value> {
 /// Runs it, and gives what its `result.json` says.
 fn run(rig: &Rig, args: &[&str]) -> Value {
     let before = rig.run_folders();
-    let said = rig.command(args).stdin(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let mut child = rig.command(args).stdin(Stdio::piped()).spawn().unwrap();
+    // Open until it has ended: a run of the daemon's halts when its pipe is closed.
+    let _pipe = child.stdin.take();
+    let said = child.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(!err.contains("history"), "{err}");
     let new = rig.run_folders().into_iter().find(|folder| !before.contains(folder)).expect("a run folder");
