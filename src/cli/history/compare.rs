@@ -7,18 +7,19 @@ use super::{
     args::CompareRuns,
     find,
     folder::{self, State},
-    needed, say, when,
+    needed, say, short, when,
 };
 use crate::{
     cli::against::{self, Against, CompareArgs},
     history::Run,
-    measure::compare::compare_figures,
+    measure::compare::{Tolerance, compare_figures},
     model::verdict::Verdict,
     report::{against as words, words::whole},
 };
 
 /// Compares them; the exit code is 1 when something is worse.
 pub fn compare(args: &CompareRuns) -> Result<u8, Trouble> {
+    let tolerance = against::tolerance(&args.tolerances).map_err(|wrong| Trouble::Asked(wrong.join("\n")))?;
     let store = needed()?;
     let (one, other) = (find(&store, &args.one)?, find(&store, &args.other)?);
     if one.run == other.run {
@@ -26,7 +27,7 @@ pub fn compare(args: &CompareRuns) -> Result<u8, Trouble> {
     }
     let (before, now) = if one.began <= other.began { (one, other) } else { (other, one) };
     if before.experiment != now.experiment {
-        let titles = format!("`{}` and `{}`", before.experiment, now.experiment);
+        let titles = format!("`{}` and `{}`", short(&before.experiment), short(&now.experiment));
         return Err(Trouble::Asked(format!("they are of different experiments: {titles}")));
     }
     say::out(&format!("{} of {} held against {} of {}\n", whole(now.run.as_str()), when(&now), whole(before.run.as_str()), when(&before)));
@@ -34,7 +35,7 @@ pub fn compare(args: &CompareRuns) -> Result<u8, Trouble> {
         let against = Against { runs: vec![earlier], tolerances: args.tolerances.clone() };
         return Ok(against::compare_runs(&CompareArgs { run, against, markdown: None }, &against::usual()));
     }
-    by_rows(&before, &now, &args.tolerances)
+    by_rows(&before, &now, &tolerance)
 }
 
 /// The folder of a run, when it is there.
@@ -46,14 +47,13 @@ fn there(run: &Run) -> Option<PathBuf> {
 }
 
 /// By what the history has of them.
-fn by_rows(before: &Run, now: &Run, tolerances: &[String]) -> Result<u8, Trouble> {
-    let tolerance = against::tolerance(tolerances).map_err(|wrong| Trouble::Asked(wrong.join("\n")))?;
+fn by_rows(before: &Run, now: &Run, tolerance: &Tolerance) -> Result<u8, Trouble> {
     for run in [before, now] {
         if !run.judged() {
             return Err(Trouble::Asked(format!("{}: it ended {}, so it cannot be compared", run.run, run.verdict)));
         }
     }
-    let comparison = compare_figures(&before.figures, &now.figures, &tolerance);
+    let comparison = compare_figures(&before.figures, &now.figures, tolerance);
     if comparison.lines.is_empty() {
         return Err(Trouble::Asked("neither of them has numbers".to_owned()));
     }

@@ -24,6 +24,7 @@ pub fn of(record: &RunRecord, folder: Option<&Path>) -> Option<Run> {
 pub fn fill(row: &mut Run, record: &RunRecord, folder: Option<&Path>) {
     let gate = Gate::of(record);
     (row.verdict, row.reason) = (gate.verdict, gate.reason);
+    row.began = record.started.and_then(|(_, began)| moment(began)).unwrap_or(row.began);
     row.file = record.file.clone().or(row.file.take());
     row.environment = record.environment.clone().or(row.environment.take());
     if let Some(plan) = &record.plan {

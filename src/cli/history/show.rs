@@ -16,7 +16,7 @@ use crate::{
     report::{
         against::{name, range},
         table::table,
-        words::{count, maybe_seconds, whole},
+        words::{count, maybe_seconds, visible, whole},
     },
 };
 
@@ -35,7 +35,7 @@ fn lines(run: &Run) -> String {
     let number = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), count);
     let mut rows: Vec<[String; 2]> = vec![
         ["run".to_owned(), whole(run.run.as_str()).into_owned()],
-        ["experiment".to_owned(), whole(&run.experiment).into_owned()],
+        ["experiment".to_owned(), visible(&run.experiment).into_owned()],
         ["verdict".to_owned(), run.verdict.to_string()],
         ["why".to_owned(), whole(&run.reason).into_owned()],
         ["began".to_owned(), format!("{} UTC", when(run))],

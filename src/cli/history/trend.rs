@@ -44,7 +44,11 @@ fn meant(store: &Store, pattern: &str) -> Result<String, Trouble> {
             let meant = nearest(pattern, names()).map(|title| format!("; did you mean `{title}`?")).unwrap_or_default();
             Err(Trouble::Asked(format!("the history has no run of `{pattern}`{meant}")))
         }
-        several => Err(Trouble::Asked(format!("`{pattern}` fits {} experiments: {}", several.len(), several.join(", ")))),
+        several => Err(Trouble::Asked(format!(
+            "`{pattern}` fits {} experiments: {}",
+            several.len(),
+            several.iter().map(|title| short(title)).collect::<Vec<_>>().join(", ")
+        ))),
     }
 }
 

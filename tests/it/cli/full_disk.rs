@@ -34,7 +34,7 @@ fn ends(journal: &[u8]) -> Vec<usize> {
 
 /// Runs words of a shell in a mount namespace of their own, as root of it, in the drill's folder. `$F` is firedrill, `$J` the folder of
 /// journals. `None` where this machine does not let its users have one.
-fn apart(drill: &Foreign, words: &str) -> Option<Output> {
+pub fn apart(drill: &Foreign, words: &str) -> Option<Output> {
     let usual = drill.rig.command(["run", "experiment.yaml"]);
     let mut command = std::process::Command::new("unshare");
     command.arg("--mount");
@@ -61,12 +61,12 @@ fn apart(drill: &Foreign, words: &str) -> Option<Output> {
     Some(output)
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
 /// The exit code that was said behind a word.
-fn code(said: &str, word: &str) -> i32 {
+pub fn code(said: &str, word: &str) -> i32 {
     let line = said.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("no `{word}` in {said}"));
     line.trim().parse().unwrap()
 }

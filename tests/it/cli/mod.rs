@@ -11,6 +11,10 @@ mod gate;
 mod gated;
 mod guards;
 mod halting;
+#[cfg(feature = "history")]
+mod history;
+#[cfg(feature = "history")]
+mod history_trouble;
 mod journeys;
 mod locks;
 mod orphans;
