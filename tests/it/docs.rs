@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use firedrill::file::{LoadOptions, Source, load, load_source, timetable};
+use firedrill::file::{LoadOptions, Source, gameday, load, load_source, timetable};
 
 /// The blocks of a page in a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -59,6 +59,16 @@ fn every_schedule_of_the_page_is_one() {
         let entry =
             timetable::entry(&loaded, &file, "2026-11-28T00:00:00Z".parse().unwrap()).unwrap_or_else(|error| panic!("{error}\n{block}"));
         assert!(entry.is_some(), "{block}");
+    }
+}
+
+#[test]
+fn the_agenda_of_the_page_is_one() {
+    let blocks = blocks("docs/gameday.md", "yaml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let read = gameday::load_source(&Source::new("docs/gameday.md", block.clone()));
+        assert!(read.is_ok(), "{}\n{block}", read.err().map(|error| error.to_string()).unwrap_or_default());
     }
 }
 

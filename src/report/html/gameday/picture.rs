@@ -135,7 +135,7 @@ fn said<'s>(stage: &'s Stage<'_>) -> impl Iterator<Item = Mark> + 's {
             Sort::Day | Sort::Item | Sort::Waits | Sort::Countdown | Sort::Run | Sort::Effect => return None,
         };
         let verb = if verb.is_empty() { text.clone() } else { format!("{verb} {text}") };
-        Some(Mark::new(stage.seconds(when.at), kind, verb, by.clone()))
+        Some(Mark::new(stage.seconds(when.at), kind, verb, by.as_ref().map(|by| format!("· {by}"))))
     })
 }
 
