@@ -449,6 +449,10 @@ pub struct Schema {
 pub enum SchemaOf {
     /// Experiment files.
     Experiment,
+    /// Agendas of game days.
+    Gameday,
+    /// A line of `gameday.jsonl`.
+    DayEvent,
     /// Files of local systems, for `firedrill up`.
     System,
     /// `result.json`.

@@ -4,12 +4,14 @@ use super::{
     args::{Schema, SchemaOf},
     say,
 };
-use crate::{event::Event, file, model::plan::Plan, platform::local::spec_file, report};
+use crate::{event::Event, file, gameday::DayEvent, model::plan::Plan, platform::local::spec_file, report};
 
 /// Prints a JSON Schema.
 pub fn schema(args: &Schema) -> u8 {
     let schema = match args.of {
         SchemaOf::Experiment => file::schema::experiment(),
+        SchemaOf::Gameday => file::schema::gameday(),
+        SchemaOf::DayEvent => schemars::schema_for!(DayEvent).to_value(),
         SchemaOf::System => spec_file::schema(),
         SchemaOf::Result => report::result_schema(),
         SchemaOf::Event => schemars::schema_for!(Event).to_value(),

@@ -229,17 +229,17 @@ fn experiment(fields: Fields<'_>, sink: &mut Sink) -> Option<ExperimentItem> {
         Some("stop") => IfFailed::Stop,
         _ => IfFailed::Ask,
     };
-    let mitigate = fields.get("mitigate", sink, mitigate).flatten();
+    let mitigate = fields.get("mitigate", sink, mitigate);
     Some(ExperimentItem { file: sink.source().beside(&file?), env, seed, confirm, countdown, expect, if_failed, mitigate })
 }
 
-/// `true`, `false`, or how long at most.
-fn mitigate(node: &Node, sink: &mut Sink) -> Option<Option<Duration>> {
+/// How long at most, if people mitigate at all: `true`, `false`, or a map that says it.
+fn mitigate(node: &Node, sink: &mut Sink) -> Option<Duration> {
     if node.text().is_some() {
-        return read::boolean(node, sink).map(|wanted| wanted.then_some(AT_MOST));
+        return read::boolean(node, sink).filter(|wanted| *wanted).map(|_| AT_MOST);
     }
     let fields = Fields::new(node, &MITIGATE, sink)?;
-    Some(Some(fields.get("at-most", sink, |node, sink| bounded(node, LONGEST, sink)).unwrap_or(AT_MOST)))
+    Some(fields.get("at-most", sink, |node, sink| bounded(node, LONGEST, sink)).unwrap_or(AT_MOST))
 }
 
 fn verdict(word: &str) -> Verdict {

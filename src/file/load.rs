@@ -14,6 +14,9 @@ use super::{
 };
 use crate::model::{environment::Environment, experiment::Experiment};
 
+/// The remark about an environment that the command line chose, and that is not there.
+pub const ASKED_FOR: &str = "it was asked for with `--env`";
+
 /// What the command line says about loading.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -139,7 +142,7 @@ fn environment(
         {
             error.place = Some(Place { source: Arc::clone(experiment.source()), span: node.span });
         } else if options.env.is_some() {
-            error.note("it was asked for with `--env`");
+            error.note(ASKED_FOR);
         }
         vec![error]
     };

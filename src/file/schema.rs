@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
+    gameday::GAMEDAY,
     lower::{self, http},
     project::PROJECT,
     table::{Kind, Table},
@@ -20,6 +21,11 @@ pub fn experiment() -> Json {
 /// The schema of `firedrill.yaml`.
 pub fn project() -> Json {
     document(&PROJECT, "firedrill.yaml", "The environments that experiments run in.")
+}
+
+/// The schema of `gameday.yaml`.
+pub fn gameday() -> Json {
+    document(&GAMEDAY, "gameday.yaml", "The agenda of a game day: drills, and what happens between people around them.")
 }
 
 /// The schema of another file with a key table.

@@ -370,3 +370,86 @@ impl Day {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::gameday::{ExperimentItem, IfFailed, Item};
+
+    fn day(kinds: Vec<DayEventKind>) -> Day {
+        let events = (1_u64..).zip(kinds).map(|(number, kind)| DayEvent { number, at: Mono(number * 1_000_000_000), wall: Wall(0), kind });
+        fold(&events.collect::<Vec<_>>())
+    }
+
+    fn began() -> DayEventKind {
+        let drill = ExperimentItem {
+            file: "zone.yaml".into(),
+            env: None,
+            seed: None,
+            confirm: true,
+            countdown: None,
+            expect: Some(Verdict::Failed),
+            if_failed: IfFailed::Ask,
+            mitigate: Some(std::time::Duration::from_secs(60)),
+        };
+        let item = Item { owner: None, at: None, what: What::Experiment(Box::new(drill)) };
+        DayEventKind::DayBegan(Box::new(DayBegan {
+            version: 1,
+            day: "d".to_owned(),
+            tool: String::new(),
+            file: String::new(),
+            by: "ana".to_owned(),
+            pid: 1,
+            title: "a day".to_owned(),
+            description: None,
+            owner: None,
+            environment: None,
+            timezone: "UTC".to_owned(),
+            agenda: vec![DayItem { number: 1, says: "a zone is lost".to_owned(), item }],
+        }))
+    }
+
+    fn drilled() -> Vec<DayEventKind> {
+        let by = || "ben".to_owned();
+        vec![
+            began(),
+            DayEventKind::ItemBegan { item: 1 },
+            DayEventKind::Waits { item: 1, on: WaitsOn::Go { plan: None } },
+            DayEventKind::Confirmed { item: 1, by: by() },
+            DayEventKind::RunBegan { item: 1, run: "r".into(), folder: "../r".to_owned() },
+            DayEventKind::InEffect { item: 1, since: Mono(5_500_000_000) },
+            DayEventKind::Detected { item: 1, by: by() },
+            DayEventKind::Detected { item: 1, by: "too late".to_owned() },
+            DayEventKind::Mitigated { item: 1, by: Some(by()) },
+        ]
+    }
+
+    #[test]
+    fn times_of_people_count_from_the_first_effect_and_the_first_word_counts() {
+        let mut kinds = drilled();
+        let open = day(kinds.clone());
+        assert!(open.drilling().is_some() && open.waits.is_none());
+        assert!(open.sentence(false).contains("died") && open.sentence(true).contains("not over"));
+        assert_eq!(open.worst(), Verdict::Error, "nobody knows how the drill ended");
+        kinds.extend([
+            DayEventKind::RunEnded { item: 1, run: "r".into(), verdict: Some(Verdict::Passed), reason: String::new() },
+            DayEventKind::ItemEnded { item: 1 },
+            DayEventKind::DayEnded { how: DayEnd::Completed, verdict: Verdict::Passed },
+        ]);
+        let over = day(kinds);
+        let item = over.item(1).unwrap();
+        assert_eq!((item.detected_after_s(), item.mitigated_after_s()), (Some(1.5), Some(3.5)));
+        assert_eq!((item.as_predicted(), over.worst(), item.state), (Some(false), Verdict::Passed, ItemState::Done));
+        assert!(over.sentence(false).contains("1 did not end as predicted"));
+        let text = serde_json::to_string(&over).unwrap();
+        assert_eq!(serde_json::from_str::<Day>(&text).unwrap(), over, "the page reads what the day says");
+    }
+
+    #[test]
+    fn a_day_without_a_drill_is_no_pass_and_holes_are_counted() {
+        let mut hole = day(vec![began()]);
+        assert_eq!(hole.worst(), Verdict::NotStarted);
+        hole.apply(&DayEvent { number: 5, at: Mono(0), wall: Wall(0), kind: DayEventKind::Aborting { by: "eve".to_owned() } });
+        assert_eq!((hole.missing, hole.worst()), (3, Verdict::Aborted));
+    }
+}

@@ -138,7 +138,7 @@ fn left(residue: &[Residue]) -> String {
 pub fn victims(plan: &Plan) -> String {
     let step = |work: &Work| -> Vec<String> {
         match work {
-            Work::Wait(_) => Vec::new(),
+            Work::Wait(_) | Work::UntilMitigated(_) => Vec::new(),
             Work::Command(command) => vec![format!("- run {}", visible(&command.command.join(" ")))],
             Work::Phoenix(phoenix) => vec![format!("{}, one after another, each once the one before is replaced", fault(&phoenix.kill))],
             Work::Faults(faults) => faults.iter().map(fault).collect(),

@@ -1,6 +1,6 @@
 //! Bad files: each `tests/bad/NAME.yaml` is refused with exactly the text of `NAME.stderr`.
 //!
-//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it; `NAME.system.yaml` is the file of a local system, and `NAME.chaos.json` or `NAME.chaos.yaml` an
+//! `NAME.project.yaml` stands for the `firedrill.yaml` beside it; `NAME.system.yaml` is the file of a local system, `NAME.gameday.yaml` the agenda of a game day, and `NAME.chaos.json` or `NAME.chaos.yaml` an
 //! experiment of the Chaos Toolkit, read as for a strict run. `UPDATE_BAD=1` writes the expectations anew; read them then:
 //! each must be a message that you would be glad to get.
 
@@ -19,7 +19,7 @@ use firedrill::{
         settle::settle,
     },
     clock,
-    file::{Diagnostics, Known, LoadOptions, Source, check, load_source, timetable},
+    file::{Diagnostics, Known, LoadOptions, Source, check, gameday, load_source, timetable},
     model::{capabilities::Capabilities, fault::FaultKind},
     platform::local::{self, spec_file},
 };
@@ -49,6 +49,9 @@ fn judge(path: &Path) -> Diagnostics {
     if is_system(path) {
         return spec_file::load(path, &BTreeMap::new()).err().unwrap_or_default();
     }
+    if is_gameday(path) {
+        return gameday::load(path).err().unwrap_or_default();
+    }
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(errors) => return errors,
@@ -70,6 +73,10 @@ fn judge(path: &Path) -> Diagnostics {
 
 fn is_system(path: &Path) -> bool {
     path.to_string_lossy().ends_with(".system.yaml")
+}
+
+fn is_gameday(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".gameday.yaml")
 }
 
 fn is_toolkit(path: &Path) -> bool {

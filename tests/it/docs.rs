@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use firedrill::file::{LoadOptions, Sink, Source, load, load_source, project::Project, timetable};
+use firedrill::file::{LoadOptions, Sink, Source, gameday, load, load_source, project::Project, timetable};
 
 /// The blocks of a page in a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -74,6 +74,16 @@ fn the_notifications_of_the_page_are_read_by_every_environment() {
     let told = |name: &str, sink: &mut Sink| project.environment(name, &std::collections::BTreeMap::new(), sink).unwrap().0.notify.len();
     assert_eq!((told("staging", &mut sink), told("production", &mut sink)), (2, 3));
     assert!(!sink.has_errors(), "{}", sink.finish());
+}
+
+#[test]
+fn the_agenda_of_the_page_is_one() {
+    let blocks = blocks("docs/gameday.md", "yaml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let read = gameday::load_source(&Source::new("docs/gameday.md", block.clone()));
+        assert!(read.is_ok(), "{}\n{block}", read.err().map(|error| error.to_string()).unwrap_or_default());
+    }
 }
 
 /// The tests that a page's tables name, such as `cli::locks::of_two_…`.

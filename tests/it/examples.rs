@@ -26,6 +26,7 @@ fn root() -> &'static Path {
 /// What a YAML file of the examples is. Compose's files are Compose's business.
 enum Is {
     Experiment,
+    Gameday,
     Project,
     System,
 }
@@ -48,6 +49,7 @@ fn files() -> Vec<(PathBuf, Is)> {
                 }
                 let has = |key: &str| text.lines().any(|line| line.starts_with(key));
                 let is = match (has("method:"), has("environments:"), has("services:")) {
+                    (false, false, false) if has("gameday:") => Is::Gameday,
                     (true, false, false) => Is::Experiment,
                     (false, true, false) => Is::Project,
                     (false, false, true) => Is::System,
@@ -148,6 +150,7 @@ fn every_file_satisfies_its_schema() {
         jsonschema::validator_for(&schema::experiment()).unwrap(),
         jsonschema::validator_for(&schema::project()).unwrap(),
         jsonschema::validator_for(&printed_schema("system")).unwrap(),
+        jsonschema::validator_for(&printed_schema("gameday")).unwrap(),
     ];
     for (path, is) in files() {
         let source = Source::read(&path).unwrap();
@@ -156,9 +159,20 @@ fn every_file_satisfies_its_schema() {
             Is::Experiment => 0,
             Is::Project => 1,
             Is::System => 2,
+            Is::Gameday => 3,
         };
         let faults: Vec<String> = schemas[which].iter_errors(&http::json(&node)).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(faults.is_empty(), "{}:\n{}", path.display(), faults.join("\n"));
+    }
+}
+
+#[test]
+fn every_game_day_passes_the_check_as_a_user_runs_it() {
+    let days: Vec<PathBuf> = files().into_iter().filter(|(_, is)| matches!(is, Is::Gameday)).map(|(path, _)| path).collect();
+    assert!(!days.is_empty());
+    for path in days {
+        let output = Command::new(env!("CARGO_BIN_EXE_firedrill")).arg("check").arg(&path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

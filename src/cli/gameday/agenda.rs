@@ -13,6 +13,7 @@ use crate::{
         self, Diagnostic, Diagnostics, Severity,
         diagnostic::Note,
         gameday::{self, Written},
+        load::ASKED_FOR,
     },
     gameday::event::DayItem,
     model::{
@@ -57,6 +58,7 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Agenda, Diag
     let Written { day, source, places, warnings } = gameday::load(path)?;
     let mut findings = warnings;
     let (mut items, mut drills) = (Vec::new(), Vec::new());
+    let by_flag = place.env.is_some();
     let mut told: Vec<(PathBuf, Option<String>)> = Vec::new();
     for ((number, item), span) in (1_u32..).zip(&day.agenda).zip(&places) {
         let mut says = said(&item.what);
@@ -77,7 +79,7 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Agenda, Diag
                     }
                     Err(more) => {
                         if first {
-                            findings.extend(named(&more, &here));
+                            findings.extend(named(&more, &here, by_flag));
                         }
                         None
                     }
@@ -127,9 +129,13 @@ fn drill(item: &ExperimentItem, place: Place, purpose: Purpose, here: &file::Pla
 }
 
 /// The errors of an experiment's file, each with where the agenda names it.
-fn named(findings: &Diagnostics, here: &file::Place) -> Diagnostics {
+fn named(findings: &Diagnostics, here: &file::Place, by_flag: bool) -> Diagnostics {
     let note = || Note { text: "the agenda names the experiment here".to_owned(), place: Some(here.clone()) };
     let named = findings.iter().cloned().map(|mut finding| {
+        if !by_flag {
+            // The agenda did.
+            finding.notes.retain(|note| note.text != ASKED_FOR);
+        }
         if finding.severity == Severity::Error && finding.place.as_ref().is_none_or(|place| place.source != here.source) {
             finding.notes.push(note());
         }

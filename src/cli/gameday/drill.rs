@@ -150,7 +150,7 @@ impl Conductor {
         self.follow(item, &mut follow);
         self.expects = Expects::Nothing;
         self.bound_passed(item, drill, &follow.record);
-        let (verdict, reason) = ended(status, &folder);
+        let (verdict, reason) = ended(&status, &folder);
         self.emit(DayEventKind::RunEnded { item, run, verdict, reason });
         Ok((verdict, skipped))
     }
@@ -216,8 +216,8 @@ async fn mitigated(pipe: Option<&mut ChildStdin>, by: &str) {
 }
 
 /// The verdict of a drill that has ended, and why it is that.
-fn ended(status: io::Result<ExitStatus>, folder: &Path) -> (Option<Verdict>, String) {
-    let code = match &status {
+fn ended(status: &io::Result<ExitStatus>, folder: &Path) -> (Option<Verdict>, String) {
+    let code = match status {
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()),
         Err(error) => return (None, format!("What became of its process cannot be told: {error}.")),
     };

@@ -3,7 +3,7 @@
 use super::conduct::Conductor;
 use crate::{
     file::suggest::{listed, nearest},
-    gameday::{Answer, Ask, DayEventKind, Request, server::Order},
+    gameday::{Answer, Ask, DayEventKind, Request, record::ItemRecord, server::Order},
     model::quantity::show_duration,
 };
 
@@ -166,7 +166,7 @@ impl Conductor {
             return Err(format!("{} noticed it before", first.by.as_deref().unwrap_or("somebody")));
         }
         self.emit(DayEventKind::Detected { item, by });
-        let after = self.day.item(item).and_then(|record| record.detected_after_s()).unwrap_or_default();
+        let after = self.day.item(item).and_then(ItemRecord::detected_after_s).unwrap_or_default();
         Ok((format!("noticed {} after the fault took effect", shown(after)), None))
     }
 
@@ -177,7 +177,7 @@ impl Conductor {
             return Err(format!("{} said so before", first.by.as_deref().unwrap_or("somebody")));
         }
         self.emit(DayEventKind::Mitigated { item, by: Some(by.clone()) });
-        let after = shown(self.day.item(item).and_then(|record| record.mitigated_after_s()).unwrap_or_default());
+        let after = shown(self.day.item(item).and_then(ItemRecord::mitigated_after_s).unwrap_or_default());
         let then = match self.expects {
             Expects::Drill { open: true } => "; the drill undoes what is left",
             _ => "; the drill goes on to its end",

@@ -85,7 +85,7 @@ pub async fn plan(args: &PlanDay) -> u8 {
         let Some(drill) = drill else { continue };
         say::out(&format!("   {}\n", whole(&before(drill))));
         match planned(drill).await {
-            Ok(shown) => say::out(&shown.lines().map(|line| format!("   {line}\n")).collect::<String>()),
+            Ok(shown) => shown.lines().for_each(|line| say::out(&format!("   {line}\n"))),
             Err(why) => {
                 say::problem(format!("item {}: {why}", item.number));
                 code = Verdict::NotStarted.exit_code();

@@ -7,6 +7,7 @@ mod files;
 mod findings;
 pub mod foreign;
 mod full_disk;
+mod gamedays;
 mod gate;
 mod gated;
 mod guards;

@@ -3,6 +3,7 @@
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod halts;
+mod mitigated;
 mod order;
 mod phoenix;
 mod sight;

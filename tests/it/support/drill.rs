@@ -138,6 +138,24 @@ impl Drill {
         path
     }
 
+    /// With faults that stay until they are mitigated, for at most so long.
+    pub fn until_mitigated(mut self, at_most: Duration) -> Self {
+        self.experiment = self.experiment.until_mitigated(at_most);
+        self
+    }
+
+    /// Runs it, with somebody who says at this moment of the run that it is mitigated.
+    pub async fn mitigated_at(self, moment: u64) -> Done {
+        let mitigated = self.mitigated.clone();
+        let says = async {
+            tokio::time::sleep(Duration::from_millis(moment)).await;
+            mitigated.say("ana");
+            mitigated.say("ben");
+        };
+        let halt = Halt::default();
+        tokio::join!(self.run_with(&halt), says).0
+    }
+
     /// Runs it to its end.
     pub async fn run(self) -> Done {
         self.run_with(&Halt::default()).await

@@ -112,10 +112,10 @@ fn cards(day: &Day) -> Markup {
             (card("As predicted", if told.is_empty() { "–".to_owned() } else { format!("{right} of {}", told.len()) },
                 if told.is_empty() { "no prediction was made".to_owned() } else { String::new() }))
             (card("Noticed after", maybe_seconds(worst(noticed.clone())),
-                if noticed.is_empty() { "nobody said `detected`".to_owned() } else { of(noticed.len()) }))
+                if noticed.is_empty() { "nobody said “detected”".to_owned() } else { of(noticed.len()) }))
             (card("Mitigated after", maybe_seconds(worst(mitigated.clone())),
                 match (mitigated.len(), not_in_time) {
-                    (0, 0) => "nobody said `mitigated`".to_owned(),
+                    (0, 0) => "nobody said “mitigated”".to_owned(),
                     (n, 0) => of(n),
                     (_, n) => format!("{} not in time", plural(n, "drill")),
                 }))

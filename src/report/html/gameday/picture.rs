@@ -37,6 +37,8 @@ const PROBES: usize = 4;
 const BUCKETS: f64 = 480.0;
 /// The row of the agenda's items.
 const ITEMS: f64 = 20.0;
+/// A strip that is narrower has no labels.
+const LABELLED: f64 = 180.0;
 const HEAD: f64 = 18.0;
 const ROW: f64 = HEAD + STRIP + WINDOWS;
 
@@ -135,7 +137,7 @@ fn said<'s>(stage: &'s Stage<'_>) -> impl Iterator<Item = Mark> + 's {
             Sort::Day | Sort::Item | Sort::Waits | Sort::Countdown | Sort::Run | Sort::Effect => return None,
         };
         let verb = if verb.is_empty() { text.clone() } else { format!("{verb} {text}") };
-        Some(Mark::new(stage.seconds(when.at), kind, verb, by.clone()))
+        Some(Mark::new(stage.seconds(when.at), kind, verb, by.as_ref().map(|by| format!("· {by}"))))
     })
 }
 
@@ -197,7 +199,8 @@ fn run_strips(run: &Drawn<'_>, scale: Scale, top: f64, seconds: f64) -> Markup {
             g.probe {
                 @if letters >= 4 { text.faint x=(n(x)) y=(n(y + 13.0)) { (cut(&visible(probe.name.as_str()), letters.min(40))) } }
                 (tracks::strip(&tracks::condense(&probe.timeline, buckets), own, y + HEAD))
-                (tracks::windows(&probe.outages, own, y + HEAD + STRIP, end))
+                // In a narrow strip their labels would lie over each other; up close they are all there.
+                @if own.x(end) - x > LABELLED { (tracks::windows(&probe.outages, own, y + HEAD + STRIP, end)) }
             }
         }
     }
