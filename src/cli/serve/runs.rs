@@ -106,7 +106,10 @@ impl Runs {
             return Asked::Started;
         }
         let waits = self.waiting.iter().find(|(other, _)| other.entry.path == due.entry.path);
-        waits.map_or_else(|| Asked::Failed("it could not be started; the daemon says why".to_owned()), |(_, latest)| Asked::Waits { latest: *latest })
+        waits.map_or_else(
+            || Asked::Failed("it could not be started; the daemon says why".to_owned()),
+            |(_, latest)| Asked::Waits { latest: *latest },
+        )
     }
 
     /// Starts a run, now or when its place is free.

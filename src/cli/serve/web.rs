@@ -126,7 +126,10 @@ impl Web {
             Some(made) => {
                 let link = sessions.link()?;
                 say::out(&format!("page: http://{}/enter?link={link}\n", self.address));
-                say::out(&format!("  the link lets one browser in, within 15 minutes; the token lies in {}\n", whole(&made.display().to_string())));
+                say::out(&format!(
+                    "  the link lets one browser in, within 15 minutes; the token lies in {}\n",
+                    whole(&made.display().to_string())
+                ));
             }
             None => say::out(&format!("page: http://{}/\n", self.address)),
         }

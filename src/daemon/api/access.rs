@@ -123,7 +123,8 @@ impl Access {
 
     fn known(&self, headers: &HeaderMap) -> Result<Visitor, Problem> {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
-            let token = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            let token =
+                value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             return match token {
                 Some((_, token)) if self.sessions.is_token(token.trim()) => Ok(Visitor::Program),
                 Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not the one of this server")),
@@ -149,7 +150,9 @@ fn open(parts: &Parts) -> bool {
 
 /// Refuses what a page of somebody else sends.
 fn from_here(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
-    let foreign = |what: &str| Problem::new(StatusCode::FORBIDDEN, format!("the request comes from another page ({what}), which may not ask this server"));
+    let foreign = |what: &str| {
+        Problem::new(StatusCode::FORBIDDEN, format!("the request comes from another page ({what}), which may not ask this server"))
+    };
     for origin in headers.get_all(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let ours = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(host);
@@ -168,7 +171,11 @@ fn from_here(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
 /// The name of a host, without its port.
 fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) => name,
+        Some((name, port))
+            if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
         _ => host,
     }
 }
@@ -212,7 +219,8 @@ mod tests {
         for host in ["127.0.0.1:7070", "localhost", "LOCALHOST:1", "[::1]:7070", "drills.example", "drills.example:443"] {
             assert_eq!(asked(&access, "GET", "/healthz", &[("host", host)]), Ok(Visitor::Anybody), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.", "::1", "127.0.0.1:7070:1", "", "127.0.0.1@evil.example", "a b"] {
+        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.", "::1", "127.0.0.1:7070:1", "", "127.0.0.1@evil.example", "a b"]
+        {
             assert_eq!(asked(&access, "GET", "/healthz", &[("host", host)]), Err(421), "{host}");
         }
         assert_eq!(asked(&access, "GET", "/healthz", &[]), Err(400));

@@ -64,7 +64,10 @@ pub async fn experiments(State(_): State<Arc<App>>, uri: Uri) -> Answer {
 /// When there is no such experiment, or the history cannot be read.
 pub async fn trend(State(_): State<Arc<App>>, uri: Uri) -> Answer {
     let query = query::Query::of(&uri, &["experiment", "limit"])?;
-    let title = query.text("experiment").filter(|title| !title.is_empty()).ok_or_else(|| Problem::bad("`experiment` is missing: the title of one"))?;
+    let title = query
+        .text("experiment")
+        .filter(|title| !title.is_empty())
+        .ok_or_else(|| Problem::bad("`experiment` is missing: the title of one"))?;
     let (title, last) = (title.to_owned(), query.number("limit", 50, 1..=MOST)?);
     apart(move || {
         let trend = opened()?.map(|store| store.trend(&title, Some(last))).transpose().map_err(broken)?;

@@ -79,7 +79,8 @@ const LAST_SEEN: Parameter = Parameter {
     bounds: Some((0, u64::MAX)),
     required: false,
 };
-const NAME: Parameter = Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
+const NAME: Parameter =
+    Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
 
 fn number(name: &'static str, says: &'static str, bounds: (u64, u64)) -> Parameter {
     Parameter { name, place: "query", says, bounds: Some(bounds), required: false }
@@ -126,7 +127,13 @@ pub fn all() -> Vec<Operation> {
             body: Some(of::<schedule::Fire>),
             answer: (202, JSON, Some(of::<schedule::Fired>)),
             fails: &[404, 409, 415, 503],
-            ..base("post", "/api/v1/experiments/{name}/run", "fire", "Fires an experiment now, by the rules of its schedule but chance.", post(schedule::run))
+            ..base(
+                "post",
+                "/api/v1/experiments/{name}/run",
+                "fire",
+                "Fires an experiment now, by the rules of its schedule but chance.",
+                post(schedule::run),
+            )
         },
         Operation {
             parameters: vec![NAME],
@@ -152,14 +159,16 @@ pub fn all() -> Vec<Operation> {
             ..base("get", "/api/v1/runs/{run}", "run", "Everything that is known of a run, also while it lasts.", get(runs::run))
         },
         Operation {
-            parameters: vec![
-                RUN,
-                number("after", "The number of the last event that the client has.", (0, u64::MAX)),
-                LAST_SEEN,
-            ],
+            parameters: vec![RUN, number("after", "The number of the last event that the client has.", (0, u64::MAX)), LAST_SEEN],
             answer: (200, "text/event-stream", Some(of::<Event>)),
             fails: &[404],
-            ..base("get", "/api/v1/runs/{run}/events", "events", "A run's events as they happen; an event named `end` is the last one.", get(stream::events))
+            ..base(
+                "get",
+                "/api/v1/runs/{run}/events",
+                "events",
+                "A run's events as they happen; an event named `end` is the last one.",
+                get(stream::events),
+            )
         },
         Operation {
             parameters: vec![RUN],
@@ -182,13 +191,25 @@ pub fn all() -> Vec<Operation> {
             body: Some(of::<gamedays::Asked>),
             answer: (200, JSON, Some(of::<gamedays::Done>)),
             fails: &[404, 409, 415, 502],
-            ..base("post", "/api/v1/gamedays/{day}/say", "sayToGameday", "Says something to a game day that lasts: go, a note, an answer, a pause.", post(gamedays::ask))
+            ..base(
+                "post",
+                "/api/v1/gamedays/{day}/say",
+                "sayToGameday",
+                "Says something to a game day that lasts: go, a note, an answer, a pause.",
+                post(gamedays::ask),
+            )
         },
         Operation {
             parameters: vec![DAY, number("after", "The number of the last event that the client has.", (0, u64::MAX)), LAST_SEEN],
             answer: (200, "text/event-stream", Some(of::<DayEvent>)),
             fails: &[404],
-            ..base("get", "/api/v1/gamedays/{day}/events", "gamedayEvents", "The events of a game day that lasts, as they happen.", get(gamedays::events))
+            ..base(
+                "get",
+                "/api/v1/gamedays/{day}/events",
+                "gamedayEvents",
+                "The events of a game day that lasts, as they happen.",
+                get(gamedays::events),
+            )
         },
     ];
     #[cfg(feature = "history")]
@@ -197,7 +218,9 @@ pub fn all() -> Vec<Operation> {
 }
 
 #[cfg(feature = "history")]
-fn of_history(base: impl Fn(&'static str, &'static str, &'static str, &'static str, MethodRouter<Arc<App>>) -> Operation) -> [Operation; 3] {
+fn of_history(
+    base: impl Fn(&'static str, &'static str, &'static str, &'static str, MethodRouter<Arc<App>>) -> Operation,
+) -> [Operation; 3] {
     use super::history;
     use crate::history::{Experiment, Run, Trend};
     let text = |name, says| Parameter { name, place: "query", says, bounds: None, required: false };

@@ -26,7 +26,11 @@ impl Query {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         for (at, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                let known = if known.is_empty() { "none".to_owned() } else { known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ") };
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+                };
                 return Err(Problem::bad(format!("there is no parameter `{}`; known here: {known}", visible(name))));
             }
             if pairs[..at].iter().any(|(other, _)| other == name) {

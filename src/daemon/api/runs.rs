@@ -136,7 +136,9 @@ pub async fn stop(app: Arc<App>, run: String) -> Result<Halted, Problem> {
                 (app.say)(&format!("{}: told to stop and undo, by hand\n", whole(&run)));
                 Ok(Halted { run, state: "stopping" })
             }
-            Told::Gone => Err(Problem::conflict(format!("the process of `{run}` is gone; `firedrill recover` undoes what it may have left"))),
+            Told::Gone => {
+                Err(Problem::conflict(format!("the process of `{run}` is gone; `firedrill recover` undoes what it may have left")))
+            }
             Told::Refused(error) => Err(Problem::broken(format!("process {} could not be signalled: {error}", found.pid))),
         }
     })

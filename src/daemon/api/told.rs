@@ -91,7 +91,8 @@ impl Teller {
         let failed = self.failed.entry(name.clone()).or_default();
         *failed += tick.requests.saturating_sub(tick.ok);
         let show = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), seconds);
-        let says = format!("{} failed so far · p50 {}, p99 {} · {} in flight", count(*failed), show(tick.p50_s), show(tick.p99_s), tick.in_flight);
+        let says =
+            format!("{} failed so far · p50 {}, p99 {} · {} in flight", count(*failed), show(tick.p50_s), show(tick.p99_s), tick.in_flight);
         ProbeTick { probe: visible(name.as_str()).into_owned(), requests: tick.requests, ok: tick.ok, says }
     }
 }

@@ -10,9 +10,7 @@ use axum::{
 };
 use maud::{Markup, html};
 
-use super::{
-    Frame, Way, see, send,
-};
+use super::{Frame, Way, see, send};
 use crate::daemon::api::{
     App,
     access::{Visitor, field},

@@ -84,7 +84,8 @@ fn list(all: &[GameDay]) -> Markup {
 
 /// Where it is, in a sentence.
 fn now(day: &Day, lives: bool) -> String {
-    let paused = day.paused.as_ref().map(|said| format!("Paused by {}. ", visible(said.by.as_deref().unwrap_or("somebody")))).unwrap_or_default();
+    let paused =
+        day.paused.as_ref().map(|said| format!("Paused by {}. ", visible(said.by.as_deref().unwrap_or("somebody")))).unwrap_or_default();
     let waits = day.waits.as_ref().map(|on| {
         let until = match on {
             WaitsOn::Time { until } | WaitsOn::Pause { until } => format!(" (until {})", lines::clock_time(*until, &lines::zone(day))),

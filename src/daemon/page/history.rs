@@ -54,7 +54,8 @@ pub async fn page(State(app): State<Arc<App>>, Extension(visitor): Extension<Vis
 
 fn content(app: &App, store: &Store, filter: &Filter) -> Result<Markup, crate::history::HistoryError> {
     let (all, runs) = (store.experiments()?, store.list(filter)?);
-    let shown = all.iter().filter(|experiment| filter.experiment.is_none() || runs.iter().any(|run| run.experiment == experiment.experiment));
+    let shown =
+        all.iter().filter(|experiment| filter.experiment.is_none() || runs.iter().any(|run| run.experiment == experiment.experiment));
     let trends = shown.take(TRENDS).map(|experiment| store.trend(&experiment.experiment, Some(LENGTH))).collect::<Result<Vec<_>, _>>()?;
     Ok(html! {
         section aria-labelledby="trends" {

@@ -54,7 +54,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/gamedays/{name}/report.html", get(gameday::report))
         .route("/enter", get(enter::page).post(enter::show))
         .route("/leave", post(enter::leave))
-        .route("/assets/page.css", get(|| async { query::typed("text/css; charset=utf-8", format!("{STYLE}\n{}", include_str!("page.css"))) }))
+        .route(
+            "/assets/page.css",
+            get(|| async { query::typed("text/css; charset=utf-8", format!("{STYLE}\n{}", include_str!("page.css"))) }),
+        )
         .route("/assets/page.js", get(|| async { query::typed("text/javascript; charset=utf-8", include_str!("page.js")) }))
 }
 

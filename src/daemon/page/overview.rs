@@ -65,7 +65,15 @@ fn calendar(outlook: &Outlook, today: Date, zone: &str) -> Markup {
 }
 
 fn cell(day: &Day, today: Date) -> Markup {
-    let class = if day.date < today { "past" } else if day.date == today { "today" } else if day.firings.is_empty() { "free" } else { "busy" };
+    let class = if day.date < today {
+        "past"
+    } else if day.date == today {
+        "today"
+    } else if day.firings.is_empty() {
+        "free"
+    } else {
+        "busy"
+    };
     let date = if day.date.day() == 1 || day.date == today { day.date.strftime("%-d %b") } else { day.date.strftime("%-d") };
     html! {
         td.(class) aria-current=[(day.date == today).then_some("date")] {

@@ -27,8 +27,8 @@ use crate::{
     },
     report::{
         Gate, RunRecord, json_lines,
-        write::Format,
         words::{self, plural, seconds, visible},
+        write::Format,
     },
 };
 
@@ -40,7 +40,8 @@ const VICTIMS: usize = 50;
 /// The largest report that is sent.
 const LARGEST: u64 = 64 << 20;
 /// A report's texts are foreign: it may load nothing, do nothing, and is of no origin.
-pub const SANDBOX: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub const SANDBOX: &str =
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 struct Strip {
     ticks: VecDeque<(u64, u64, &'static str)>,
@@ -94,7 +95,8 @@ pub async fn report(State(app): State<Arc<App>>, Path(run): Path<String>, uri: U
     Query::of(&uri, &[])?;
     apart(move || {
         let kept = Format::Html.file_name().and_then(|name| app.shelf.open(&run, name));
-        let kept = kept.filter(|file| file.metadata().is_ok_and(|meta| meta.len() <= LARGEST)).and_then(|file| std::io::read_to_string(file).ok());
+        let kept =
+            kept.filter(|file| file.metadata().is_ok_and(|meta| meta.len() <= LARGEST)).and_then(|file| std::io::read_to_string(file).ok());
         let text = match kept {
             Some(text) => text,
             None => Format::Html.render(&app.shelf.record(&run).ok_or_else(|| runs::unknown(&run))?.map_err(Problem::broken)?),
@@ -221,7 +223,9 @@ fn column(n: usize, (requests, ok, phase): (u64, u64, &str)) -> Markup {
     let share = if requests == 0 { 0.0 } else { ok as f64 / requests as f64 };
     // One failure in many is seen.
     let failed = if requests == 0 || ok >= requests { 0.0 } else { ((1.0 - share) * 32.0).max(2.0) };
-    let rect = |class: &str, y: f64, height: f64| PreEscaped(format!("<rect class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" width=\"4\" height=\"{height:.1}\"/>"));
+    let rect = |class: &str, y: f64, height: f64| {
+        PreEscaped(format!("<rect class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" width=\"4\" height=\"{height:.1}\"/>"))
+    };
     html! {
         @if requests == 0 { (rect("none", 30.0, 2.0)) } @else {
             (rect("ok", failed, 32.0 - failed))
