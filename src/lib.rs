@@ -10,7 +10,7 @@
 //! | layer | module | what it does |
 //! | --- | --- | --- |
 //! | 6 | [`cli`] | one file a verb; the only place that names a concrete platform or prober, and hands them to the engine |
-//! | 5 | [`daemon`] | what is due, and what of it survives a restart; `firedrill serve` starts the runs |
+//! | 5 | [`daemon`] | what is due, and what of it survives a restart; the page and the API, on threads of their own; `firedrill serve` starts the runs |
 //! | 4 | [`report`] | events → record → console, JSON, HTML, Markdown, JUnit; the gate: outcome → verdict, in one sentence |
 //! | 4 | `history` | what became of past runs, a row each, in SQLite: listed, compared, as trends, and how long they are kept |
 //! | 4 | [`chaostoolkit`] | experiments of the Chaos Toolkit: read, turned into ours, or run as they are by a small runner of its own |

@@ -45,9 +45,6 @@ pub struct Summary {
     pub took_s: Option<f64>,
     /// Its verdict; none when it has not ended.
     pub verdict: Option<Verdict>,
-    /// When it began, as nanoseconds since 1970.
-    #[serde(skip)]
-    pub began_ns: i64,
 }
 
 /// The folder of run folders.
@@ -152,7 +149,6 @@ fn read(run: &str, mut file: File, length: u64) -> Option<Summary> {
         began: Some(wall(first.wall)),
         took_s: ended.map(|(at, _)| at.seconds_from(first.at)),
         verdict: ended.map(|(_, verdict)| verdict),
-        began_ns: first.wall.0,
     })
 }
 

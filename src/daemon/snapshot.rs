@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::running::Unfinished;
 use crate::{
-    model::verdict::Verdict,
+    model::{ids::RunId, verdict::Verdict},
     schedule::{Reason, Roster},
 };
 
@@ -46,7 +46,9 @@ pub struct Active {
     pub file: PathBuf,
     /// When it was started.
     pub since: Timestamp,
-    /// Its process, by which it can be told to stop before it has a journal; its run is not known.
+    /// Its run.
+    pub run: RunId,
+    /// Its process, by which it can be told to stop before it has a journal.
     pub process: Option<Unfinished>,
 }
 

@@ -1,5 +1,6 @@
 //! What may be asked of a running day: one JSON line, and one JSON line as the answer. Only `watch` is answered by a stream of events.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::Day;
@@ -22,7 +23,7 @@ pub struct Request {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub enum Ask {
     /// The day's record.

@@ -112,6 +112,7 @@ fn bars(series: &Series) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Standing;
 
     #[test]
     fn bars_go_from_the_lowest_to_the_highest_and_gaps_are_seen() {
@@ -127,6 +128,6 @@ mod tests {
         };
         assert_eq!(bars(&series(&[Some(1.0), None, Some(1.5), Some(2.0)], 1.0, 2.0)), "▁·▅█");
         assert_eq!(bars(&series(&[Some(1.0), Some(1.0)], 1.0, 1.0)), "▄▄");
-        assert!(stands(&series(&[], 0.0, 0.0)).starts_with("3 earlier runs: fewer than 8"));
+        assert!(series(&[], 0.0, 0.0).stands().starts_with("3 earlier runs: fewer than 8"));
     }
 }

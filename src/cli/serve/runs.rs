@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{shown, web::TOKEN};
 use crate::{
-    cli::{say, schedule::args::Serve},
+    cli::{fresh, say, schedule::args::Serve},
     clock,
     daemon::{
         agenda::{Due, What},
@@ -55,6 +55,7 @@ pub struct Runs {
 struct Running {
     name: String,
     place: String,
+    run: RunId,
     pid: Option<Pid>,
     since: Timestamp,
 }
@@ -75,13 +76,18 @@ impl Runs {
 
     /// What runs.
     pub fn running(&self) -> Vec<Active> {
-        let process = |pid: Pid| {
-            let pid = pid.as_raw_nonzero().get().cast_unsigned();
-            Some(Unfinished { run: RunId::from(""), pid, pid_started: lock::started(pid)? })
+        let process = |run: &Running| {
+            let pid = run.pid?.as_raw_nonzero().get().cast_unsigned();
+            Some(Unfinished { run: run.run.clone(), pid, pid_started: lock::started(pid)? })
         };
-        let all = self.running.iter();
-        all.map(|(file, run)| Active { name: run.name.clone(), file: file.clone(), since: run.since, process: run.pid.and_then(process) })
-            .collect()
+        let active = |(file, run): (&PathBuf, &Running)| Active {
+            name: run.name.clone(),
+            file: file.clone(),
+            since: run.since,
+            run: run.run.clone(),
+            process: process(run),
+        };
+        self.running.iter().map(active).collect()
     }
 
     /// What waits for its place.
@@ -159,7 +165,11 @@ impl Runs {
             Ok(command) => command,
             Err(error) => return say::problem(format!("{name}: not fired: {error}")),
         };
-        command.args(["run", "--for-daemon", "--out"]).arg(&self.args.out).env_remove(TOKEN);
+        let run = match fresh::run_id() {
+            Ok(run) => run,
+            Err(why) => return say::problem(format!("{name}: not fired: {why}")),
+        };
+        command.args(["run", "--for-daemon", "--run-id", run.as_str(), "--out"]).arg(&self.args.out).env_remove(TOKEN);
         if self.args.yes {
             command.arg("--yes");
         }
@@ -177,7 +187,7 @@ impl Runs {
             Ok(child) => {
                 say::out(&format!("{name}: fires, due at {}\n", shown(due.at)));
                 let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-                let running = Running { name: due.entry.name.clone(), place: self.place(&file), pid, since: clock::moment() };
+                let running = Running { name: due.entry.name.clone(), place: self.place(&file), run, pid, since: clock::moment() };
                 self.running.insert(file.clone(), running);
                 self.children.spawn(async move { (file, name, end(child).await) });
             }

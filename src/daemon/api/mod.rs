@@ -6,13 +6,14 @@
 //! | `access`, `session` | who may come in |
 //! | `guard` | what every request goes through: access, the body's limits, the headers of the answer |
 //! | `operations`, `openapi` | the one table of what the API can do, of which routes and description are made |
-//! | `schedule`, `runs`, `history` | what it does |
+//! | `schedule`, `runs`, `history`, `gamedays` | what it does |
 //! | `follow`, `told`, `stream` | a run's events as they happen |
 //! | `metrics` | numbers for Prometheus |
 //! | `problem` | what went wrong |
 
 pub mod access;
 pub mod follow;
+pub mod gamedays;
 mod guard;
 #[cfg(feature = "history")]
 pub mod history;

@@ -82,3 +82,28 @@ fn parameter(parameter: &Parameter) -> Value {
     };
     json!({ "name": parameter.name, "in": parameter.place, "required": parameter.required, "description": parameter.says, "schema": schema })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::daemon::api::operations;
+
+    #[test]
+    fn every_part_of_a_path_is_a_parameter_and_every_schema_is_there() {
+        let all = operations::all();
+        let ids: BTreeSet<&str> = all.iter().map(|operation| operation.id).collect();
+        assert_eq!(ids.len(), all.len());
+        for operation in &all {
+            let parts: BTreeSet<&str> = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let named: BTreeSet<&str> = operation.parameters.iter().filter(|it| it.place == "path").map(|it| it.name).collect();
+            assert_eq!(parts, named, "{}", operation.path);
+        }
+        let described = describe(&all);
+        let text = described.to_string();
+        let wanted = text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next());
+        let missing: Vec<&str> = wanted.filter(|name| described["components"]["schemas"].get(name).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

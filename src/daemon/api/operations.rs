@@ -10,8 +10,13 @@ use axum::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::{App, metrics, problem::Problem, query, runs, schedule, stream};
-use crate::{event::Event, report::result::RunResult, schedule::explain::Explained};
+use super::{App, gamedays, metrics, problem::Problem, query, runs, schedule, stream};
+use crate::{
+    event::Event,
+    gameday::{Day, DayEvent},
+    report::result::RunResult,
+    schedule::explain::Explained,
+};
 
 /// Something that a client may ask for.
 pub struct Operation {
@@ -66,6 +71,14 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None, required: true };
+const DAY: Parameter = Parameter { name: "day", place: "path", says: "The id of a game day.", bounds: None, required: true };
+const LAST_SEEN: Parameter = Parameter {
+    name: "Last-Event-ID",
+    place: "header",
+    says: "The number of the last event that the client has, as browsers send it; counts more.",
+    bounds: Some((0, u64::MAX)),
+    required: false,
+};
 const NAME: Parameter =
     Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
 
@@ -146,17 +159,7 @@ pub fn all() -> Vec<Operation> {
             ..base("get", "/api/v1/runs/{run}", "run", "Everything that is known of a run, also while it lasts.", get(runs::run))
         },
         Operation {
-            parameters: vec![
-                RUN,
-                number("after", "The number of the last event that the client has.", (0, u64::MAX)),
-                Parameter {
-                    name: "Last-Event-ID",
-                    place: "header",
-                    says: "The same, as browsers send it; counts more.",
-                    bounds: Some((0, u64::MAX)),
-                    required: false,
-                },
-            ],
+            parameters: vec![RUN, number("after", "The number of the last event that the client has.", (0, u64::MAX)), LAST_SEEN],
             answer: (200, "text/event-stream", Some(of::<Event>)),
             fails: &[404],
             ..base(
@@ -172,6 +175,41 @@ pub fn all() -> Vec<Operation> {
             answer: (202, JSON, Some(of::<runs::Halted>)),
             fails: &[404, 409],
             ..base("post", "/api/v1/runs/{run}/halt", "halt", "Tells a run to stop and undo.", post(runs::halt))
+        },
+        Operation {
+            answer: (200, JSON, Some(of::<Vec<gamedays::GameDay>>)),
+            ..base("get", "/api/v1/gamedays", "gamedays", "Game days that last, and those that have a folder.", get(gamedays::gamedays))
+        },
+        Operation {
+            parameters: vec![DAY],
+            answer: (200, JSON, Some(of::<Day>)),
+            fails: &[404],
+            ..base("get", "/api/v1/gamedays/{day}", "gameday", "The record of a game day.", get(gamedays::gameday))
+        },
+        Operation {
+            parameters: vec![DAY],
+            body: Some(of::<gamedays::Asked>),
+            answer: (200, JSON, Some(of::<gamedays::Done>)),
+            fails: &[404, 409, 415, 502],
+            ..base(
+                "post",
+                "/api/v1/gamedays/{day}/say",
+                "sayToGameday",
+                "Says something to a game day that lasts: go, a note, an answer, a pause.",
+                post(gamedays::ask),
+            )
+        },
+        Operation {
+            parameters: vec![DAY, number("after", "The number of the last event that the client has.", (0, u64::MAX)), LAST_SEEN],
+            answer: (200, "text/event-stream", Some(of::<DayEvent>)),
+            fails: &[404],
+            ..base(
+                "get",
+                "/api/v1/gamedays/{day}/events",
+                "gamedayEvents",
+                "The events of a game day that lasts, as they happen.",
+                get(gamedays::events),
+            )
         },
     ];
     #[cfg(feature = "history")]

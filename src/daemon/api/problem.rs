@@ -20,7 +20,7 @@ pub struct Problem {
     /// What is wrong, and what would be right.
     pub detail: String,
     /// Each of several reasons.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
 }
 

@@ -15,9 +15,7 @@ use crate::{
     daemon::{
         running::{self, Told, Unfinished},
         shelf::Summary,
-        snapshot::Active,
     },
-    model::ids::RunId,
     report::{
         result,
         words::{visible, whole},
@@ -45,7 +43,7 @@ pub struct Running {
     pub experiment: String,
     /// Since when.
     pub since: String,
-    /// Its id, once it has one.
+    /// Its id, once it has a folder.
     pub run: Option<String>,
 }
 
@@ -90,7 +88,7 @@ pub fn list(app: &App, most: usize) -> Result<Runs, Problem> {
     let running = snapshot.running.iter().map(|active| Running {
         experiment: active.name.clone(),
         since: active.since.to_string(),
-        run: runs.iter().find(|summary| is(active, summary)).map(|summary| summary.run.clone()),
+        run: app.shelf.summary(active.run.as_str()).map(|summary| summary.run.clone()),
     });
     let waiting = snapshot.waiting.iter().map(|waits| Waiting {
         experiment: waits.name.clone(),
@@ -98,12 +96,6 @@ pub fn list(app: &App, most: usize) -> Result<Runs, Problem> {
         latest: waits.latest.to_string(),
     });
     Ok(Runs { running: running.collect(), waiting: waiting.collect(), runs })
-}
-
-/// Whether a run folder is that of a run of now.
-fn is(active: &Active, summary: &Summary) -> bool {
-    let same = summary.file.as_ref().is_some_and(|file| *file == active.file.display().to_string());
-    same && summary.verdict.is_none() && i128::from(summary.began_ns) >= active.since.as_nanosecond()
 }
 
 /// `GET /api/v1/runs/{run}`
@@ -157,12 +149,8 @@ pub async fn stop(app: Arc<App>, run: String) -> Result<Halted, Problem> {
 pub fn process(app: &App, run: &str) -> Option<Unfinished> {
     let journals = running::ours().unwrap_or_default().into_iter().chain(running::toolkit());
     let by_journal = journals.into_iter().find(|found| found.run.as_str() == run && found.lives());
-    by_journal.or_else(|| {
-        let summary = app.shelf.summary(run)?;
-        let snapshot = app.now();
-        let active = snapshot.running.iter().find(|active| is(active, &summary))?;
-        active.process.clone().filter(Unfinished::lives).map(|process| Unfinished { run: RunId::from(run), ..process })
-    })
+    let started = || app.now().running.iter().find(|active| active.run.as_str() == run).and_then(|active| active.process.clone());
+    by_journal.or_else(|| started().filter(Unfinished::lives))
 }
 
 /// For ids that are none.

@@ -20,6 +20,8 @@ pub enum Way {
     /// Past runs and their trends.
     #[cfg(feature = "history")]
     History,
+    /// A game day.
+    GameDay,
     /// Another page.
     None,
 }
@@ -30,6 +32,7 @@ const WAYS: &[(Way, &str, &str, &str)] = &[
     (Way::Runs, "Runs", "/runs", "r"),
     #[cfg(feature = "history")]
     (Way::History, "History", "/history", "h"),
+    (Way::GameDay, "Game day", "/gameday", "g"),
 ];
 
 /// What a page stands in.

@@ -10,11 +10,13 @@
 //! | `overview` | what comes and what runs |
 //! | `runs`, `run` | runs, and one of them as it happens |
 //! | `history` | past runs and their trends |
+//! | `gameday` | a game day, and what people say to it |
 //! | `forms` | what forms ask for |
 
 mod enter;
 mod forms;
 mod frame;
+mod gameday;
 #[cfg(feature = "history")]
 mod history;
 mod overview;
@@ -48,6 +50,8 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/runs/{run}/report", get(run::report))
         .route("/runs/{run}/halt", post(forms::halt))
         .route("/experiments", post(forms::experiment))
+        .route("/gameday", get(gameday::page).post(gameday::tell))
+        .route("/gamedays/{name}/report.html", get(gameday::report))
         .route("/enter", get(enter::page).post(enter::show))
         .route("/leave", post(enter::leave))
         .route(

@@ -4,12 +4,12 @@
   const KEYS_OFF = 'firedrill-keys-off';
   const TICKS = 240, LINES = 300, WIDE = 4, HIGH = 32;
   const SVG = 'http://www.w3.org/2000/svg';
-  const by = (id) => document.getElementById(id);
+  const at = (id) => document.getElementById(id);
 
   // Keys.
-  const dialog = by('keys');
+  const dialog = at('keys');
   if (dialog) {
-    const open = by('keys-open'), off = by('keys-off');
+    const open = at('keys-open'), off = at('keys-off');
     open.hidden = false;
     open.addEventListener('click', () => dialog.showModal());
     off.checked = localStorage.getItem(KEYS_OFF) === 'yes';
@@ -19,7 +19,7 @@
       if (busy || off.checked || dialog.open) return;
       if (event.key === '?') return dialog.showModal();
       if (event.key === 's') {
-        const stop = by('stop');
+        const stop = at('stop');
         if (stop) { event.preventDefault(); stop.focus(); }
         return;
       }
@@ -35,10 +35,44 @@
     });
   }
 
+  // A game day as it happens: what is shown is fetched again, what is typed stays.
+  const day = document.querySelector('.day[data-day]');
+  if (day) {
+    const by = document.getElementById('by');
+    by.value = localStorage.getItem('firedrill-by') || '';
+    by.addEventListener('input', () => localStorage.setItem('firedrill-by', by.value));
+    let due = false, busy = false;
+    const refresh = async () => {
+      due = true;
+      if (busy) return;
+      busy = true;
+      while (due) {
+        due = false;
+        const answer = await fetch(location.href);
+        const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        if (!fresh.querySelector('.day[data-day]')) { location.reload(); return; }
+        const focus = document.activeElement && document.activeElement.value;
+        for (const id of ['day-now', 'day-buttons', 'day-status']) {
+          const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
+          // Not under the hand of somebody who is about to end the day.
+          if (!next || old.innerHTML === next.innerHTML || old.querySelector('details[open]')) continue;
+          const held = old.contains(document.activeElement);
+          old.replaceChildren(...next.childNodes);
+          const again = held && [...old.querySelectorAll('button')].find((button) => button.value === focus);
+          if (again) again.focus();
+        }
+      }
+      busy = false;
+    };
+    const source = new EventSource(`/api/v1/gamedays/${day.dataset.day}/events?after=${day.dataset.seen}`);
+    source.addEventListener('message', refresh);
+    source.addEventListener('end', () => { source.close(); location.reload(); });
+  }
+
   // A run as it happens.
   const live = document.querySelector('.live[data-run]');
   if (!live) return;
-  const lines = by('lines'), probes = by('probes'), strips = by('strips'), phase = by('phase');
+  const lines = at('lines'), probes = at('probes'), strips = at('strips'), phase = at('phase');
 
   const element = (name, className, text) => {
     const made = document.createElement(name);

@@ -40,7 +40,7 @@ const VICTIMS: usize = 50;
 /// The largest report that is sent.
 const LARGEST: u64 = 64 << 20;
 /// A report's texts are foreign: it may load nothing, do nothing, and is of no origin.
-const SANDBOX: &str =
+pub const SANDBOX: &str =
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 struct Strip {

@@ -23,7 +23,7 @@ fn a_token_a_name_and_an_origin_are_asked_for() {
     site.ask("GET", "/healthz", &[], "").code(200).says("{\"status\":\"ok\"}");
     // Wrong tokens, and none.
     for wrong in ["Bearer x", "Bearer", "Basic YTpi", &format!("Bearer {}0", site.token)] {
-        site.ask("GET", "/api/v1/runs", &[&format!("Authorization: {wrong}")], "").code(401).says("Bearer");
+        site.ask("GET", "/api/v1/runs", &[&format!("Authorization: {wrong}")], "").code(401);
     }
     for path in ["/api/v1/runs", "/metrics", "/openapi.json"] {
         let answer = site.ask("GET", path, &[], "").code(401);
@@ -126,7 +126,7 @@ fn bad_clients_get_an_answer_and_the_others_theirs() {
     other.ask("GET", "/api/v1/runs", &[&format!("Authorization: Bearer {}", site.token)], "").code(401);
     other.end();
     // Addresses that others reach need a token and a name; a taken port is said.
-    rig.firedrill(["serve", "drills", "--listen", "0.0.0.0:0"]).code(3).says("serves drills already");
+    rig.firedrill(["serve", "drills", "--listen", "0.0.0.0:0"]).code(3).says("drills already");
     rig.firedrill(["serve", "others", "--listen", "0.0.0.0:0"]).code(2).says("a token must be given");
     rig.firedrill(["serve", "others", "--listen", "somewhere"]).code(2).says("expected an address with a port");
     rig.firedrill(["serve", "others", "--listen", &site.address.to_string()]).code(3).says("cannot be listened at").says("--listen off");

@@ -139,3 +139,55 @@ fn a_run_is_followed_and_halted_by_the_keyboard_alone() {
     up.signal(Signal::TERM);
     up.end().code(0);
 }
+
+const DAY: &str = r#"
+gameday: A day of <b>drills</b>
+agenda:
+  - announce: Good morning
+  - ask: "What do you expect?"
+  - experiment: experiment.yaml
+    confirm: true
+"#;
+
+#[test]
+fn a_game_day_is_confirmed_on_the_page() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = live::rig("Another one");
+    rig.write("gameday.yaml", DAY);
+    let site = Site::of(&rig, "drills");
+    let day = rig.start(["gameday", "run", "gameday.yaml"]);
+    eventually("the day lasts", || site.get("/api/v1/gamedays").body.contains("\"lives\":true"));
+    let browser = Browser::open();
+    browser.go(&site.link);
+    browser.press(&["g"]);
+    eventually("the key leads to the day", || browser.text().contains("A day of <b>drills</b>"));
+    eventually("it asks", || browser.text().contains("What do you expect?"));
+    browser.run("document.getElementById('by').focus()");
+    browser.press(&["A", "n", "a", TAB, "o", "k"]);
+    browser.run("document.querySelector('button[value=answer]').focus()");
+    browser.press(&[ENTER]);
+    eventually("the answer is kept, and it waits for a go", || {
+        browser.run("return !!document.getElementById('go')") == true && browser.text().contains("ok")
+    });
+    // Somebody else writes a note: it is seen without loading anything, and what was typed stays.
+    browser.run("document.getElementById('text').value = 'half a sentence'");
+    let id = site.get("/api/v1/gamedays").json()[0]["day"].as_str().unwrap().to_owned();
+    site.post(&format!("/api/v1/gamedays/{id}/say"), "{\"by\":\"bo\",\"ask\":\"note\",\"text\":\"seen by <i>bo</i>\"}").code(200);
+    eventually("the note is seen", || browser.text().contains("seen by <i>bo</i>"));
+    assert_eq!(browser.run("return document.getElementById('text').value"), "half a sentence");
+    assert_eq!(browser.run("return document.getElementById('by').value"), "Ana", "the name is remembered");
+    browser.run("document.getElementById('text').value = ''; document.getElementById('go').focus()");
+    browser.press(&[ENTER]);
+    eventually("the drill runs", || site.get(&format!("/api/v1/gamedays/{id}")).json()["items"][2]["drill"].is_object());
+    eventually("the page shows how it ended", || browser.text().contains("The whole report"));
+    assert_eq!(site.get(&format!("/api/v1/gamedays/{id}")).code(200).json()["items"][2]["confirmed"]["by"], "Ana");
+    site.post(&format!("/api/v1/gamedays/{id}/say"), "{\"by\":\"bo\",\"ask\":\"pause\"}").code(404).says("lasts now");
+    browser.run("document.querySelector('a[href$=\"report.html\"]').click()");
+    eventually("the day's report is there", || {
+        browser.run("return location.pathname").as_str().is_some_and(|path| path.ends_with("/report.html"))
+    });
+    assert_eq!(browser.complaints(), Vec::<Value>::new());
+    drop(browser);
+    drop(day.end());
+    site.end();
+}

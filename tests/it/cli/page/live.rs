@@ -61,6 +61,31 @@ fn events(site: &Site, path: &str, headers: &str, until: impl Fn(&Value) -> bool
     panic!("the stream ended: {out:?}");
 }
 
+/// Holds answers against the description that the server gives of itself.
+fn as_described(site: &Site, run: &str) {
+    let api = site.get("/openapi.json").code(200).json();
+    let paths = [
+        ("/api/v1/schedule", "/api/v1/schedule?count=3"),
+        ("/api/v1/experiments", "/api/v1/experiments"),
+        ("/api/v1/runs", "/api/v1/runs"),
+        ("/api/v1/runs/{run}", &format!("/api/v1/runs/{run}")),
+        ("/api/v1/history", "/api/v1/history"),
+        ("/api/v1/history/experiments", "/api/v1/history/experiments"),
+        ("/api/v1/gamedays", "/api/v1/gamedays"),
+    ];
+    for (described, path) in paths {
+        let Some(of) = api["paths"].get(described) else {
+            assert!(described.contains("history") && !cfg!(feature = "history"), "{described}");
+            continue;
+        };
+        let mut schema = of["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();
+        schema["components"] = api["components"].clone();
+        let answer = site.get(path).code(200).json();
+        let faults: Vec<String> = jsonschema::validator_for(&schema).unwrap().iter_errors(&answer).map(|e| e.to_string()).collect();
+        assert!(faults.is_empty(), "{path}: {faults:?}\n{answer}");
+    }
+}
+
 #[test]
 fn a_run_is_fired_followed_and_halted() {
     let _quiet = crate::support::quiet::quiet();
@@ -80,6 +105,7 @@ fn a_run_is_fired_followed_and_halted() {
     assert_eq!(again[0].0, seen + 1);
     site.ask("GET", &path, &[&format!("Authorization: Bearer {}", site.token), "Last-Event-ID: x"], "").code(400);
 
+    as_described(&site, &run);
     let page = site.get(&format!("/runs/{run}")).code(200).says("Stop this run").says("&lt;script&gt;alert(1)");
     assert!(!page.body.contains("<script>alert"), "{}", page.body);
     site.get("/metrics").code(200).says("firedrill_runs_running 1\n").says("firedrill_firings_total{by=\"hand\"}");
@@ -95,6 +121,7 @@ fn a_run_is_fired_followed_and_halted() {
     assert_eq!(events(&site, &path, &format!("Last-Event-ID: {}\r\n", last.last().unwrap().0), |_| false), [], "it has everything");
     assert_eq!(site.get(&format!("/api/v1/runs/{run}")).code(200).json()["verdict"], "aborted");
     site.get("/metrics").says("firedrill_runs_total{verdict=\"aborted\"} 1\n").says("firedrill_last_verdict{experiment=\"long\"} 4\n");
+    as_described(&site, &run);
     let report = site.get(&format!("/runs/{run}/report")).code(200);
     assert!(report.header("content-security-policy").unwrap().starts_with("sandbox;"), "{}", report.head);
     assert!(!report.body.contains("<script>alert"));

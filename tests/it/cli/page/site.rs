@@ -103,15 +103,28 @@ impl Site {
     }
 }
 
-/// What a server says until it ends the connection.
+/// What a server says until its answer is whole, or it ends the connection.
 pub fn read(mut stream: TcpStream) -> Answer {
-    let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all);
+    let (mut all, mut piece) = (Vec::new(), [0; 16 << 10]);
+    while let Ok(n @ 1..) = stream.read(&mut piece) {
+        all.extend_from_slice(&piece[..n]);
+        if whole(&all) {
+            break;
+        }
+    }
     let text = String::from_utf8_lossy(&all).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
     Answer { status, head: head.replace("\r\n", "\n"), body: if chunked { unchunked(body) } else { body.to_owned() } }
+}
+
+/// Whether an answer that says its length has it: some servers keep the connection.
+fn whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
 fn unchunked(mut body: &str) -> String {
