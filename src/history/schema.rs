@@ -38,7 +38,7 @@ const STEPS: [&str; 1] = ["
         capacity_low REAL, capacity REAL, capacity_high REAL
     ) STRICT;
     CREATE INDEX runs_by_time ON runs (began_ns, run);
-    CREATE INDEX runs_of_experiment ON runs (experiment, began_ns, run);
+    CREATE INDEX runs_of_experiment ON runs (experiment, began_ns, run, verdict);
     CREATE INDEX runs_of_project ON runs (project, began_ns, run);
 "];
 
