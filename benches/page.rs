@@ -147,7 +147,7 @@ fn many(folder: &Path, run: &str) {
     let mut store = Store::open(&folder.join("state")).expect("a history");
     let row = store.list(&Filter::default()).expect("rows").into_iter().find(|row| row.run.as_str() == run).expect("its row");
     for n in 0..RUNS {
-        let id = format!("20260101-{:06}-bbbbbb", n);
+        let id = format!("20260101-{n:06}-bbbbbb");
         fs::create_dir(out.join(&id)).expect("a folder");
         fs::copy(out.join(run).join("events.jsonl"), out.join(&id).join("events.jsonl")).expect("its events");
         let experiment = format!("Experiment {}", n % 20);

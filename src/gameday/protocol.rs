@@ -43,19 +43,23 @@ pub enum Ask {
     /// Keep this.
     Note {
         /// What.
+        #[schemars(length(max = LONGEST_TEXT), regex(pattern = r"\S"))]
         text: String,
     },
     /// Keep this as something to be done.
     Action {
         /// What.
+        #[schemars(length(max = LONGEST_TEXT), regex(pattern = r"\S"))]
         text: String,
         /// By whom.
+        #[schemars(length(max = LONGEST_NAME), regex(pattern = r"\S"))]
         #[serde(default)]
         owner: Option<String>,
     },
     /// The answer to the question.
     Answer {
         /// What.
+        #[schemars(length(max = LONGEST_TEXT), regex(pattern = r"\S"))]
         text: String,
     },
     /// Begin nothing more for now.

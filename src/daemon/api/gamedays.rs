@@ -14,7 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{App, apart, problem::Problem, query, stream::last_seen};
 use crate::{
     daemon::shelf::is_id,
-    gameday::{Answer as Says, Ask, Client, Day, Seat, client::Watch, protocol::Request, seat},
+    gameday::{
+        Answer as Says, Ask, Client, Day, Seat,
+        client::Watch,
+        protocol::{LONGEST_NAME, Request},
+        seat,
+    },
     report::{
         gameday,
         words::{visible, whole},
@@ -41,6 +46,7 @@ pub struct GameDay {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Asked {
     /// Who asks: it stands beside what they said.
+    #[schemars(length(max = LONGEST_NAME), regex(pattern = r"\S"))]
     pub by: String,
     /// What.
     #[serde(flatten)]
@@ -124,7 +130,7 @@ pub async fn ask(State(app): State<Arc<App>>, Path(day): Path<String>, uri: Uri,
 /// As above.
 pub async fn tell(app: &App, day: &str, by: &str, ask: Ask) -> Result<String, Problem> {
     if matches!(ask, Ask::Status | Ask::Watch { .. }) {
-        return Err(Problem::bad("what only reads is asked for by GET"));
+        return Err(Problem::conflict("what only reads is asked for by GET"));
     }
     let Request { by, ask } = Request { by: by.to_owned(), ask }.checked().map_err(Problem::bad)?;
     let client = client(day, &by).await?.ok_or_else(|| Problem::missing(format!("no game day `{}` lasts now", visible(day))))?;

@@ -86,7 +86,6 @@ pub fn opened() -> Result<Option<Store>, Problem> {
 }
 
 /// What is wrong with it.
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 pub fn broken(error: HistoryError) -> Problem {
     Problem::broken(error)
 }

@@ -76,9 +76,11 @@ fn one(operation: &Operation, problem: &Value, generator: &mut SchemaGenerator) 
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let schema = match parameter.bounds {
-        Some((low, high)) => json!({ "type": "integer", "minimum": low, "maximum": high }),
-        None => json!({ "type": "string", "minLength": 1 }),
+    let schema = match (parameter.bounds, &parameter.words) {
+        (Some((low, high)), _) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        (None, Some(words)) => json!({ "type": "string", "enum": words }),
+        // What need not be there may be empty, as forms send it.
+        (None, None) => json!({ "type": "string", "minLength": u8::from(parameter.required) }),
     };
     json!({ "name": parameter.name, "in": parameter.place, "required": parameter.required, "description": parameter.says, "schema": schema })
 }

@@ -55,6 +55,8 @@ pub struct Parameter {
     pub says: &'static str,
     /// The bounds of a number; a text when there are none.
     pub bounds: Option<(u64, u64)>,
+    /// The only texts that it may be.
+    pub words: Option<Vec<String>>,
     /// Whether it must be there.
     pub required: bool,
 }
@@ -70,20 +72,27 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None, required: true };
-const DAY: Parameter = Parameter { name: "day", place: "path", says: "The id of a game day.", bounds: None, required: true };
+const RUN: Parameter = Parameter { name: "run", place: "path", says: "The id of a run.", bounds: None, words: None, required: true };
+const DAY: Parameter = Parameter { name: "day", place: "path", says: "The id of a game day.", bounds: None, words: None, required: true };
 const LAST_SEEN: Parameter = Parameter {
     name: "Last-Event-ID",
     place: "header",
     says: "The number of the last event that the client has, as browsers send it; counts more.",
     bounds: Some((0, u64::MAX)),
+    words: None,
     required: false,
 };
-const NAME: Parameter =
-    Parameter { name: "name", place: "path", says: "The name of an experiment; `/` in it is written `%2F`.", bounds: None, required: true };
+const NAME: Parameter = Parameter {
+    name: "name",
+    place: "path",
+    says: "The name of an experiment; `/` in it is written `%2F`.",
+    bounds: None,
+    words: None,
+    required: true,
+};
 
 fn number(name: &'static str, says: &'static str, bounds: (u64, u64)) -> Parameter {
-    Parameter { name, place: "query", says, bounds: Some(bounds), required: false }
+    Parameter { name, place: "query", says, bounds: Some(bounds), words: None, required: false }
 }
 
 const JSON: &str = "application/json";
@@ -223,13 +232,15 @@ fn of_history(
 ) -> [Operation; 3] {
     use super::history;
     use crate::history::{Experiment, Run, Trend};
-    let text = |name, says| Parameter { name, place: "query", says, bounds: None, required: false };
+    let mut verdicts: Vec<String> = crate::model::verdict::Verdict::ALL.into_iter().map(crate::history::verdict_word).collect();
+    verdicts.push(String::new());
+    let text = |name, says| Parameter { name, place: "query", says, bounds: None, words: None, required: false };
     [
         Operation {
             parameters: vec![
                 text("experiment", "A title, or a pattern of it like `*zone*`."),
                 text("environment", "The name of an environment."),
-                text("verdict", "A verdict like `not-started`."),
+                Parameter { words: Some(verdicts), ..text("verdict", "A verdict; any when it is empty.") },
                 number("limit", "How many runs.", (1, history::MOST)),
             ],
             answer: (200, JSON, Some(of::<Vec<Run>>)),

@@ -30,8 +30,8 @@ use crate::{
     },
 };
 
-/// So many runs are listed, and so many experiments get a trend.
-const MOST: u64 = 1_000;
+/// So many runs are listed unless more are asked for, and so many experiments get a trend.
+const USUAL: u64 = 200;
 const TRENDS: usize = 8;
 /// The runs of a trend.
 const LENGTH: u64 = 40;
@@ -40,7 +40,7 @@ const FIGURES: [Aspect; 4] = [Aspect::Availability, Aspect::LongestOutage, Aspec
 
 /// `GET /history`
 pub async fn page(State(app): State<Arc<App>>, Extension(visitor): Extension<Visitor>, uri: Uri) -> Result<Response<Body>, Problem> {
-    let filter = filter(&Query::of(&uri, &["experiment", "environment", "verdict", "limit"])?, MOST)?;
+    let filter = filter(&Query::of(&uri, &["experiment", "environment", "verdict", "limit"])?, USUAL)?;
     apart(move || {
         let frame = Frame::new(&app, Some(&visitor), Way::History, "History");
         let content = match opened()? {
@@ -68,6 +68,7 @@ fn content(app: &App, store: &Store, filter: &Filter) -> Result<Markup, crate::h
             h2 id="runs" { "Runs" }
             (choice(&all, filter))
             @if runs.is_empty() { p.sub { "No run is like that." } } @else { (table(app, &runs)) }
+            @if runs.len() as u64 == USUAL { p.sub { a href="/history?limit=1000" { "The last thousand" } " · " code { "firedrill history" } " lists all of them." } }
         }
     })
 }

@@ -123,7 +123,7 @@ pub fn read(mut stream: TcpStream) -> Answer {
 fn whole(answer: &[u8]) -> bool {
     let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.trim().parse::<usize>().ok());
+    let length = head.split_once("content-length:").and_then(|(_, rest)| rest.lines().next()?.trim().parse::<usize>().ok());
     length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
