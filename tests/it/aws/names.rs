@@ -197,27 +197,35 @@ fn killed(lab: &Lab, at: usize, when: &str) -> Said {
     (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for")
 }
 
-/// Kills it at each call that changes something, until a run meets it no more.
-fn killed_everywhere(recover: impl Fn(&Lab)) {
+/// Kills it at each call that changes something, until a run meets it no more: before the calls in one laboratory, after them in another.
+fn killed_everywhere(recover: impl Fn(&Lab) + Sync) {
+    let recover = &recover;
+    let failing: usize = std::thread::scope(|scope| {
+        let both = ["before", "after"].map(|when| scope.spawn(move || killed_at_each(when, recover)));
+        both.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    assert!(failing >= 2, "the health check failed when some of the runs died: {failing}");
+}
+
+/// Gives in how many of the runs that died the health check failed.
+fn killed_at_each(when: &str, recover: &(impl Fn(&Lab) + Sync)) -> usize {
     let lab = two_regions();
     // Who finds only tags knows nothing of what was stopped: its group replaces it.
     let before = lab.shape();
     let mut failing = 0;
-    for when in ["before", "after"] {
-        for at in 1.. {
-            let said = killed(&lab, at, when);
-            if said.code.is_some() {
-                said.code(0);
-                assert!(at > 6, "tags of the group, suspension, stop, tags of the check, the check: only {at} calls");
-                break;
-            }
-            failing += usize::from(shown(&lab).0["Inverted"] == true);
-            recover(&lab);
-            lab.settled();
-            assert_eq!(lab.shape(), before, "killed {when} call {at}");
+    for at in 1.. {
+        let said = killed(&lab, at, when);
+        if said.code.is_some() {
+            said.code(0);
+            assert!(at > 6, "tags of the group, suspension, stop, tags of the check, the check: only {at} calls");
+            break;
         }
+        failing += usize::from(shown(&lab).0["Inverted"] == true);
+        recover(&lab);
+        lab.settled();
+        assert_eq!(lab.shape(), before, "killed {when} call {at}");
     }
-    assert!(failing >= 2, "the health check failed when some of the runs died: {failing}");
+    failing
 }
 
 #[test]
