@@ -191,7 +191,7 @@ fn make(folder: &Path) -> Result<Token, String> {
     let text = session::random()?;
     let place = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let digest = Sha256::digest(place.display().to_string().as_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = session::hex(&digest[..8]);
     let write = || -> io::Result<PathBuf> {
         let path = state_dir::folder("serve")?.join(format!("{name}.token"));
         let _ = fs::remove_file(&path);

@@ -50,6 +50,9 @@ const FRESH_S: f64 = 30.0;
 /// Says something where the daemon says what it does.
 pub type Say = Box<dyn Fn(&str) + Send + Sync>;
 
+/// An outlook: of what, when it was made, and what it shows.
+type Looked = (Arc<Snapshot>, Mono, Arc<Outlook>);
+
 /// What requests are answered from.
 pub struct App {
     /// How things are, from the loop that fires.
@@ -66,7 +69,7 @@ pub struct App {
     pub zone: TimeZone,
     /// What is asked for is said where the daemon speaks.
     pub say: Say,
-    outlook: Mutex<Option<(Arc<Snapshot>, Mono, Arc<Outlook>)>>,
+    outlook: Mutex<Option<Looked>>,
 }
 
 impl App {

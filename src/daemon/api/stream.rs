@@ -89,7 +89,7 @@ impl Client {
         }
         while !self.ended {
             if self.backlog.is_some() {
-                if let Some(piece) = self.from_file().await {
+                if let Some(piece) = self.piece_of_file().await {
                     return Some(piece);
                 }
                 continue;
@@ -142,7 +142,7 @@ impl Client {
     }
 
     /// A piece of the file, up to where the hub can go on.
-    async fn from_file(&mut self) -> Option<Bytes> {
+    async fn piece_of_file(&mut self) -> Option<Bytes> {
         let mut reader = self.backlog.take()?;
         let read = tokio::task::spawn_blocking(move || {
             let lines = reader.lines();

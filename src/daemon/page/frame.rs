@@ -73,6 +73,7 @@ impl Frame {
     }
 
     /// The whole page.
+    #[expect(clippy::needless_pass_by_value, reason = "what is in a page is made where the page is")]
     pub fn page(&self, content: Markup) -> Markup {
         html! {
             (DOCTYPE)

@@ -253,7 +253,6 @@ pub async fn tell(State(app): State<Arc<App>>, body: Bytes) -> Result<Response<B
     let ask = match (field(&body, "answer"), text("do").as_str()) {
         (Some(answer), _) => Ask::Answer { text: answer },
         (None, "go") => Ask::Go { item },
-        (None, "note") => Ask::Note { text: words },
         (None, "action") => Ask::Action { text: words, owner: Some(text("owner")).filter(|owner| !owner.trim().is_empty()) },
         (None, "answer") => Ask::Answer { text: words },
         (None, "pause") => Ask::Pause,
@@ -262,7 +261,7 @@ pub async fn tell(State(app): State<Arc<App>>, body: Bytes) -> Result<Response<B
         (None, "detected") => Ask::Detected,
         (None, "mitigated") => Ask::Mitigated,
         (None, "abort") => Ask::Abort,
-        // Enter in a field presses no button.
+        // The button for notes; and Enter in a field presses none.
         (None, _) => Ask::Note { text: words },
     };
     gamedays::tell(&app, &day, &by, ask).await?;

@@ -1,6 +1,6 @@
 //! `/history`: past runs, and how the figures of each experiment move.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Extension,
@@ -184,18 +184,21 @@ fn sparkline(series: &Series) -> Markup {
             continue;
         };
         let (x, y) = (n as f64 * step, y(*value));
-        path += &format!("{}{x:.1} {y:.1}", if drawing { "L" } else { "M" });
+        let _ = write!(path, "{}{x:.1} {y:.1}", if drawing { "L" } else { "M" });
         let next = series.values.get(n + 1).is_some_and(Option::is_some);
         if (!drawing && !next) || n + 1 == series.values.len() {
             dots.push((x, y));
         }
         drawing = true;
     }
-    let dots: String = dots.iter().map(|(x, y)| format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>")).collect();
+    let mut circles = String::new();
+    for (x, y) in &dots {
+        let _ = write!(circles, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"/>");
+    }
     html! {
         svg.spark viewBox="-4 0 188 36" width="188" height="36" role="img" aria-label={ (name(series.aspect)) " over " (plural(series.values.len(), "run")) } {
             path d=(path) {}
-            (PreEscaped(dots))
+            (PreEscaped(circles))
         }
     }
 }
