@@ -110,8 +110,8 @@ mod tests {
         let plain = Retention::default();
         let other = |id: &str, second| Run { project: None, ..run(id, "A zone dies", second, 0.99) };
         store.record(&other("o", -1_000_000), &plain, now).unwrap();
-        for (n, id) in ["a", "b", "c"].into_iter().enumerate() {
-            store.record(&run(id, "A zone dies", n as i64, 0.99), &plain, now).unwrap();
+        for (n, id) in (0..).zip(["a", "b", "c"]) {
+            store.record(&run(id, "A zone dies", n, 0.99), &plain, now).unwrap();
         }
         store.record(&run("d", "A zone dies", 9, 0.99), &Retention { keep: 3, keep_for: None }, now).unwrap();
         assert_eq!(ids(&store), "dcbo");
@@ -128,8 +128,8 @@ mod tests {
     fn what_is_beyond_is_told_before_it_goes() {
         let state = tempfile::tempdir().unwrap();
         let mut store = Store::open(state.path()).unwrap();
-        for (n, id) in ["a", "b", "c"].into_iter().enumerate() {
-            store.insert(&run(id, "A zone dies", n as i64, 0.99)).unwrap();
+        for (n, id) in (0..).zip(["a", "b", "c"]) {
+            store.insert(&run(id, "A zone dies", n, 0.99)).unwrap();
         }
         let beyond: Vec<RunId> = store.beyond(Beyond::Newest(1)).unwrap().into_iter().map(|run| run.run).collect();
         assert_eq!(beyond, [RunId::from("b"), RunId::from("a")]);

@@ -149,8 +149,8 @@ mod tests {
     fn store() -> (tempfile::TempDir, Store) {
         let state = tempfile::tempdir().unwrap();
         let mut store = Store::open(state.path()).unwrap();
-        for (n, id) in ["a", "b", "c", "d"].into_iter().enumerate() {
-            let mut run = run(id, if n % 2 == 0 { "A zone dies" } else { "One [of] three" }, n as i64, 0.99);
+        for (n, id) in (0..).zip(["a", "b", "c", "d"]) {
+            let mut run = run(id, if n % 2 == 0 { "A zone dies" } else { "One [of] three" }, n, 0.99);
             if id == "d" {
                 run.verdict = Verdict::NotStarted;
                 run.environment = Some("staging".to_owned());

@@ -43,7 +43,7 @@ const STEPS: [&str; 1] = ["
 "];
 
 /// The version of this build.
-pub const VERSION: i64 = STEPS.len() as i64;
+pub const VERSION: i64 = STEPS.len().cast_signed() as i64;
 
 /// Where a database stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

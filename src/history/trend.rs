@@ -123,7 +123,7 @@ mod tests {
     use crate::{history::run::tests::run, model::verdict::Verdict};
 
     fn runs(availabilities: &[f64]) -> Vec<Run> {
-        availabilities.iter().enumerate().map(|(n, share)| run(&n.to_string(), "x", n as i64, *share)).collect()
+        (0..).zip(availabilities).map(|(n, share)| run(&n.to_string(), "x", n, *share)).collect()
     }
 
     fn of(series: &[Series], aspect: Aspect) -> &Series {

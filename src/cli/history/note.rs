@@ -64,7 +64,7 @@ impl Note {
             row::fill(&mut self.row, record, Some(folder));
         } else {
             self.row.run = RunId(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
-            self.row.reason = "Its events could not be read when it had ended.".to_owned();
+            "Its events could not be read when it had ended.".clone_into(&mut self.row.reason);
             self.row.folder = row::whole_path(folder);
         }
         self.row.verdict = known;

@@ -113,7 +113,9 @@ fn what_runs_came_to_is_listed_shown_compared_and_read_again_from_their_folders(
     rig.firedrill(["history", "import", "firedrill-runs"]).code(0).says("0 runs new").says(&format!("{folders} known"));
     assert_eq!(rows(rig, &[]), imported);
     let mut of_before: Vec<Value> = listed.into_iter().filter(|row| !row["folder"].is_null()).collect();
-    of_before.iter_mut().for_each(|row| row["project"] = Value::Null);
+    for row in &mut of_before {
+        row["project"] = Value::Null;
+    }
     assert_eq!(imported, of_before);
 }
 
