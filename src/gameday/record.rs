@@ -390,7 +390,7 @@ mod tests {
             countdown: None,
             expect: Some(Verdict::Failed),
             if_failed: IfFailed::Ask,
-            mitigate: Some(std::time::Duration::from_secs(60)),
+            mitigate: Some(std::time::Duration::from_mins(1)),
         };
         let item = Item { owner: None, at: None, what: What::Experiment(Box::new(drill)) };
         DayEventKind::DayBegan(Box::new(DayBegan {

@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// One that can be told something.
+#[expect(clippy::large_enum_variant, reason = "there is one for each receiver of a project: a handful")]
 pub(super) enum Ready {
     Http { endpoint: Endpoint, method: Method, headers: HeaderMap, body: Kind },
     Mail(Box<Mail>),

@@ -1,4 +1,4 @@
-//! `/openapi.json`: the table of operations as OpenAPI 3.1 says it. Schemas come from the types that are sent.
+//! `/openapi.json`: the table of operations as `OpenAPI` 3.1 says it. Schemas come from the types that are sent.
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};

@@ -28,7 +28,7 @@ impl Scale {
     }
 
     /// The same picture for times that count from this moment of it.
-    pub fn from_zero_at(self, s: f64) -> Self {
+    pub fn zeroed_at(self, s: f64) -> Self {
         Self { from: self.from - s, to: self.to - s }
     }
 

@@ -125,13 +125,11 @@ fn said<'s>(stage: &'s Stage<'_>) -> impl Iterator<Item = Mark> + 's {
             Sort::Announced => (Kind::Announced, String::new()),
             Sort::Confirmed => (Kind::InService, String::new()),
             Sort::Mitigated if by.is_some() => (Kind::InService, String::new()),
-            Sort::Mitigated => (Kind::Halt, String::new()),
-            Sort::Detected => (Kind::Person, String::new()),
             Sort::Note => (Kind::Note, "note:".to_owned()),
             Sort::Action => (Kind::Note, "action:".to_owned()),
             Sort::Answered => (Kind::Person, "answer:".to_owned()),
-            Sort::Paused | Sort::Skipped | Sort::Resumed => (Kind::Person, String::new()),
-            Sort::Aborting => (Kind::Halt, String::new()),
+            Sort::Detected | Sort::Paused | Sort::Skipped | Sort::Resumed => (Kind::Person, String::new()),
+            Sort::Mitigated | Sort::Aborting => (Kind::Halt, String::new()),
             Sort::Warning => (Kind::Note, "warning:".to_owned()),
             // These are spans of the picture, or said by others.
             Sort::Day | Sort::Item | Sort::Waits | Sort::Countdown | Sort::Run | Sort::Effect => return None,
@@ -147,7 +145,9 @@ fn done(run: &Drawn<'_>, everything: bool) -> Vec<Mark> {
     let mut marks = collect(run.record);
     // What people said stands there in the day's own words.
     marks.retain(|mark| wanted(mark) && !mark.says().starts_with("mitigated, says"));
-    marks.iter_mut().for_each(|mark| mark.later(run.offset));
+    for mark in &mut marks {
+        mark.later(run.offset);
+    }
     marks
 }
 
@@ -188,7 +188,7 @@ fn probes<'a>(run: &Drawn<'a>) -> &'a [ProbeMeasurement] {
 /// The strips of a drill's probes, one below the other.
 fn run_strips(run: &Drawn<'_>, scale: Scale, top: f64, seconds: f64) -> Markup {
     // Zero of the run's times is somewhere on the day's clock.
-    let own = scale.from_zero_at(run.offset);
+    let own = scale.zeroed_at(run.offset);
     let end = run.record.measurement.as_ref().and_then(|m| m.phases.iter().map(|p| p.to_s).reduce(f64::max)).unwrap_or_default();
     let buckets = (BUCKETS * end / seconds.max(1e-3)).clamp(1.0, BUCKETS) as usize;
     html! {
@@ -208,7 +208,7 @@ fn run_strips(run: &Drawn<'_>, scale: Scale, top: f64, seconds: f64) -> Markup {
 
 /// The fault phase of a drill, behind everything.
 fn fault(run: &Drawn<'_>, scale: Scale, top: f64, bottom: f64) -> Markup {
-    let own = scale.from_zero_at(run.offset);
+    let own = scale.zeroed_at(run.offset);
     let spans = run.record.measurement.iter().flat_map(|m| &m.phases).filter(|phase| phase.phase == Phase::Fault);
     html! {
         @for phase in spans {
