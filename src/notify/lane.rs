@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The longest time for one try.
 pub(super) const TRY: Duration = Duration::from_secs(5);
 /// The longest time for a message with all its tries: what comes later would be told too late.
-const MESSAGE: Duration = Duration::from_secs(60);
+const MESSAGE: Duration = Duration::from_mins(1);
 
 /// What became of a receiver's messages.
 #[derive(Debug, Default)]

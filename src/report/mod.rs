@@ -17,6 +17,8 @@ pub mod notices;
 pub mod record;
 pub mod result;
 pub mod state;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod words;
 pub mod write;
 

@@ -105,7 +105,7 @@ pub fn message(occasion: Occasion, record: &RunRecord, folder: &str, host: &str)
         }
         Occasion::Verdict | Occasion::Residue => {
             let gate = Gate::of(record);
-            out.verdict = gate.verdict.word().to_owned();
+            gate.verdict.word().clone_into(&mut out.verdict);
             out.exit_code = gate.exit_code.to_string();
             out.reason = visible(&gate.reason).into_owned();
             out.residue = record.outcome.as_ref().map(|outcome| left(&outcome.residue)).unwrap_or_default();
