@@ -17,7 +17,9 @@ use super::{
     chaostoolkit::args::{Import, ToolkitArgs},
     deadman, deployer,
     gameday::args::GamedayVerb,
+    init::Init,
     schedule::args::ScheduleVerb,
+    shell::{Completions, Man},
 };
 use crate::{model::quantity, platform::local, sample_app};
 
@@ -31,9 +33,22 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+    /// How the log (`FIREDRILL_LOG`) and what goes wrong are written to standard error.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
 }
 
-const EXIT_CODES: &str = "\
+/// How the log and what goes wrong are written to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: each line is a JSON object.
+    Json,
+}
+
+/// What `--help` says at the end.
+pub const EXIT_CODES: &str = "\
 Exit codes: 0 passed, 1 failed, 2 the command line or the file is wrong (nothing was touched), 3 not started (nothing was touched),
 4 aborted, 5 error, 6 residue: something could not be undone.
 Environment: FIREDRILL_STATE_DIR (journals, locks and the history), FIREDRILL_LOG (log filter, such as debug), NO_COLOR.";
@@ -43,6 +58,8 @@ Environment: FIREDRILL_STATE_DIR (journals, locks and the history), FIREDRILL_LO
 pub enum Verb {
     /// Run a real drill on local processes, nothing to install: six instances in three zones, a zone dies.
     Demo(Demo),
+    /// Look at what runs here, and write a firedrill.yaml and a first small experiment. Touches nothing.
+    Init(Init),
     /// Check experiment files; exit 2 on any error.
     Check(Check),
     /// Print the exact victims of an experiment, how each act is undone, and what the caps allow. Touches nothing.
@@ -85,6 +102,10 @@ pub enum Verb {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Aws(Aws),
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Print the manual page, or write a page for each verb.
+    Man(Man),
     /// Keep a local system running in the foreground, until Ctrl-C.
     Up(Up),
     /// (internal) The balancer process of a local system.
@@ -92,7 +113,7 @@ pub enum Verb {
     Balancer,
     /// (internal) The first process of a local system's namespace.
     #[command(hide = true)]
-    Init(local::init::InitArgs),
+    Namespace(local::init::InitArgs),
     /// (internal) Undoes a run when its firedrill is gone or hangs.
     #[command(hide = true)]
     Deadman(deadman::DeadmanArgs),

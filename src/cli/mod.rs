@@ -24,6 +24,7 @@ mod history;
 #[path = "no_history.rs"]
 mod history;
 mod import;
+mod init;
 #[cfg(feature = "docker")]
 pub mod keeper;
 mod ladder;
@@ -40,6 +41,7 @@ mod schedule;
 mod schema;
 #[cfg(feature = "daemon")]
 mod serve;
+mod shell;
 mod signals;
 mod targets;
 mod trial;
@@ -51,7 +53,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
-use args::{Cli, Sample, Verb};
+use args::{Cli, LogFormat, Sample, Verb};
 
 /// Runs the command line; gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -63,11 +65,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(Verdict::Invalid.exit_code());
         }
     };
-    log();
+    log(cli.log_format);
     match cli.verb {
         Verb::Check(args) => check::check(&args),
         Verb::Schema(args) => schema::schema(&args),
         Verb::Import(args) => import::import(&args),
+        Verb::Completions(args) => shell::completions(&args),
+        Verb::Man(args) => shell::man(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Compare(args) => against::compare_runs(&args, &against::usual()),
         #[cfg(feature = "aws")]
@@ -86,6 +90,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Verb::Drill(args) => on_runtime(drill::drill(*args)),
         Verb::Targets(args) => on_runtime(targets::targets(args)),
         Verb::Recover(args) => on_runtime(recover::recover(args)),
+        Verb::Init(args) => on_runtime(init::init(args)),
         Verb::Demo(args) => on_runtime(demo::demo(args)),
         Verb::Deployer(args) => on_runtime(deployer::deployer(args)),
         #[cfg(feature = "docker")]
@@ -93,7 +98,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
         Verb::Deadman(args) => deadman::deadman(&args),
-        Verb::Init(args) => ended(local::init::run(&args)),
+        Verb::Namespace(args) => ended(local::init::run(&args)),
         Verb::Balancer => ended(balancer::process::run()),
         Verb::Blog(args) => ended(sample_app::blog::run(&args)),
         Verb::Sample(sample) => ended(match sample {
@@ -138,9 +143,14 @@ fn on_runtime(verb: impl Future<Output = u8>) -> u8 {
     }
 }
 
-/// Logs go to standard error, and only when asked for.
-fn log() {
+/// Logs go to standard error, and only when asked for. As JSON, what goes wrong is a line of the log.
+fn log(format: LogFormat) {
+    say::lines_are_json(format == LogFormat::Json);
     if let Ok(filter) = EnvFilter::try_from_env("FIREDRILL_LOG") {
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let _ = match format {
+            LogFormat::Text => log.try_init(),
+            LogFormat::Json => log.json().try_init(),
+        };
     }
 }

@@ -80,6 +80,20 @@ pub fn outside_hours(environment: &Environment) -> Option<String> {
     }
 }
 
+/// What sends the run as a trace; none when nothing says where to. What is wrong with that is said, and keeps no run from its work.
+#[cfg(feature = "otel")]
+fn traces() -> Option<Box<dyn Reporter>> {
+    use crate::report::traces::{Exporter, Settings, Traces};
+    let exporter = Settings::read(|name| std::env::var(name).ok()).and_then(|settings| settings.map(Exporter::new).transpose());
+    match exporter {
+        Ok(exporter) => exporter.map(|exporter| Box::new(Traces::new(exporter)) as Box<dyn Reporter>),
+        Err(why) => {
+            say::problem(format!("no traces are sent: {why}"));
+            None
+        }
+    }
+}
+
 /// Runs one job on a platform, with reports to the console and into the run's folder.
 ///
 /// # Errors
@@ -96,6 +110,8 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
     let telling = Telling::start(&job.environment.notify);
     #[cfg(feature = "notify")]
     reporters.extend(telling.reporter(&folder));
+    #[cfg(feature = "otel")]
+    reporters.extend(traces());
     let fan_out = FanOut::start(reporters);
 
     let (events, mut heard) = mpsc::unbounded_channel();

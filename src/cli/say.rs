@@ -1,10 +1,13 @@
 //! Standard output and standard error of the verbs. A reader that has gone (`| head`) is no failure of ours.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{redact, report::words};
+use crate::{clock, redact, report::words};
 
 /// Prints to standard output. Foreign text in it is made [`words::visible`] by who puts it there.
 pub fn out(text: &str) {
@@ -24,14 +27,37 @@ pub fn json<T: Serialize + DeserializeOwned>(value: T) {
     write(&format!("{}\n", words::json(&text)));
 }
 
+/// Whether each line of standard error is a JSON object (`--log-format json`).
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on, each line of standard error is a JSON object, or none is.
+pub fn lines_are_json(json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+}
+
 /// Prints to standard error; as [`out`].
 pub fn err(text: &str) {
-    let _ = std::io::stderr().lock().write_all(redact::hide(text).as_bytes());
+    let text = redact::hide(text);
+    let text = match JSON.load(Ordering::Relaxed) {
+        true if text.trim().is_empty() => return,
+        true => format!("{}\n", words::json(&line(text.trim_end()).to_string())),
+        false => text.into_owned(),
+    };
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// What is said as a line of the log, of the form that its other lines have.
+fn line(message: &str) -> serde_json::Value {
+    let at = clock::moment().to_string();
+    serde_json::json!({ "timestamp": at, "level": "ERROR", "fields": { "message": message }, "target": "firedrill" })
 }
 
 /// Prints `firedrill: …` to standard error. The text may be anybody's: a terminal obeys nothing in it, and none of its lines can be taken
 /// for one of ours.
 pub fn problem(text: impl std::fmt::Display) {
+    if JSON.load(Ordering::Relaxed) {
+        return err(&text.to_string());
+    }
     err(&format!("firedrill: {}\n", lines(&text.to_string())));
 }
 

@@ -431,7 +431,7 @@ fn time(duration: Duration) -> String {
 }
 
 /// Text as it stands where that is safe, else in double quotes; `${` is kept from being a variable.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     scalar(&escape(text))
 }
 

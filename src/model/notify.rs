@@ -127,8 +127,8 @@ impl Notification {
         let listed = |occasion| self.on.contains(&occasion);
         let fits = verdict.is_none_or(|verdict| self.verdicts.is_empty() || self.verdicts.contains(&verdict));
         match occasion {
-            Occasion::Verdict => listed(occasion) && fits && !(verdict == Some(Verdict::Residue) && listed(Occasion::Residue)),
             Occasion::Before | Occasion::Started | Occasion::Residue => listed(occasion),
+            Occasion::Verdict => listed(occasion) && fits && !(verdict == Some(Verdict::Residue) && listed(Occasion::Residue)),
         }
     }
 

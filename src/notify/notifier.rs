@@ -95,7 +95,7 @@ impl Notifier {
             let tallies: Vec<Arc<Shared>> = lanes.iter().map(|(_, tally)| Arc::clone(tally)).collect();
             let started = thread::Builder::new().name("notify".to_owned()).spawn(move || send(lanes));
             if let Err(error) = started {
-                for tally in &tallies {
+                for tally in tallies {
                     tally.lock().why = Some(format!("no thread for it: {error}"));
                 }
             }

@@ -21,8 +21,16 @@ use crate::{
 /// One that can be told something.
 #[expect(clippy::large_enum_variant, reason = "there is one for each receiver of a project: a handful")]
 pub(super) enum Ready {
-    Http { endpoint: Endpoint, method: Method, headers: HeaderMap, body: Kind },
+    Http(Box<Web>),
     Mail(Box<Mail>),
+}
+
+/// One that gets HTTP requests.
+pub(super) struct Web {
+    endpoint: Endpoint,
+    method: Method,
+    headers: HeaderMap,
+    body: Kind,
 }
 
 /// What an HTTP receiver gets.
@@ -47,12 +55,12 @@ impl Ready {
     pub(super) fn new(notification: &Notification, timeout: Duration) -> Result<Self, String> {
         let value = |text: &Text| find(text).map_err(|(problem, _)| problem);
         match &notification.to {
-            Receiver::Slack(url) => Ok(Self::Http {
+            Receiver::Slack(url) => Ok(Self::Http(Box::new(Web {
                 endpoint: Endpoint::new(&url_of(url)?)?,
                 method: Method::POST,
                 headers: HeaderMap::new(),
                 body: Kind::Slack,
-            }),
+            }))),
             Receiver::Webhook(webhook) => {
                 let mut headers = HeaderMap::new();
                 for (name, text) in &webhook.headers {
@@ -62,12 +70,12 @@ impl Ready {
                     headers.insert(HeaderName::try_from(name.as_str()).map_err(|_| bad())?, value);
                 }
                 let method = Method::try_from(webhook.method.as_str()).map_err(|error| error.to_string())?;
-                Ok(Self::Http {
+                Ok(Self::Http(Box::new(Web {
                     endpoint: Endpoint::new(&url_of(&webhook.url)?)?,
                     method,
                     headers,
                     body: Kind::Webhook(webhook.body.clone()),
-                })
+                })))
             }
             Receiver::Email(email) => {
                 let login = match &email.login {
@@ -82,7 +90,7 @@ impl Ready {
     /// Where it is, for people.
     pub(super) fn host(&self) -> &str {
         match self {
-            Self::Http { endpoint, .. } => endpoint.host(),
+            Self::Http(web) => web.endpoint.host(),
             Self::Mail(mail) => mail.host(),
         }
     }
@@ -91,7 +99,8 @@ impl Ready {
     pub(super) async fn send(&self, message: &Message) -> Result<(), NotTaken> {
         match self {
             Self::Mail(mail) => mail.send(message).await,
-            Self::Http { endpoint, method, headers, body } => {
+            Self::Http(web) => {
+                let Web { endpoint, method, headers, body } = web.as_ref();
                 let (body, kind) = match body {
                     Kind::Slack => (body::slack(message), "application/json"),
                     Kind::Webhook(body) => body::webhook(body, message),

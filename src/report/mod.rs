@@ -19,6 +19,8 @@ pub mod record;
 pub mod result;
 pub mod state;
 pub mod table;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod words;
 pub mod write;
 

@@ -60,7 +60,7 @@ pub struct Contained {
 pub fn contain(choice: Containment, program: &Path, system: &str) -> io::Result<Contained> {
     if choice != Containment::Keeper {
         match enter_namespace() {
-            Ok(()) => return warden(program, &["init"], "namespace"),
+            Ok(()) => return warden(program, &["namespace"], "namespace"),
             Err(e) if choice == Containment::Namespace => {
                 return Err(io::Error::new(e.kind(), format!("a PID namespace is not allowed here: {e}")));
             }
@@ -69,7 +69,7 @@ pub fn contain(choice: Containment, program: &Path, system: &str) -> io::Result<
     }
     set_child_subreaper(rustix::process::Pid::from_raw(1))?;
     let own = std::process::id().to_string();
-    warden(program, &["init", "--keeper", system, "--supervisor", &own], "keeper")
+    warden(program, &["namespace", "--keeper", system, "--supervisor", &own], "keeper")
 }
 
 fn warden(program: &Path, arguments: &[&str], how: &'static str) -> io::Result<Contained> {

@@ -1,5 +1,6 @@
 //! The verbs as a user meets them: through the real binary, on real processes.
 
+mod comforts;
 mod crash_points;
 mod deadman;
 mod drill;

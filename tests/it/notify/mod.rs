@@ -201,3 +201,60 @@ fn receivers_are_tried_beforehand_and_missing_secrets_are_told_at_their_place() 
     assert_eq!((&last["event"], &last["verdict"]), (&Value::from("verdict"), &Value::from("not started")), "{last}");
     assert!(last["reason"].as_str().unwrap().contains("there is no terminal to ask"), "{last}");
 }
+
+#[cfg(feature = "otel")]
+#[test]
+fn a_run_is_a_trace_whose_spans_lie_in_each_other_at_their_own_times() {
+    let collector = Inbox::start(&["503 Busy"]);
+    let rig = Rig::new();
+    let url = collector.url("");
+    let env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=planted-token-4711"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=sre"),
+    ];
+    let said = ran(&rig, &env, &["run", "experiment.yaml"], 0);
+    assert_eq!(said.err, "");
+    nothing_told(&rig, &said);
+    let requests = collector.requests();
+    let request = requests.last().unwrap();
+    assert!(
+        request.head.starts_with("POST /v1/traces HTTP/1.1\r\n") && request.head.contains("x-key: planted-token-4711\r\n"),
+        "{}",
+        request.head
+    );
+    let body = request.json();
+    let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
+    assert!(resource.contains("firedrill") && resource.contains("sre"), "{resource}");
+    let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    let named = |start: &str| {
+        spans.iter().find(|span| span["name"].as_str().unwrap().starts_with(start)).unwrap_or_else(|| panic!("{start}: {spans:#?}"))
+    };
+    let time = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+    let step = spans.iter().find(|span| span["attributes"].to_string().contains("firedrill.step")).unwrap();
+    let act = spans.iter().find(|span| span["attributes"].to_string().contains("firedrill.fault")).unwrap();
+    for (inner, outer) in [
+        (named("baseline"), named("drill: ")),
+        (named("fault"), named("drill: ")),
+        (step, named("fault")),
+        (act, step),
+        (named("undo: "), named("fault")),
+    ] {
+        assert_eq!((&inner["parentSpanId"], &inner["traceId"]), (&outer["spanId"], &outer["traceId"]), "{inner} in {outer}");
+        assert!(
+            time(inner, "startTimeUnixNano") >= time(outer, "startTimeUnixNano")
+                && time(inner, "endTimeUnixNano") <= time(outer, "endTimeUnixNano")
+        );
+    }
+    let root = named("drill: ");
+    assert!(
+        root["parentSpanId"] == "" && root["traceId"].as_str().unwrap().len() == 32 && root["spanId"].as_str().unwrap().len() == 16,
+        "{root}"
+    );
+    assert!(root["status"]["code"] == 1 && root["attributes"].to_string().contains("\"passed\""), "{root}");
+    let fault = named("fault");
+    assert!(
+        time(fault, "endTimeUnixNano") - time(fault, "startTimeUnixNano") >= 1_000_000_000,
+        "the hold of one second lies in it: {fault}"
+    );
+}
