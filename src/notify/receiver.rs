@@ -19,7 +19,6 @@ use crate::{
 };
 
 /// One that can be told something.
-#[expect(clippy::large_enum_variant, reason = "there is one for each receiver of a project: a handful")]
 pub(super) enum Ready {
     Http(Box<Web>),
     Mail(Box<Mail>),
