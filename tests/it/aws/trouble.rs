@@ -83,7 +83,9 @@ fn throttled_failing_and_cut_off_the_drill_does_the_same_acts() {
         for (seed, drill) in seeds {
             let (changed, once, by_kind) = drill.join().unwrap();
             assert_eq!((&changed, once), (&quiet.0, quiet.1), "seed {seed}");
-            by_kind.into_iter().for_each(|(kind, times)| *struck.entry(kind).or_default() += times);
+            for (kind, times) in by_kind {
+                *struck.entry(kind).or_default() += times;
+            }
         }
     });
     let of = |kinds: [&str; 2]| kinds.iter().map(|kind| struck[*kind]).sum::<u64>();

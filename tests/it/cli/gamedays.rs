@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use rustix::process::Signal;
@@ -64,7 +64,8 @@ fn result(rig: &Rig) -> Value {
 
 fn socket(rig: &Rig) -> PathBuf {
     let folder = rig.path("state/gamedays");
-    let sockets: Vec<String> = names(&folder).into_iter().filter(|name| name.ends_with(".sock")).collect();
+    let sockets: Vec<String> =
+        names(&folder).into_iter().filter(|name| Path::new(name).extension().is_some_and(|end| end == "sock")).collect();
     assert_eq!(sockets.len(), 1, "{sockets:?}");
     folder.join(&sockets[0])
 }

@@ -12,7 +12,7 @@ method: [{ kill: web, hold: 2s }, { pause: web, hold: 2s }]
 ";
 
 fn drill() -> Drill {
-    Drill::on(six()).file(TWO).until_mitigated(Duration::from_secs(60))
+    Drill::on(six()).file(TWO).until_mitigated(Duration::from_mins(1))
 }
 
 fn who(done: &Done) -> Vec<String> {

@@ -138,7 +138,7 @@ fn bad_clients_get_an_answer_and_the_others_theirs() {
     }
     assert_eq!(site::read(body).status, 408);
     let waited = clock::now().since(begun);
-    assert!(waited > Duration::from_secs(5) && waited < Duration::from_secs(60), "{waited:?}");
+    assert!(waited > Duration::from_secs(5) && waited < Duration::from_mins(1), "{waited:?}");
     site.ask("GET", "/healthz", &[], "").code(200);
     site.end();
 }

@@ -1,4 +1,4 @@
-//! The page in a real browser: Chromium, driven by WebDriver (Debian's `chromium` and `chromium-driver`).
+//! The page in a real browser: Chromium, driven by `WebDriver` (Debian's `chromium` and `chromium-driver`).
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -42,13 +42,13 @@ impl Browser {
             json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,1000"] });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
         let made = browser.call("POST", "/session", &wanted);
-        browser.session = made["sessionId"].as_str().unwrap_or_else(|| panic!("no Chromium: {made}")).to_owned();
+        made["sessionId"].as_str().unwrap_or_else(|| panic!("no Chromium: {made}")).clone_into(&mut browser.session);
         browser
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let body = if method == "GET" { String::new() } else { body.to_string() };
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();

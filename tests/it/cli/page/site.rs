@@ -79,7 +79,7 @@ impl Site {
 
     /// A request with these headers beside `Host`.
     pub fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |all, header| all + header + "\r\n");
         let host = if headers.to_lowercase().contains("host: ") { String::new() } else { format!("Host: {}\r\n", self.address) };
         let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         self.send(format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}{length}\r\n{body}").as_bytes())
