@@ -6,6 +6,7 @@ mod chat;
 mod containers;
 mod deployments;
 mod examples;
+mod first;
 mod haproxy;
 mod phoenix;
 mod rig;
