@@ -127,6 +127,9 @@ impl Conductor {
         let folder = self.args.out.join(run.as_str());
         let mut follow = Follow::new(&folder);
         let (mut skipped, mut passed_on) = (false, Urgency::None);
+        // Of its own: whoever asks the day often must not keep it from looking at its drill.
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let status = loop {
             let urgency = self.halt.urgency();
             if urgency > passed_on {
@@ -144,7 +147,7 @@ impl Conductor {
                     _ => {}
                 },
                 () = self.halt.reached(next), if passed_on < Urgency::Leave => {}
-                () = tokio::time::sleep(LOOK_EVERY) => self.follow(item, &mut follow),
+                _ = looks.tick() => self.follow(item, &mut follow),
             }
         };
         self.follow(item, &mut follow);

@@ -133,7 +133,9 @@ def shorten(environ: dict[str, Any]) -> None:
     most = plan.page()
     if most is None:
         return
-    body = PAGE.sub(lambda found: b"%s=%d" % (found[1], min(most, int(found[2]))), body_of(environ))
+    # EC2 takes no less than five.
+    least = {b"MaxResults": 5}
+    body = PAGE.sub(lambda found: b"%s=%d" % (found[1], min(max(most, least.get(found[1], 1)), int(found[2]))), body_of(environ))
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
 
 
