@@ -36,6 +36,7 @@ mod recover;
 mod report;
 mod run;
 mod runner;
+pub mod sample;
 mod say;
 mod schedule;
 mod schema;
@@ -53,7 +54,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
-use args::{Cli, LogFormat, Sample, Verb};
+use args::{Cli, LogFormat, Verb};
+use sample::Sample;
 
 /// Runs the command line; gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {

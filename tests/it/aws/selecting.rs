@@ -64,7 +64,7 @@ fn lists_that_come_in_many_pages_are_read_to_their_end() {
     lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "short-pages", "number": 1 }]).to_string());
     assert_eq!(lab.running(), zones);
     let paged = lab.calls();
-    assert!(paged["autoscaling:DescribeAutoScalingGroups"] > 1, "{paged:?}");
+    assert!(paged["ec2:DescribeInstances"] > 1, "{paged:?}");
     lab.experiment("  - kill: what-time-web\n    hold: 1s\n");
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
 }
