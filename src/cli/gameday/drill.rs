@@ -226,6 +226,8 @@ fn ended(status: &io::Result<ExitStatus>, folder: &Path) -> (Option<Verdict>, St
     };
     let verdict = Verdict::ALL.into_iter().find(|verdict| Some(verdict.exit_code()) == code);
     match (verdict, write::load(folder)) {
+        // A run has its folder before it has a journal, and a journal before it acts: without one it died before it listened to signals.
+        (None, _) if !folder.exists() => (Some(Verdict::Aborted), "It was stopped before it began; nothing was touched.".to_owned()),
         (None, _) => (None, "Its process was ended; `firedrill recover` undoes what it left.".to_owned()),
         (Some(verdict), Ok(record)) => (Some(verdict), Gate::of(&record).reason),
         (Some(verdict), Err(_)) => (Some(verdict), "It wrote no record; its words are on standard error.".to_owned()),
