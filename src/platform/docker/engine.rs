@@ -11,6 +11,7 @@ use super::{
     endpoint::{Address, Endpoint, Surroundings, endpoints},
     engine_clock::EngineClock,
     exec::memory::Memory,
+    record::Record,
     wire::{NotConnected, Wire, turned_away},
 };
 use crate::{
@@ -104,6 +105,8 @@ pub struct Engine {
     pub joining: Mutex<()>,
     /// Taken for each of the many inspections right before an act.
     pub looks: Semaphore,
+    /// What happened on it lately.
+    pub(super) record: Record,
     wire: Wire,
     turns: Semaphore,
 }
@@ -150,6 +153,7 @@ impl Engine {
                 Address::Unix(_) => LOOKS_HERE,
                 Address::Tcp { .. } => MOST_AT_ONCE,
             }),
+            record: Record::default(),
             turns: Semaphore::new(MOST_AT_ONCE),
             endpoint,
         };

@@ -58,6 +58,18 @@ impl EngineClock {
         let offset = (*self.offset.lock().unwrap_or_else(PoisonError::into_inner))?;
         i64::try_from(i128::from(at.0) + offset.least).ok()
     }
+
+    /// The same, at the latest.
+    pub fn shows_at_most(&self, at: Mono) -> Option<i64> {
+        let offset = (*self.offset.lock().unwrap_or_else(PoisonError::into_inner))?;
+        i64::try_from(i128::from(at.0) + offset.most).ok()
+    }
+}
+
+/// Nanoseconds since 1970 as engines take a time.
+pub fn seconds(nanoseconds: i64) -> String {
+    const SECOND: i64 = 1_000_000_000;
+    format!("{}.{:09}", nanoseconds.div_euclid(SECOND), nanoseconds.rem_euclid(SECOND))
 }
 
 /// Nanoseconds since 1970 of a time as engines write it; none for their zero time, the year 1.

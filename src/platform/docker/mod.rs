@@ -2,7 +2,8 @@
 //!
 //! * Where the engines are: `endpoint` (the file's hosts, or what the `docker` command would use), `wire` (a connection for each request),
 //!   `engine` (one connected engine; the one place that reads its errors), `engine_clock` (its clock against ours).
-//! * What is there: `inventory`, `own` (the container that this process runs in), `sight` (what was seen a moment ago).
+//! * What is there: `inventory`, `own` (the container that this process runs in), `sight` (what was seen a moment ago), `record`
+//!   (whether anything happened since).
 //! * What a run has for itself: `claims`.
 //! * `swarm`: containers that are tasks of Swarm services, and the nodes that they run on.
 //! * What is done: `platform` only dispatches; each fault is a [`deed::Deed`] in a file of its own. `undo` is what a recovery needs.
@@ -26,6 +27,7 @@ mod observe;
 mod orphans;
 mod own;
 mod platform;
+mod record;
 mod replacement;
 mod sight;
 pub mod swarm;

@@ -14,7 +14,7 @@ use bollard::{
 use futures_util::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{container::state, engine::Engine, inventory::Scan};
+use super::{container::state, engine::Engine, engine_clock, inventory::Scan};
 use crate::{
     clock,
     model::{
@@ -80,7 +80,7 @@ async fn listen(engines: Arc<[Engine]>, place: usize, heard: mpsc::Sender<(usize
     let mut failures = 0;
     loop {
         let filters = [("type".to_owned(), vec!["container".to_owned(), "network".to_owned()])];
-        let since_text = since.map(|ns| format!("{}.{:09}", ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000)));
+        let since_text = since.map(engine_clock::seconds);
         let options = EventsOptions { since: since_text, until: None, filters: Some(filters.into()) };
         let mut stream = std::pin::pin!(engine.docker.events(Some(options)));
         let why = loop {

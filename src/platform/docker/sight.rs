@@ -1,8 +1,9 @@
 //! What was seen a moment ago, and stands for a look right before an act.
 //!
 //! An act is prepared by an inspection of each container, and the inventory is listed beside that; fifty inspections more would only hold up
-//! the first of fifty kills. So what was inspected a moment ago is used by the act itself (unless a list tells otherwise), and several acts
-//! that are prepared at the same time share their looks.
+//! the first of fifty kills. So what was inspected a moment ago is used by the act itself (unless a list tells otherwise), several acts
+//! that are prepared at the same time share their looks, and a look of longer ago (the plan's) stands while the engine's own record says that nothing
+//! happened to the container since.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bollard::models::ContainerInspectResponse;
@@ -19,6 +19,7 @@ use super::{
     container::state,
     engine::{Engine, Trouble},
     inventory::Scan,
+    record::{FRESH, Mark},
     swarm::place::Swarm,
 };
 use crate::{
@@ -30,9 +31,6 @@ use crate::{
     },
     platform::PlatformError,
 };
-
-/// How long a look stands for one right before the act. An engine takes longer than this to end a container and start it again.
-const FRESH: Duration = Duration::from_millis(50);
 
 /// An inspection.
 #[derive(Debug)]
@@ -71,8 +69,34 @@ impl Sights {
 }
 
 /// A look at a container that several acts are prepared by: an outage prepares the kill of each container, and the suspension of its
-/// restart policy. It holds what was seen, and when it was asked for.
-type Look = tokio::sync::Mutex<Option<(Mono, Arc<ContainerInspectResponse>)>>;
+/// restart policy.
+type Look = tokio::sync::Mutex<Option<Looked>>;
+
+#[derive(Debug)]
+struct Looked {
+    /// When it was asked for; or when the engine said that nothing had happened since.
+    asked: Mono,
+    /// The engine's newest event before.
+    after: Option<Mark>,
+    seen: Arc<ContainerInspectResponse>,
+}
+
+impl Looked {
+    /// Whether it still is as it was seen; says so for a moment, then.
+    async fn stands(&mut self, engine: &Engine, id: &InstanceId) -> bool {
+        if fresh(self.asked) {
+            return true;
+        }
+        let Some(after) = &self.after else { return false };
+        match engine.record.since(engine, after).await {
+            Some(since) if !since.touched(id) => {
+                (self.asked, self.after) = (since.asked, Some(since.newest.clone()));
+                true
+            }
+            _ => false,
+        }
+    }
+}
 
 /// One inspection of a container for all who ask for it at about the same time.
 #[derive(Debug, Default)]
@@ -83,15 +107,16 @@ impl Looks {
     pub(super) async fn at(&self, engine: &Engine, id: &InstanceId) -> Result<(Mono, Arc<ContainerInspectResponse>), Trouble> {
         let look = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default());
         let mut look = look.lock().await;
-        if let Some((asked, seen)) = &*look
-            && fresh(*asked)
+        if let Some(looked) = &mut *look
+            && looked.stands(engine, id).await
         {
-            return Ok((*asked, Arc::clone(seen)));
+            return Ok((looked.asked, Arc::clone(&looked.seen)));
         }
+        let after = engine.record.newest(engine).await;
         let _turn = engine.looks.acquire().await;
         let asked = clock::now();
         let seen = Arc::new(engine.inspect(id.as_str()).await?);
-        *look = Some((asked, Arc::clone(&seen)));
+        *look = Some(Looked { asked, after, seen: Arc::clone(&seen) });
         Ok((asked, seen))
     }
 

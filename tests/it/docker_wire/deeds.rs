@@ -23,6 +23,7 @@ use super::{
 };
 
 type Change = fn(&mut World);
+type Answer = fn(&str) -> Option<Reply>;
 
 /// One container, as the engine tells of it.
 #[derive(Clone)]
@@ -256,6 +257,57 @@ async fn a_look_that_a_list_contradicts_or_that_is_old_does_not_do() {
     tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     drill.platform.inject(std::slice::from_ref(&drill.prepared)).await;
     assert_eq!(inspections(&engine), 2, "it is looked at anew");
+}
+
+/// An event of the one container, or of another.
+fn event(at: i64, of: u32, action: &str) -> Value {
+    json!({ "Type": "container", "Action": action, "timeNano": at, "Actor": { "ID": id(of), "Attributes": {} } })
+}
+
+/// How often it was looked at when it was prepared, and prepared again a while later, and the engine's record said this at first and then.
+async fn looks_when_the_record_says(first: Vec<Value>, then: Vec<Value>) -> usize {
+    let mut records = [first, then].into_iter();
+    let engine = engine(World::new(), move |line, _| {
+        let lines = |events: Vec<Value>| events.iter().map(|event| format!("{event}\n")).collect();
+        line.starts_with("GET /events").then(|| Reply::Lines(lines(records.next().unwrap_or_default())))
+    });
+    let drill = Drill::of(&engine, KILL, false).await;
+    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    drill.platform.prepare(&drill.prepared.act).await.unwrap();
+    inspections(&engine)
+}
+
+#[tokio::test]
+async fn a_look_of_long_ago_stands_while_the_record_says_that_nothing_happened() {
+    let before = || vec![event(1, 2, "start"), event(2, 1, "start")];
+    let and = |events: &[Value]| [&before()[1..], events].concat();
+    let looks = looks_when_the_record_says;
+    assert_eq!(looks(before(), and(&[])).await, 1);
+    assert_eq!(looks(before(), and(&[event(3, 2, "die"), event(4, 1, "exec_start: check")])).await, 1);
+    assert_eq!(looks(before(), and(&[event(3, 1, "update"), event(4, 2, "start")])).await, 2, "something happened to it");
+    assert_eq!(looks(before(), vec![event(3, 2, "die")]).await, 2, "the record has overflowed");
+    assert_eq!(looks(before(), Vec::new()).await, 2, "the record is a new one");
+    assert_eq!(looks(Vec::new(), before()).await, 2, "there was no mark");
+}
+
+#[tokio::test]
+async fn an_engine_that_cannot_tell_what_happened_is_not_asked_twice() {
+    let slow = |line: &str| line.starts_with("GET /events").then_some(Reply::Silence);
+    let unknown = |line: &str| line.starts_with("GET /events").then(|| Reply::Json(400, json!({ "message": "no" })));
+    // Another clock may be stepped at any time.
+    let ahead = |line: &str| {
+        let says = json!({ "ID": "e", "Name": "m", "SystemTime": "2100-01-01T00:00:00Z" });
+        (line == "GET /info").then_some(Reply::Json(200, says))
+    };
+    let answers: [(Answer, usize); 3] = [(slow, 1), (unknown, 1), (ahead, 0)];
+    for (answer, asked) in answers {
+        let engine = engine(World::new(), move |line, _| answer(line));
+        let drill = Drill::of(&engine, KILL, false).await;
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        drill.platform.prepare(&drill.prepared.act).await.unwrap();
+        assert_eq!(inspections(&engine), 2);
+        assert_eq!(engine.asked().iter().filter(|line| line.starts_with("GET /events")).count(), asked);
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ pub enum Reply {
     Json(u16, Value),
     /// Answers with something else.
     Text(u16, &'static str),
+    /// Answers with as many JSON values as there are lines.
+    Lines(String),
     /// Never answers.
     Silence,
     /// Closes the connection.
@@ -78,6 +80,7 @@ async fn answer(reply: Reply) -> Result<Response<Full<hyper::body::Bytes>>, std:
     let (status, body) = match reply {
         Reply::Json(status, value) => (status, value.to_string()),
         Reply::Text(status, text) => (status, text.to_owned()),
+        Reply::Lines(lines) => (200, lines),
         Reply::Silence => std::future::pending::<Result<_, Infallible>>().await.unwrap(),
         Reply::Gone => return Err(std::io::Error::other("gone")),
     };
