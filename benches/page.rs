@@ -125,8 +125,8 @@ impl Daemon {
             assert!(follower.join().expect("a client").expect("a stream"), "every client saw the end");
         }
         eventually(|| self.json("/api/v1/runs")["running"].as_array().is_some_and(Vec::is_empty).then_some(()));
-        let error = &result["measurement"]["probes"][0]["schedule_error"]["p99"];
-        (run, error.as_f64().unwrap_or_else(|| panic!("{}", result["measurement"]["probes"][0]["schedule_error"])))
+        let error = &result["measurement"]["probes"][0]["accounting"]["schedule_error"]["p99"];
+        (run, error.as_f64().unwrap_or_else(|| panic!("{result}")))
     }
 }
 

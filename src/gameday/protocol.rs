@@ -38,6 +38,7 @@ pub enum Ask {
     Go {
         /// Only when this is the current item: so that two people who say go at the same time do not start two drills.
         #[serde(default)]
+        #[schemars(range(max = u32::MAX))]
         item: Option<u32>,
     },
     /// Keep this.
@@ -70,6 +71,7 @@ pub enum Ask {
     Skip {
         /// Only when this is the current item.
         #[serde(default)]
+        #[schemars(range(max = u32::MAX))]
         item: Option<u32>,
     },
     /// The fault was noticed.

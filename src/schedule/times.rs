@@ -23,8 +23,8 @@ pub struct Due {
     pub until: Option<Timestamp>,
     /// What was drawn for it, and below what it had to be; none when chance has no say.
     pub chance: Option<(f64, f64)>,
-    /// For what day or week it was drawn; its other draws are made for the same.
-    pub drawn_for: String,
+    /// For what day or week it was drawn; its other draws are made for the same. None: for its moment.
+    pub drawn_for: Option<String>,
 }
 
 /// The times of one rule.
@@ -54,6 +54,19 @@ impl<'r> Times<'r> {
         Self { rule, zone, working, seed, key, after, clock, ready: VecDeque::new() }
     }
 
+    /// Need not give the times before a moment any more. It may give some of them still.
+    pub fn skip_to(&mut self, moment: Timestamp) {
+        // Where the clock jumps, a time of the clock of up to a day earlier may be this moment.
+        let Ok(clock) = self.zone.to_datetime(moment).checked_sub(25.hours()) else { return };
+        match self.rule {
+            Rule::Cron { .. } => self.clock = self.clock.max(clock),
+            Rule::Mean { .. } | Rule::Times { per: Period::Hour | Period::Day | Period::Weekday, .. } => {
+                self.clock = self.clock.max(clock.date().into());
+            }
+            Rule::Times { per: Period::Week | Period::Month, .. } | Rule::At(_) => {}
+        }
+    }
+
     fn cron(&mut self, cron: &super::Cron, needed: f64) -> Option<Due> {
         loop {
             self.clock = cron.next(self.clock)?;
@@ -61,9 +74,8 @@ impl<'r> Times<'r> {
             // What comes twice was the first time; what is skipped is one moment with whatever else is skipped.
             if at > self.after {
                 self.after = at;
-                let (draw, drawn_for) = self.draws(at.to_string());
-                let chance = (needed < 1.0).then(|| (draw.fraction("chance", 0), needed));
-                return Some(Due { at, until: None, chance, drawn_for });
+                let chance = (needed < 1.0).then(|| (self.draws(at.to_string()).0.fraction("chance", 0), needed));
+                return Some(Due { at, until: None, chance, drawn_for: None });
             }
         }
     }
@@ -134,7 +146,7 @@ impl<'r> Times<'r> {
         let second = draw.below("time", n, seconds);
         let at = Timestamp::from_second(from.as_second() + second.cast_signed()).ok()?;
         let chance = (needed < 1.0).then(|| (draw.fraction("chance", n), needed));
-        Some(Due { at, until: Some(until), chance, drawn_for: when.clone() })
+        Some(Due { at, until: Some(until), chance, drawn_for: Some(when.clone()) })
     }
 }
 
@@ -147,7 +159,7 @@ impl Iterator for Times<'_> {
             Rule::At(moments) => {
                 let at = *moments.iter().find(|at| **at > self.after)?;
                 self.after = at;
-                Some(Due { at, until: None, chance: None, drawn_for: String::new() })
+                Some(Due { at, until: None, chance: None, drawn_for: Some(String::new()) })
             }
             Rule::Times { .. } | Rule::Mean { .. } => {
                 // At most some days without a time come in a row: where nobody works on any day, there is none.

@@ -179,8 +179,26 @@ impl Source {
     /// The next firing after a moment; none when there is none within [`HORIZON`], or among [`MOST_TIMES`].
     pub fn next(&self, after: Timestamp, last: Option<Timestamp>) -> Option<Firing> {
         let end = after.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
-        let walk = Walk::new(self, after, last).take(MOST_TIMES).take_while(|firing| firing.at.timestamp() <= end);
-        walk.into_iter().find(Firing::fires)
+        let mut walk = Walk::new(self, after, last);
+        for _ in 0..MOST_TIMES {
+            let firing = walk.next().filter(|firing| firing.at.timestamp() <= end)?;
+            match &firing.fate {
+                Fate::Fires => return Some(firing),
+                // In a group, another member may be drawn for the next time.
+                Fate::Suppressed(reasons) if self.members.len() == 1 => {
+                    if reasons.contains(&Reason::Disabled) {
+                        return None;
+                    }
+                    let closed =
+                        reasons.iter().filter_map(|reason| if let Reason::Closed { until, .. } = reason { Some(*until) } else { None });
+                    if let Some(until) = closed.max() {
+                        walk.times.skip_to(until);
+                    }
+                }
+                Fate::Suppressed(_) => {}
+            }
+        }
+        None
     }
 
     /// Judges a time; none when nobody is there to fire.
@@ -230,7 +248,7 @@ impl Source {
         if self.members.len() <= 1 {
             return (!self.members.is_empty()).then_some(0);
         }
-        let draw = Draw::new(self.seed, &self.draws, &due.drawn_for);
+        let draw = Draw::new(self.seed, &self.draws, due.drawn_for.as_deref().unwrap_or(&due.at.to_string()));
         let mark = |at: &usize| (!self.members[*at].enabled, draw.bits(&self.members[*at].draws, due.at.as_second().unsigned_abs() as u32));
         (0..self.members.len()).min_by_key(mark)
     }
@@ -246,5 +264,60 @@ impl Source {
                 days.filter(works).take(wanted as usize).count() >= wanted as usize
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{date, time};
+
+    use super::*;
+    use crate::schedule::{Between, Cron, Period, Window};
+
+    fn source(rule: Rule, zone: &TimeZone, closed: Closed) -> Source {
+        let member = Member { draws: "x".to_owned(), enabled: true, hours: None, closed };
+        let (key, draws) = ("x".to_owned(), "x".to_owned());
+        Source { key, draws, seed: 7, rule, zone: zone.clone(), working: Working::default(), gap: None, members: vec![member] }
+    }
+
+    #[test]
+    fn what_is_closed_is_passed_over_and_the_next_firing_is_the_same() {
+        let between = Between { from: time(1, 0, 0, 0), to: time(16, 0, 0, 0) };
+        let cron = |line: &str| Rule::Cron { cron: Cron::parse(line).unwrap(), probability: 0.5 };
+        let times = |per| Rule::Times { count: 2, per, between, probability: 0.3 };
+        let rules = [
+            cron("*/31 * * * *"),
+            cron("30 1,2 * * *"),
+            cron("0 12 * * Sat"),
+            times(Period::Hour),
+            times(Period::Weekday),
+            times(Period::Week),
+            times(Period::Month),
+            Rule::Mean { days: 3.0, between },
+        ];
+        // The ends of these lie at, in and beside jumps of the clock, among them a day that never was.
+        let zones = [("Europe/Berlin", date(2026, 3, 20)), ("Europe/Berlin", date(2026, 10, 20)), ("Pacific/Apia", date(2011, 12, 20))];
+        for (zone, day) in zones {
+            let zone = TimeZone::get(zone).unwrap();
+            let first = zone.to_zoned(day.at(0, 0, 0, 0)).unwrap().timestamp();
+            for hours in (0..15 * 24).step_by(13).chain([190, 191, 192, 193, 194, 195, 217, 218, 219]) {
+                let to = first + SignedDuration::from_hours(hours);
+                let cover = Cover::Freeze { name: "all".to_owned() };
+                let closed = Closed::new(vec![Window { from: first, to, cover }]);
+                for rule in &rules {
+                    let source = source(rule.clone(), &zone, closed.clone());
+                    let one_by_one = Walk::new(&source, first, None).find(Firing::fires);
+                    assert_eq!(source.next(first, None), one_by_one, "{rule:?} in {} until {to}", zone.iana_name().unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_disabled_has_no_next_firing() {
+        let zone = TimeZone::UTC;
+        let mut source = source(Rule::Cron { cron: Cron::parse("* * * * *").unwrap(), probability: 1.0 }, &zone, Closed::default());
+        source.members[0].enabled = false;
+        assert_eq!(source.next("2026-11-28T00:00:00Z".parse().unwrap(), None), None);
     }
 }

@@ -1,9 +1,9 @@
-//! The file front end: any text is either an experiment (a project, a system) or refused in words that are safe to show.
+//! The file front end: any text is either an experiment (a project, a system, a game day) or refused in words that are safe to show.
 
 use std::collections::BTreeMap;
 
 use firedrill::{
-    file::{self, Diagnostics, LoadOptions, Sink, Source, escape, project::Project, write},
+    file::{self, Diagnostics, LoadOptions, Sink, Source, escape, gameday, project::Project, write},
     platform::local::spec_file,
 };
 
@@ -13,9 +13,10 @@ pub fn drive(data: &[u8]) {
     // What is not UTF-8 is refused before anything else, which takes no search to find.
     let Ok(text) = std::str::from_utf8(text) else { return };
     let source = Source::new("fuzz.yaml", text);
-    match kind % 3 {
+    match kind % 4 {
         0 => experiment(&source),
         1 => project(&source),
+        3 => gameday(&source),
         _ => {
             if let Err(errors) = spec_file::load_source(&source, &BTreeMap::new()) {
                 refused(&errors, text);
@@ -54,6 +55,20 @@ fn project(source: &std::sync::Arc<Source>) {
         assert!(sink.has_errors(), "refused without a word");
     }
     shown(&sink.finish(), &source.text);
+}
+
+fn gameday(source: &std::sync::Arc<Source>) {
+    match gameday::load_source(source) {
+        Ok(written) => {
+            shown(&written.warnings, &source.text);
+            assert_eq!(written.places.len(), written.day.agenda.len(), "an item without a place");
+            assert!(
+                written.places.iter().all(|span| span.start <= span.end && span.end <= source.text.len()),
+                "a place outside of the file"
+            );
+        }
+        Err(errors) => refused(&errors, &source.text),
+    }
 }
 
 pub fn refused(errors: &Diagnostics, text: &str) {

@@ -65,6 +65,21 @@ pub async fn page(State(app): State<Arc<App>>, Extension(visitor): Extension<Vis
     })))
 }
 
+/// The days that last now, with the way to them; nothing when there is none.
+pub(super) fn lasting(all: &[GameDay]) -> Markup {
+    html! {
+        @for day in all.iter().filter(|day| day.lives) {
+            section {
+                p { span.pill.good { "game day" } " " (link(day)) " lasts now." }
+            }
+        }
+    }
+}
+
+fn link(day: &GameDay) -> Markup {
+    html! { a href={ "/gameday?day=" (day.day) } { @match &day.title { Some(title) => (visible(title)), None => (day.day) } } }
+}
+
 fn list(all: &[GameDay]) -> Markup {
     html! {
         section aria-labelledby="days" {
@@ -73,7 +88,7 @@ fn list(all: &[GameDay]) -> Markup {
             ul.plain {
                 @for day in all {
                     li {
-                        a href={ "/gameday?day=" (day.day) } { @match &day.title { Some(title) => (visible(title)), None => (day.day) } }
+                        (link(day))
                         @if day.lives { " " span.pill.good { "now" } }
                     }
                 }

@@ -11,11 +11,11 @@ use axum::{
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use super::{Frame, Way, pill, runs::now_running, send};
+use super::{Frame, Way, gameday, pill, runs::now_running, send};
 use crate::{
     clock,
     daemon::{
-        api::{App, access::Visitor, apart, problem::Problem, query::Query, runs, schedule},
+        api::{App, access::Visitor, apart, gamedays, problem::Problem, query::Query, runs, schedule},
         outlook::{Day, Outlook, WEEKS},
     },
     report::words::{count, plural, visible},
@@ -32,6 +32,7 @@ pub async fn page(State(app): State<Arc<App>>, Extension(visitor): Extension<Vis
         let frame = Frame::new(&app, Some(&visitor), Way::Overview, "Overview");
         let (snapshot, outlook) = (app.now(), app.outlook());
         let (runs, experiments) = (runs::list(&app, 20)?, schedule::list(&app));
+        let days = gamedays::list(&app)?;
         let today = app.zone.to_datetime(clock::moment()).date();
         Ok(send(frame.page(html! {
             h1.hidden { "Overview" }
@@ -39,6 +40,7 @@ pub async fn page(State(app): State<Arc<App>>, Extension(visitor): Extension<Vis
             @if !snapshot.findings.is_empty() {
                 section.alert { h2 { "Files that do not count" } pre { @for line in snapshot.findings.lines() { (visible(line)) "\n" } } }
             }
+            (gameday::lasting(&days))
             (now_running(&runs))
             (calendar(&outlook, today, app.zone.iana_name().unwrap_or("the machine's zone")))
             (list(&frame, &experiments, &wanted))

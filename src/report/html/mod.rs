@@ -29,6 +29,30 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 pub fn render(record: &RunRecord) -> String {
     let gate = Gate::of(record);
     let title = visible(record.title());
+    let head = html! { (gate.verdict.word()) " · " (title) };
+    page(
+        &head,
+        "",
+        &html! {
+            (banner(record, &gate))
+            (cards::render(record))
+            (tables::residue(record))
+            (tables::doubts(record))
+            (tables::conditions(record))
+            (states::findings(record))
+            (timeline::render(record))
+            (tables::probes(record))
+            (states::render(record))
+            (tables::outages(record))
+            (tables::victims(record))
+            (details::render(record))
+            (footer(record))
+        },
+    )
+}
+
+/// A report's page: whole in itself, and it loads and runs nothing. `more` is what it needs beside the style of all.
+fn page(title: &Markup, more: &'static str, content: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -38,26 +62,10 @@ pub fn render(record: &RunRecord) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (gate.verdict.word()) " · " (title) }
-                style { (PreEscaped(STYLE)) }
+                title { (title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(more)) }
             }
-            body {
-                main {
-                    (banner(record, &gate))
-                    (cards::render(record))
-                    (tables::residue(record))
-                    (tables::doubts(record))
-                    (tables::conditions(record))
-                    (states::findings(record))
-                    (timeline::render(record))
-                    (tables::probes(record))
-                    (states::render(record))
-                    (tables::outages(record))
-                    (tables::victims(record))
-                    (details::render(record))
-                    (footer(record))
-                }
-            }
+            body { main { (content) } }
         }
     }
     .into_string()

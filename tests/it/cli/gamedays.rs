@@ -199,11 +199,21 @@ fn acting() -> (Rig, Started, Started) {
 
 #[test]
 fn abort_in_the_middle_of_a_drill_undoes_it_and_ends_the_day_with_a_report() {
+    ended_early("eve", |rig, _| drop(speak(rig, &["abort", "--by", "eve"]).code(0)));
+}
+
+#[test]
+fn control_c_where_the_day_runs_is_an_abort() {
+    ended_early("Ctrl-C", |_, day| day.signal(Signal::INT));
+}
+
+/// Ends a day in the middle of a drill; `by` is who or what the report says it was.
+fn ended_early(by: &str, end: impl Fn(&Rig, &Started)) {
     let _quiet = crate::support::quiet::quiet();
     let (rig, up, day) = acting();
-    speak(&rig, &["abort", "--by", "eve"]).code(0);
+    end(&rig, &day);
     let said = day.end().code(4);
-    assert!(said.out.contains("Ended early by eve") && !said.out.contains("never said"), "{}", said.out);
+    assert!(said.out.contains(&format!("Ended early by {by}")) && !said.out.contains("never said"), "{}", said.out);
     assert_eq!(rig.serving().len(), 3, "it was started again");
     let result = result(&rig);
     assert_eq!((&result["verdict"], &result["drills"][0]["verdict"]), (&Value::from("aborted"), &Value::from("aborted")));
@@ -257,6 +267,42 @@ fn a_pause_holds_everything_and_what_is_skipped_does_not_run() {
     assert_eq!(result["record"]["items"][1]["state"], "skipped");
     assert_eq!(result["record"]["items"][3]["drill"]["verdict"], "aborted");
     rig.nothing_runs();
+}
+
+#[test]
+fn an_item_waits_for_its_time_of_the_clock_in_the_zone_of_the_day() {
+    // A zone in which it is noon now: its afternoon is still to come.
+    let east = 12 - firedrill::clock::moment().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    let zone = format!("Etc/GMT{}{}", if east >= 0 { '-' } else { '+' }, east.abs());
+    let rig = rig("  - { announce: long ago, at: \"10:00\" }\n  - { announce: later, at: \"14:30\" }\n  - announce: at once\n");
+    let agenda = fs::read_to_string(rig.path("gameday.yaml")).unwrap();
+    rig.write("gameday.yaml", &agenda.replace("owner: ana\n", &format!("owner: ana\ntimezone: {zone}\n")));
+    let day = begin(&rig);
+    eventually("it waits for the second", || status(&rig).is_some_and(|day| day["current"] == 2));
+    speak(&rig, &["status"]).code(0).says("14:30");
+    let said = day.said_so_far();
+    assert!(said.contains("long ago") && !said.contains("at once"), "{said}");
+    speak(&rig, &["skip"]).code(0);
+    let said = day.end().code(3);
+    assert!(said.out.contains("at once"), "{}", said.out);
+}
+
+#[test]
+fn what_follows_a_drill_that_does_not_end_as_predicted() {
+    // Nobody answers there: the baseline is not steady, and the drill does not start.
+    for if_failed in ["go-on", "stop", "ask"] {
+        let rig = rig(&format!("  - {{ experiment: dead.yaml, if-failed: {if_failed} }}\n  - announce: to be said\n"));
+        let dead = EXPERIMENT.replace("${url}/", "http://127.0.0.1:9/").replace("baseline: 1s", "baseline: 200ms");
+        rig.write("dead.yaml", &dead);
+        let day = begin(&rig);
+        if if_failed == "ask" {
+            day.wait_for("`go` goes on");
+            speak(&rig, &["go"]).code(0);
+        }
+        let said = day.end().code(3);
+        assert_eq!(said.out.contains("to be said"), if_failed != "stop", "{if_failed}: {}", said.out);
+        assert_eq!(result(&rig)["drills"][0]["verdict"], "not-started", "{if_failed}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ mod journeys;
 mod locks;
 mod orphans;
 #[cfg(feature = "daemon")]
-mod page;
+pub mod page;
 mod planning;
 pub mod rig;
 mod running;

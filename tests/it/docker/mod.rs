@@ -10,5 +10,7 @@ mod first;
 mod haproxy;
 mod phoenix;
 mod rig;
+#[cfg(all(feature = "daemon", feature = "history"))]
+mod served;
 mod shop;
 mod syslog;

@@ -3,9 +3,9 @@
 mod picture;
 mod tables;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{POLICY, STYLE};
+use super::page;
 use crate::{
     gameday::{Day, event::DayEnd},
     model::verdict::Verdict,
@@ -21,34 +21,22 @@ const DAY_STYLE: &str = include_str!("style.css");
 /// Renders a day with its runs.
 pub fn render(day: &Day, runs: &[DayRun<'_>]) -> String {
     let title = visible(day.title());
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { (word(day)) " · " (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(DAY_STYLE)) }
-            }
-            body {
-                main {
-                    (banner(day))
-                    (cards(day))
-                    (picture::whole(day, runs))
-                    (tables::agenda(day, runs))
-                    (tables::actions(day))
-                    (tables::notes(day))
-                    (picture::each(day, runs))
-                    (tables::everything(day))
-                    (footer(day))
-                }
-            }
-        }
-    }
-    .into_string()
+    let head = html! { (word(day)) " · " (title) };
+    page(
+        &head,
+        DAY_STYLE,
+        &html! {
+            (banner(day))
+            (cards(day))
+            (picture::whole(day, runs))
+            (tables::agenda(day, runs))
+            (tables::actions(day))
+            (tables::notes(day))
+            (picture::each(day, runs))
+            (tables::everything(day))
+            (footer(day))
+        },
+    )
 }
 
 fn word(day: &Day) -> &'static str {

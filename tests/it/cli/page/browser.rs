@@ -159,6 +159,7 @@ fn a_game_day_is_confirmed_on_the_page() {
     eventually("the day lasts", || site.get("/api/v1/gamedays").body.contains("\"lives\":true"));
     let browser = Browser::open();
     browser.go(&site.link);
+    assert!(browser.text().contains("A day of <b>drills</b> lasts now"), "{}", browser.text());
     browser.press(&["g"]);
     eventually("the key leads to the day", || browser.text().contains("A day of <b>drills</b>"));
     eventually("it asks", || browser.text().contains("What do you expect?"));
