@@ -1,7 +1,7 @@
 //! The page in a real browser: Chromium, driven by `WebDriver` (Debian's `chromium` and `chromium-driver`).
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -93,10 +93,13 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.call("DELETE", &format!("/session/{}", self.session), &json!({}));
+        // The browser ends with its session, not with the driver; in the middle of a panic, too, where nothing may fail once more.
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let head = format!("DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", self.session);
+            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.read(&mut [0; 4096]);
         }
-        // Its browsers end with it.
         let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&self.driver), Signal::TERM);
         let _ = self.driver.wait();
     }
