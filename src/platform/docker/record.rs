@@ -25,7 +25,7 @@ use crate::{
 
 /// How long the record is waited for: it is there to save time.
 const LIMIT: Duration = Duration::from_millis(100);
-/// How long an answer stands for another question like it: many ask at the same moment.
+/// How long a look, or an answer of the record, stands for another one. An engine takes longer than this to end a container and start it again.
 pub(super) const FRESH: Duration = Duration::from_millis(50);
 /// How far the engine's clock may be from this machine's, to be the same clock, in nanoseconds: a reading is some milliseconds wide.
 const SAME_CLOCK: i64 = 1_000_000_000;
