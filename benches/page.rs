@@ -23,6 +23,8 @@ use serde_json::Value;
 const BINARY: &str = env!("CARGO_BIN_EXE_firedrill");
 const RUNS: usize = 1_000;
 const WITHIN: Duration = Duration::from_millis(50);
+/// A person needs longer to follow the link.
+const BEFORE_THE_FIRST: Duration = Duration::from_secs(1);
 const CLIENTS: usize = 200;
 /// So many times the schedule error of a run that nobody follows, and so much beside that: the machine has moods.
 const FACTOR: f64 = 2.0;
@@ -172,7 +174,11 @@ fn main() -> ExitCode {
     println!("schedule error, p99: {:.3} ms alone, {:.3} ms with {CLIENTS} clients that follow", alone * 1e3, followed * 1e3);
     let calm = followed <= alone * FACTOR + BESIDE_S;
 
+    // As a daemon that begins finds them: it reads them before somebody asks, and beside whatever it then does.
+    drop(daemon);
     many(folder.path(), &run);
+    let daemon = Daemon::start(folder.path());
+    thread::sleep(BEFORE_THE_FIRST);
     let mut fast = true;
     let of_run = format!("/runs/{run}");
     for path in [
@@ -186,7 +192,6 @@ fn main() -> ExitCode {
         "/api/v1/runs?limit=1000",
         "/api/v1/history?limit=1000",
     ] {
-        // The first one reads what nobody has asked for before.
         let times: Vec<Duration> = (0..11)
             .map(|_| {
                 let begun = clock::now();
@@ -194,11 +199,9 @@ fn main() -> ExitCode {
                 clock::now().since(begun)
             })
             .collect();
-        let mut later = times[1..].to_vec();
-        later.sort();
-        let worst = later[later.len() - 1];
-        println!("{path}: {:?} at first, then {:?} to {worst:?}; the bar is {WITHIN:?}", times[0], later[0]);
-        fast &= worst < WITHIN;
+        let (least, worst) = (times.iter().min().expect("times"), times.iter().max().expect("times"));
+        println!("{path}: {:?} at first, {least:?} to {worst:?} in all; the bar is {WITHIN:?}", times[0]);
+        fast &= *worst < WITHIN;
     }
     if calm && fast { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

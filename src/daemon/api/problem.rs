@@ -67,7 +67,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
         let code = self.code();
-        let text = serde_json::to_string(&crate::redact::hide_in(&self)).unwrap_or_default();
+        let text = crate::redact::json(&self);
         let mut response = Response::new(Body::from(words::json(&text).into_owned()));
         *response.status_mut() = code;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

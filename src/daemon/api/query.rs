@@ -72,7 +72,7 @@ pub fn body<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
 
 /// An answer in JSON, without secrets.
 pub fn json<T: Serialize>(value: &T) -> Response<Body> {
-    json_value(&redact::hide_in(value))
+    json_text(&redact::json(value))
 }
 
 /// The same with another status.
@@ -84,8 +84,11 @@ pub fn json_with<T: Serialize>(code: StatusCode, value: &T) -> Response<Body> {
 
 /// JSON as it is.
 pub fn json_value(value: &serde_json::Value) -> Response<Body> {
-    let text = value.to_string();
-    typed("application/json", words::json(&text).into_owned())
+    json_text(&value.to_string())
+}
+
+fn json_text(text: &str) -> Response<Body> {
+    typed("application/json", words::json(text).into_owned())
 }
 
 /// An answer of a type.

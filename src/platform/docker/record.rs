@@ -96,27 +96,41 @@ pub(super) struct Record(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
-    latest: Option<(Option<Mark>, Arc<Since>)>,
+    /// What was answered a moment ago, and the marks that are no longer in the record, which never come back.
+    answers: Vec<Answer>,
     /// It did not tell, or not at once: it is not asked again, as that would cost what it should save.
     given_up: bool,
+}
+
+#[derive(Debug)]
+struct Answer {
+    mark: Option<Mark>,
+    asked: Mono,
+    /// None: the mark is lost.
+    since: Option<Arc<Since>>,
+}
+
+impl Answer {
+    fn stands(&self) -> bool {
+        self.since.is_none() || clock::now().since(self.asked) <= FRESH
+    }
 }
 
 impl Record {
     /// The newest event of a moment ago: what is looked at now was not changed by any before it.
     pub(super) async fn newest(&self, engine: &Engine) -> Option<Mark> {
         let mut told = self.0.lock().await;
-        match &told.latest {
-            Some((_, since)) if clock::now().since(since.asked) <= FRESH => Some(since.newest.clone()),
-            _ => told.ask(engine, None).await.map(|since| since.newest.clone()),
-        }
+        let lately = told.answers.iter().rev().filter(|answer| answer.stands()).find_map(|answer| answer.since.clone());
+        let since = if lately.is_some() { lately } else { told.ask(engine, None).await };
+        since.map(|since| since.newest.clone())
     }
 
     /// What came after a mark, until now.
     pub(super) async fn since(&self, engine: &Engine, mark: &Mark) -> Option<Arc<Since>> {
         let mut told = self.0.lock().await;
-        match &told.latest {
-            Some((from, since)) if from.as_ref() == Some(mark) && clock::now().since(since.asked) <= FRESH => Some(Arc::clone(since)),
-            _ => told.ask(engine, Some(mark)).await,
+        match told.answers.iter().find(|answer| answer.mark.as_ref() == Some(mark) && answer.stands()) {
+            Some(answer) => answer.since.clone(),
+            None => told.ask(engine, Some(mark)).await,
         }
     }
 }
@@ -131,9 +145,12 @@ impl Told {
             self.given_up = true;
             return None;
         };
-        let since = Arc::new(Since::read(asked, mark, &events)?);
-        self.latest = Some((mark.cloned(), Arc::clone(&since)));
-        Some(since)
+        let since = Since::read(asked, mark, &events).map(Arc::new);
+        self.answers.retain(Answer::stands);
+        if since.is_some() || mark.is_some() {
+            self.answers.push(Answer { mark: mark.cloned(), asked, since: since.clone() });
+        }
+        since
     }
 }
 

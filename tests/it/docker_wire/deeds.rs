@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use firedrill::{
@@ -11,6 +11,7 @@ use firedrill::{
         environment::{DockerHost, DockerSpec},
         fault::Fault,
         ids::ActId,
+        instance::Instance,
         undo::Undo,
     },
     platform::{Platform, PlatformError, Reverted, docker::DockerPlatform},
@@ -25,9 +26,10 @@ use super::{
 type Change = fn(&mut World);
 type Answer = fn(&str) -> Option<Reply>;
 
-/// One container, as the engine tells of it.
+/// A container, as the engine tells of it, and how many there are, all alike.
 #[derive(Clone)]
 struct World {
+    containers: u32,
     started_at: String,
     finished_at: String,
     running: bool,
@@ -38,6 +40,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
+            containers: 1,
             started_at: "2026-01-01T00:00:00.5Z".to_owned(),
             finished_at: "0001-01-01T00:00:00Z".to_owned(),
             running: true,
@@ -46,11 +49,16 @@ impl World {
         }
     }
 
-    fn inspected(&self) -> Reply {
+    fn listed(&self, n: u32) -> Value {
+        let state = if self.running { "running" } else { "exited" };
+        json!({ "Id": id(n), "Names": ["/web"], "Image": "web", "ImageID": "i", "State": state, "Status": "Up", "Labels": self.labels })
+    }
+
+    fn inspected(&self, n: u32) -> Reply {
         Reply::Json(
             200,
             json!({
-                "Id": id(1), "Name": "/web", "Config": { "Labels": self.labels }, "HostConfig": { "AutoRemove": self.auto_remove },
+                "Id": id(n), "Name": "/web", "Config": { "Labels": self.labels }, "HostConfig": { "AutoRemove": self.auto_remove },
                 "Mounts": [{ "Type": "volume", "Name": id(7), "Source": "/x", "Destination": "/data", "RW": true }],
                 "State": {
                     "Status": if self.running { "running" } else { "exited" }, "Running": self.running, "Paused": false,
@@ -65,18 +73,29 @@ fn now() -> String {
     jiff::Timestamp::from_nanosecond(firedrill::clock::wall().0.into()).unwrap().to_string()
 }
 
-/// An engine with one container; `act` decides on what changes it.
+/// An engine with its containers; `act` decides on what changes them.
 fn engine(mut world: World, mut act: impl FnMut(&str, &mut World) -> Option<Reply> + Send + 'static) -> FakeEngine {
     FakeEngine::start("e", move |line| {
         if let Some(reply) = act(line, &mut world) {
             return Some(reply);
         }
+        let mut all = 1..=world.containers;
         if line.starts_with("GET /containers/json") {
-            let listed = json!({ "Id": id(1), "Names": ["/web"], "Image": "web", "ImageID": "i", "State": if world.running { "running" } else { "exited" }, "Status": "Up", "Labels": world.labels });
-            return Some(Reply::Json(200, json!([listed])));
+            return Some(Reply::Json(200, all.map(|n| world.listed(n)).collect()));
         }
-        line.starts_with(&format!("GET /containers/{}/json", id(1))).then(|| world.inspected())
+        all.find(|n| line.starts_with(&format!("GET /containers/{}/json", id(*n)))).map(|n| world.inspected(n))
     })
+}
+
+async fn connected(engine: &FakeEngine, opt_in: bool) -> DockerPlatform {
+    let hosts = vec![DockerHost { host: Some(engine.address()), ..DockerHost::default() }];
+    DockerPlatform::connect(DockerSpec { hosts, opt_in, ..DockerSpec::default() }).await.unwrap()
+}
+
+/// The fault on each of them.
+fn acts(found: Vec<Instance>, fault: &Fault) -> Vec<Act> {
+    let one = |(n, victim)| Act { id: ActId { step: 1, act: n }, fault: fault.clone(), target: Target::Instance(Box::new(victim)) };
+    (1..).zip(found).map(one).collect()
 }
 
 struct Drill {
@@ -86,10 +105,8 @@ struct Drill {
 
 impl Drill {
     async fn of(engine: &FakeEngine, fault: Fault, opt_in: bool) -> Self {
-        let hosts = vec![DockerHost { host: Some(engine.address()), ..DockerHost::default() }];
-        let platform = DockerPlatform::connect(DockerSpec { hosts, opt_in, ..DockerSpec::default() }).await.unwrap();
-        let victim = platform.inventory().await.unwrap().instances.remove(0);
-        let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(victim)) };
+        let platform = connected(engine, opt_in).await;
+        let act = acts(platform.inventory().await.unwrap().instances, &fault).remove(0);
         let undo = platform.prepare(&act).await.unwrap();
         Self { platform, prepared: Prepared { act, undo } }
     }
@@ -210,7 +227,12 @@ async fn another_life_is_not_touched() {
 }
 
 fn inspections(engine: &FakeEngine) -> usize {
-    engine.asked().iter().filter(|line| line.starts_with(&format!("GET /containers/{}/json", id(1)))).count()
+    engine.asked().iter().filter(|line| line.starts_with("GET /containers/0")).count()
+}
+
+/// How often the engine was asked what happened.
+fn questions(engine: &FakeEngine) -> usize {
+    engine.asked().iter().filter(|line| line.starts_with("GET /events")).count()
 }
 
 #[tokio::test]
@@ -259,7 +281,7 @@ async fn a_look_that_a_list_contradicts_or_that_is_old_does_not_do() {
     assert_eq!(inspections(&engine), 2, "it is looked at anew");
 }
 
-/// An event of the one container, or of another.
+/// An event of a container.
 fn event(at: i64, of: u32, action: &str) -> Value {
     json!({ "Type": "container", "Action": action, "timeNano": at, "Actor": { "ID": id(of), "Attributes": {} } })
 }
@@ -291,6 +313,28 @@ async fn a_look_of_long_ago_stands_while_the_record_says_that_nothing_happened()
 }
 
 #[tokio::test]
+async fn a_record_that_has_overflowed_is_asked_once_for_all_looks() {
+    let asked = AtomicUsize::new(0);
+    let engine = engine(World { containers: 9, ..World::new() }, move |line, _| {
+        line.starts_with("GET /events").then(|| {
+            // The newest of the first look is gone.
+            let at = if asked.fetch_add(1, Ordering::Relaxed) == 0 { 1 } else { 100 };
+            Reply::Lines(format!("{}\n", event(at, 1, "start")))
+        })
+    });
+    let platform = connected(&engine, false).await;
+    let acts = acts(platform.inventory().await.unwrap().instances, &KILL);
+    let prepare = || futures_util::future::join_all(acts.iter().map(|act| platform.prepare(act)));
+    for (looks, most) in [(9, 1), (18, 3)] {
+        assert!(prepare().await.iter().all(Result::is_ok));
+        assert_eq!(inspections(&engine), looks);
+        // Once for the mark, and once for a new one, however many looks there are.
+        assert!(questions(&engine) <= most, "{:?}", engine.asked());
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_cannot_tell_what_happened_is_not_asked_twice() {
     let slow = |line: &str| line.starts_with("GET /events").then_some(Reply::Silence);
     let unknown = |line: &str| line.starts_with("GET /events").then(|| Reply::Json(400, json!({ "message": "no" })));
@@ -306,7 +350,7 @@ async fn an_engine_that_cannot_tell_what_happened_is_not_asked_twice() {
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         drill.platform.prepare(&drill.prepared.act).await.unwrap();
         assert_eq!(inspections(&engine), 2);
-        assert_eq!(engine.asked().iter().filter(|line| line.starts_with("GET /events")).count(), asked);
+        assert_eq!(questions(&engine), asked);
     }
 }
 
