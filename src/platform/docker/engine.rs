@@ -37,6 +37,8 @@ const LOOKS_HERE: usize = 8;
 /// The oldest API that is known to do what is asked of it.
 const OLDEST: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
+/// The component by which Docker's own engine is known: one that only speaks its language names itself otherwise.
+const DOCKER: &str = "Engine";
 /// What a TLS port of an engine answers in plain text.
 const WANTS_TLS: &str = "HTTP request to an HTTPS server";
 
@@ -168,6 +170,8 @@ impl Engine {
             }
             other => other,
         })?;
+        let components = version.components.unwrap_or_default();
+        self.record = Record::of(components.iter().any(|component| component.name == DOCKER));
         let api = version.api_version.unwrap_or_default();
         let release = version.version.unwrap_or_else(|| "of an unknown release".to_owned());
         match parse_version(&api) {

@@ -98,7 +98,7 @@ pub(super) struct Record(Mutex<Told>);
 struct Told {
     /// What was answered a moment ago, and the marks that are no longer in the record, which never come back.
     answers: Vec<Answer>,
-    /// It did not tell, or not at once: it is not asked again, as that would cost what it should save.
+    /// It is not known to write down every change, or did not tell, or not at once: it is not asked again, as that would cost what it should save.
     given_up: bool,
 }
 
@@ -117,6 +117,12 @@ impl Answer {
 }
 
 impl Record {
+    /// Of an engine that writes down every change, as Docker's does; another one is not asked. (Podman before version 5 has no event of an
+    /// update.)
+    pub(super) fn of(writes_all: bool) -> Self {
+        Self(Mutex::new(Told { answers: Vec::new(), given_up: !writes_all }))
+    }
+
     /// The newest event of a moment ago: what is looked at now was not changed by any before it.
     pub(super) async fn newest(&self, engine: &Engine) -> Option<Mark> {
         let mut told = self.0.lock().await;

@@ -90,7 +90,10 @@ async fn answer(reply: Reply) -> Result<Response<Full<hyper::body::Bytes>>, std:
 fn healthy(id: &str, line: &str) -> Reply {
     let now = jiff::Timestamp::from_nanosecond(firedrill::clock::wall().0.into()).unwrap().to_string();
     match line {
-        "GET /version" => Reply::Json(200, json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12" })),
+        "GET /version" => {
+            let engine = [json!({ "Name": "Engine", "Version": "20.10.24" })];
+            Reply::Json(200, json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Components": engine }))
+        }
         "GET /info" => Reply::Json(200, json!({ "ID": id, "Name": format!("machine-of-{id}"), "SystemTime": now })),
         _ if line.starts_with("GET /containers/json") => Reply::Json(200, json!([])),
         _ => Reply::Json(404, json!({ "message": format!("page not found: {line}") })),
