@@ -4,8 +4,8 @@
 //! `FIREDRILL_FAILPOINT=PLACE:N:WHAT` fails at the N-th visit (from 1) of PLACE in this process, `PLACE:N+:WHAT` from then on; several are
 //! separated by commas.
 //! PLACE is `journal` for appends, or a name a platform gives its calls: `engine` is every request to a Docker engine that changes
-//! something, `host-tool` every program that changes a container's network. WHAT is `before` and `after` (the process is aborted), `torn`
-//! (half a record is written, then abort), `enospc`, `eio` and `short` (the write, or the call, fails and nothing was done), `lost` (it was
+//! something, `host-tool` every program that changes a container's network. WHAT is `before` and `after` (the process is killed by SIGKILL), `torn`
+//! (half a record is written, then the same), `enospc`, `eio` and `short` (the write, or the call, fails and nothing was done), `lost` (it was
 //! done, and its answer does not come). `deadman` is the beginning of an undo by the dead-man's switch.
 //!
 //! The helper of a run has fail points of its own, in `FIREDRILL_DEADMAN_FAILPOINT`: what befalls the run does not befall both.
@@ -89,9 +89,11 @@ pub fn hand_on(command: &mut std::process::Command) {
 #[cfg(not(feature = "failpoints"))]
 pub fn hand_on(_command: &mut std::process::Command) {}
 
-/// Ends the process as a crash does, if the visit asks for it here.
+/// Ends the process as `kill -9` does, if the visit asks for it here.
 pub fn crash(at: Option<Fail>, here: Fail) {
     if at == Some(here) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        // It does not come so far.
         std::process::abort();
     }
 }

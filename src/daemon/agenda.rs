@@ -64,7 +64,8 @@ pub struct Agenda {
     roster: Arc<Roster>,
     // From where on each source is looked at, and when it last fired.
     from: Vec<(Timestamp, Option<Timestamp>)>,
-    next: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    // When, which source, and whether it fires then: else the search for its next firing was given up there.
+    next: BinaryHeap<Reverse<(Timestamp, usize, bool)>>,
 }
 
 impl Agenda {
@@ -103,11 +104,17 @@ impl Agenda {
         let at = self.roster.entries().iter().position(|entry| entry.name == name)?;
         let (source, member) = self.roster.source_of(at)?;
         let (here, entry) = (&self.roster.sources()[source], &self.roster.entries()[at]);
-        let reasons = here.against(member, &now.to_zoned(here.zone.clone()), self.from[source].1);
+        let zoned = now.to_zoned(here.zone.clone());
+        let mut reasons = here.against(member, &zoned, self.from[source].1);
+        let within = here.hours_end(&zoned).unwrap_or_else(|reason| {
+            reasons.push(reason);
+            None
+        });
         if !reasons.is_empty() {
             return Some(Err(reasons));
         }
         let latest = now.saturating_add(entry.within).unwrap_or(Timestamp::MAX);
+        let latest = within.map_or(latest, |end| latest.min(end));
         let due = Due { key: here.key.clone(), entry: entry.clone(), at: now, what: What::Fire { latest }, passed: 0 };
         self.from[source].1 = Some(now);
         Some(Ok(due))
@@ -118,15 +125,15 @@ impl Agenda {
         self.roster.sources().iter().map(|source| source.key.clone()).zip(self.from.iter().copied()).collect()
     }
 
-    /// When something is due next.
+    /// When something fires next.
     pub fn next(&self) -> Option<Timestamp> {
-        self.next.peek().map(|Reverse((at, _))| *at)
+        self.next.iter().filter_map(|Reverse((at, _, fires))| fires.then_some(*at)).min()
     }
 
     /// What is due at a moment and has not been told. It is told once: what is to be fired counts as fired from now on.
     pub fn due(&mut self, now: Timestamp) -> Vec<Due> {
         let mut out = Vec::new();
-        while let Some(Reverse((at, source))) = self.next.peek().copied()
+        while let Some(Reverse((at, source, _))) = self.next.peek().copied()
             && at <= now
         {
             self.next.pop();
@@ -170,15 +177,16 @@ impl Agenda {
     fn look(&mut self, source: usize) {
         let (from, last) = self.from[source];
         let end = from.saturating_add(HORIZON).unwrap_or(Timestamp::MAX);
-        let mut given_up = None;
+        let mut found = None;
         for (looked_at, firing) in Walk::new(&self.roster.sources()[source], from, last).enumerate() {
             let at = firing.at.timestamp();
-            if firing.fires() || at > end || looked_at >= MOST_TIMES {
-                given_up = Some(at);
+            let fires = firing.fires() && at <= end;
+            if fires || at > end || looked_at >= MOST_TIMES {
+                found = Some((at, fires));
                 break;
             }
         }
-        self.next.extend(given_up.map(|at| Reverse((at, source))));
+        self.next.extend(found.map(|(at, fires)| Reverse((at, source, fires))));
     }
 }
 

@@ -61,6 +61,19 @@ pub fn ours() -> std::io::Result<Vec<Unfinished>> {
     Ok(headers.map(|header| Unfinished { run: header.run, pid: header.pid, pid_started: header.pid_started }).collect())
 }
 
+/// How many runs of this machine are gone and may have left something to undo: what `firedrill recover` has to do, or cannot read.
+///
+/// # Errors
+/// When what there is cannot be listed.
+pub fn owed() -> std::io::Result<usize> {
+    let journals = Store::open()?.unfinished()?.into_iter().map(|found| found.replay.map(|replay| replay.header).ok());
+    let journals =
+        journals.map(|header| header.map(|header| Unfinished { run: header.run, pid: header.pid, pid_started: header.pid_started }));
+    let notes = unfinished::list()?.into_iter().map(Result::ok);
+    let notes = notes.map(|note| note.map(|note| Unfinished { run: note.run, pid: note.pid, pid_started: note.pid_started }));
+    Ok(journals.chain(notes).filter(|run| !run.as_ref().is_some_and(Unfinished::lives)).count())
+}
+
 /// Experiments of the Chaos Toolkit that run now. Those of processes that are gone are for `firedrill recover`.
 pub fn toolkit() -> Vec<Unfinished> {
     let notes = unfinished::list().unwrap_or_default().into_iter().flatten();

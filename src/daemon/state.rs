@@ -146,7 +146,10 @@ fn read<T: DeserializeOwned + Default>(name: &str, version: impl Fn(&T) -> u32) 
         Ok(_) => {}
     }
     let read: T = serde_json::from_str(&text).map_err(|error| {
-        format!("{} cannot be understood: {error}; put it right, or remove it to begin anew with every experiment enabled", path.display())
+        format!(
+            "{} cannot be understood: {error}; put it right, or remove it to begin anew: then nothing is known of what it held",
+            path.display()
+        )
     })?;
     match version(&read) {
         VERSION => Ok(read),

@@ -62,6 +62,10 @@ pub enum Ask {
         /// What.
         #[schemars(length(max = LONGEST_TEXT), regex(pattern = r"\S"))]
         text: String,
+        /// Only when this is the current item: so that what somebody else has answered is not taken for the next question.
+        #[serde(default)]
+        #[schemars(range(max = u32::MAX))]
+        item: Option<u32>,
     },
     /// Begin nothing more for now.
     Pause,
@@ -122,7 +126,7 @@ impl Request {
         bounded(&mut self.by, "the name of who says so", LONGEST_NAME)?;
         match &mut self.ask {
             Ask::Note { text } => bounded(text, "the note", LONGEST_TEXT)?,
-            Ask::Answer { text } => bounded(text, "the answer", LONGEST_TEXT)?,
+            Ask::Answer { text, .. } => bounded(text, "the answer", LONGEST_TEXT)?,
             Ask::Action { text, owner } => {
                 bounded(text, "the action item", LONGEST_TEXT)?;
                 owner.as_mut().map_or(Ok(()), |owner| bounded(owner, "the owner's name", LONGEST_NAME))?;

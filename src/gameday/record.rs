@@ -340,12 +340,19 @@ impl Day {
     }
 
     /// The worst verdict of its drills. A drill of which nobody knows how it ended is an error; a day without any drill that ran is not
-    /// started; one that a person ended is aborted, unless something is worse.
+    /// started; one that a person ended is aborted, unless something is worse, and one that stopped by itself has not passed.
     pub fn worst(&self) -> Verdict {
+        self.worst_if(self.ended.as_ref())
+    }
+
+    /// The same, if it ended so.
+    pub fn worst_if(&self, ended: Option<&DayEnd>) -> Verdict {
         let drills = self.items.iter().filter_map(|record| record.drill.as_ref());
         let verdicts = drills.map(|drill| drill.verdict.unwrap_or(Verdict::Error));
         let aborted = self.aborted.as_ref().map(|_| Verdict::Aborted);
-        verdicts.chain(aborted).max_by_key(|verdict| verdict.badness()).unwrap_or(Verdict::NotStarted)
+        let worst = verdicts.chain(aborted).max_by_key(|verdict| verdict.badness()).unwrap_or(Verdict::NotStarted);
+        let stopped = matches!(ended, Some(DayEnd::Stopped { .. }));
+        if stopped && worst == Verdict::Passed { Verdict::Aborted } else { worst }
     }
 
     /// One sentence: how the day went. `alive` is whether its process is known to live.
@@ -441,6 +448,8 @@ mod tests {
         assert_eq!((item.detected_after_s(), item.mitigated_after_s()), (Some(1.5), Some(3.5)));
         assert_eq!((item.as_predicted(), over.worst(), item.state), (Some(false), Verdict::Passed, ItemState::Done));
         assert!(over.sentence(false).contains("1 did not end as predicted"));
+        let stopped = DayEnd::Stopped { why: "the next one has no plan".to_owned() };
+        assert_eq!(over.worst_if(Some(&stopped)), Verdict::Aborted, "what did not come to its end has not passed");
         let text = serde_json::to_string(&over).unwrap();
         assert_eq!(serde_json::from_str::<Day>(&text).unwrap(), over, "the page reads what the day says");
     }

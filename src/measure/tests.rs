@@ -14,14 +14,14 @@ use JudgedResult::{Broken, Held};
 use crate::model::{
     act::{Effect, EffectStatus},
     blast_radius::Caps,
-    experiment::{Bind, Experiment, Recovery},
+    experiment::{Bind, Experiment, Objective, Recovery},
     guardrail::AbortWhen,
     ids::ActId,
     measurement::{JudgedResult, Measurement, Trust},
     observation::{Observation, Observed},
     outcome::Shown,
     probe::{CommandProbe, ProbeKind, ProbeSpec},
-    quantity::Rate,
+    quantity::{Rate, Share},
     sample::{NameIndex, Sample, SampleOutcome},
     state::{Sessions, StateFindings, Writes},
     steady_state::{Comparison, Condition, Expect, Metric, Op, Phase},
@@ -432,6 +432,20 @@ fn an_abort_condition_must_be_bad_without_a_break() {
         })),
         None
     );
+}
+
+#[test]
+fn a_burn_rate_is_that_of_its_window_and_of_nothing_before() {
+    let mut experiment = experiment(200.0, vec![]);
+    experiment.objective = Some(Objective { availability: Share(0.99), over: Duration::from_hours(720) });
+    experiment.abort_when = vec![AbortWhen::BurnRate { probe: "home".into(), op: Op::Above, bound: 5.0, over: Duration::from_secs(10) }];
+    let aborted = |failing: &[(f64, f64)]| {
+        let source = record(200.0, 60.0, |s| failing.iter().for_each(|(from, to)| fail(s, *from, *to)));
+        drive(&mut Live::new(&experiment, ORIGIN), &source, 60.0, |live, now| live.abort(now).is_some())
+    };
+    assert_eq!(aborted(&[(20.0, 20.4), (30.5, 30.9), (41.0, 41.4)]), None, "further apart than the window is long");
+    assert!((25.1..26.5).contains(&aborted(&[(20.0, 20.4), (25.0, 25.4)]).unwrap()));
+    assert!((50.5..52.0).contains(&aborted(&[(50.0, 50.7)]).unwrap()), "fifty good seconds before it make it no better");
 }
 
 #[test]

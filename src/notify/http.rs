@@ -17,6 +17,9 @@ use url::Url;
 
 use crate::{model::probe::TlsSettings, probe};
 
+/// The longest pause that a receiver may ask for, seconds: no message waits so long.
+const LONGEST_PAUSE_S: u64 = 3_600;
+
 /// Where requests go.
 pub struct Endpoint {
     url: Url,
@@ -131,7 +134,10 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), NotTaken> {
         return Ok(());
     }
     let again = status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-    let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+    let after = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_PAUSE_S)));
     Err(NotTaken { why: format!("it answered {status}"), again, after: after.filter(|_| again) })
 }
 
@@ -146,6 +152,9 @@ mod tests {
         let of = |status: u16| judge(StatusCode::from_u16(status).unwrap(), &headers);
         assert_eq!(of(204), Ok(()));
         assert_eq!(of(429).unwrap_err().after, Some(Duration::from_secs(7)));
+        let far = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("18446744073709551615"))]);
+        let longest = Some(Duration::from_secs(LONGEST_PAUSE_S));
+        assert_eq!(judge(StatusCode::SERVICE_UNAVAILABLE, &far).unwrap_err().after, longest, "no clock goes so far");
         assert!(of(503).unwrap_err().again && !of(404).unwrap_err().again && !of(302).unwrap_err().again);
         assert_eq!(of(404).unwrap_err().after, None);
     }

@@ -112,11 +112,16 @@ impl Ready {
     }
 }
 
+/// A path that is shorter than this is a word, such as `production`, and hides nothing; those that let somebody in are longer.
+const SHORTEST_PATH: usize = 16;
+
 /// A URL, of which everything behind the host may be a secret, whoever wrote it where.
 fn url_of(text: &Text) -> Result<String, String> {
     let value = find(text).map_err(|(problem, _)| problem)?;
     redact::keep(&value);
-    if let Some((_, path)) = value.trim().split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+    if let Some((_, path)) = value.trim().split_once("://").and_then(|(_, rest)| rest.split_once('/'))
+        && path.len() >= SHORTEST_PATH
+    {
         redact::keep(path);
     }
     Ok(value)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     closed::{Closed, Cover},
     draw::Draw,
-    rule::{Gap, Rule, Working},
+    rule::{Gap, Period, Rule, Working},
     times::{Due, Times},
 };
 use crate::model::hours::Hours;
@@ -76,6 +76,11 @@ pub enum Reason {
         /// Its hours, as written.
         hours: String,
     },
+    /// A person asks for it outside of the hours and days that its times are drawn from.
+    OutsideBetween {
+        /// Those hours and days, as written.
+        between: String,
+    },
     /// Too soon after the last one.
     MinGap {
         /// The least gap, in words.
@@ -95,6 +100,7 @@ impl Reason {
             Self::Closed { cover: Cover::Freeze { .. }, .. } => "freeze",
             Self::Closed { .. } => "not-on",
             Self::OutsideHours { .. } => "outside-hours",
+            Self::OutsideBetween { .. } => "outside-between",
             Self::MinGap { .. } => "min-gap",
         }
     }
@@ -107,6 +113,7 @@ impl fmt::Display for Reason {
             Self::Disabled => f.write_str("disabled"),
             Self::Closed { cover, .. } => write!(f, "{cover}"),
             Self::OutsideHours { environment, hours } => write!(f, "outside the hours of environment {environment} ({hours})"),
+            Self::OutsideBetween { between } => write!(f, "outside of its own hours ({between})"),
             Self::MinGap { gap, last } => write!(f, "min gap of {gap}: the last one is of {last}"),
         }
     }
@@ -224,6 +231,24 @@ impl Source {
         reasons
     }
 
+    /// The end of the hours that its times are drawn from, at a moment within them; none when its rule has no such hours.
+    ///
+    /// # Errors
+    /// With the reason, when the moment is outside of them.
+    pub fn hours_end(&self, at: &Zoned) -> Result<Option<Timestamp>, Reason> {
+        let (between, any_day) = match &self.rule {
+            Rule::Cron { .. } | Rule::At(_) => return Ok(None),
+            Rule::Times { per, between, .. } => (between, matches!(per, Period::Hour | Period::Day)),
+            Rule::Mean { between, .. } => (between, false),
+        };
+        if (any_day || self.working.on(at.weekday())) && between.from <= at.time() && at.time() < between.to {
+            let end = at.date().to_datetime(between.to).to_zoned(self.zone.clone());
+            return Ok(end.ok().map(|end| end.timestamp()));
+        }
+        let days = if any_day { String::new() } else { format!(" on {}", self.working) };
+        Err(Reason::OutsideBetween { between: format!("{between}{days}") })
+    }
+
     /// What keeps a member from firing at a moment, whatever its times are.
     pub fn now(&self, member: usize, at: Timestamp) -> Vec<Reason> {
         let mut reasons = Vec::new();
@@ -272,7 +297,7 @@ mod tests {
     use jiff::civil::{date, time};
 
     use super::*;
-    use crate::schedule::{Between, Cron, Period, Window};
+    use crate::schedule::{Between, Cron, Window};
 
     fn source(rule: Rule, zone: &TimeZone, closed: Closed) -> Source {
         let member = Member { draws: "x".to_owned(), enabled: true, hours: None, closed };
@@ -311,6 +336,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn who_is_asked_by_a_person_keeps_to_its_own_hours_and_days() {
+        let between = Between { from: time(10, 0, 0, 0), to: time(16, 0, 0, 0) };
+        let times = |per| Rule::Times { count: 1, per, between, probability: 1.0 };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let end = |rule: Rule, at: &str| {
+            let source = source(rule, &zone, Closed::default());
+            source.hours_end(&at.parse::<Timestamp>().unwrap().to_zoned(zone.clone())).map_err(|reason| reason.to_string())
+        };
+        let four: Timestamp = "2026-11-27T15:00:00Z".parse().unwrap();
+        assert_eq!(end(times(Period::Weekday), "2026-11-27T09:00:00Z"), Ok(Some(four)));
+        assert_eq!(end(Rule::Mean { days: 2.0, between }, "2026-11-27T14:59:59Z"), Ok(Some(four)));
+        let outside = Err("outside of its own hours (10:00-16:00 on Mon,Tue,Wed,Thu,Fri)".to_owned());
+        assert_eq!(end(times(Period::Weekday), "2026-11-27T15:00:00Z"), outside);
+        assert_eq!(end(times(Period::Week), "2026-11-28T12:00:00Z"), outside, "a Saturday");
+        assert!(end(times(Period::Day), "2026-11-28T12:00:00Z").is_ok());
+        assert_eq!(end(times(Period::Day), "2026-11-28T05:00:00Z"), Err("outside of its own hours (10:00-16:00)".to_owned()));
+        assert_eq!(end(Rule::Cron { cron: Cron::parse("0 10 * * *").unwrap(), probability: 1.0 }, "2026-11-28T05:00:00Z"), Ok(None));
     }
 
     #[test]

@@ -86,22 +86,50 @@ fn the_agenda_of_the_page_is_one() {
     }
 }
 
-/// The tests that a page's tables name, such as `cli::locks::of_two_…`.
-fn named(page: &str) -> Vec<String> {
+/// What a page's tables quote.
+fn quoted(page: &str) -> Vec<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| "));
-    let words = rows.flat_map(|row| row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
-    words.filter(|word| word.contains("::")).collect()
+    rows.flat_map(|row| row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The source of a module of this test program; none when there is no such file.
+fn module(path: &str) -> Option<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(path.replace("::", "/"));
+    [root.with_extension("rs"), root.join("mod.rs")].iter().find_map(|file| fs::read_to_string(file).ok())
 }
 
 #[test]
 fn every_test_that_the_table_of_promises_names_is_there() {
-    let tests = named("docs/safety.md");
+    let tests: Vec<String> = quoted("docs/safety.md").into_iter().filter(|word| word.contains("::")).collect();
     for test in &tests {
-        let (module, name) = test.rsplit_once("::").unwrap();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(module.replace("::", "/")).with_extension("rs");
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{test}: {}: {error}", file.display()));
-        assert!(text.contains(&format!("fn {name}()")), "{test} is not in {}", file.display());
+        let (place, name) = test.rsplit_once("::").unwrap();
+        let text = module(place).unwrap_or_else(|| panic!("{test}: there is no such module"));
+        assert!(text.contains(&format!("fn {name}()")), "{test} is not there");
     }
     assert!(tests.len() > 25, "{tests:?}");
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    // A module, or the beginning of a test's name, as the command takes it.
+    let tests: Vec<String> = quoted("SECURITY.md").iter().filter_map(|word| word.strip_prefix("T ").map(str::to_owned)).collect();
+    for test in &tests {
+        let begins = |(place, name): (&str, &str)| module(place).is_some_and(|text| text.contains(&format!("fn {name}")));
+        assert!(module(test).is_some() || test.rsplit_once("::").is_some_and(begins), "{test} is not there");
+    }
+    assert!(tests.len() > 25, "{tests:?}");
+    // What stands behind `--lib` is a file or a folder of the source.
+    let units: Vec<String> =
+        quoted("SECURITY.md").iter().filter_map(|word| word.strip_prefix("cargo test --lib ").map(str::to_owned)).collect();
+    let mut sources = Vec::new();
+    crate::hostile::shells::sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+    for unit in &units {
+        let path = unit.replace("::", "/");
+        let there = |file: &&std::path::PathBuf| {
+            file.with_extension("").ends_with(&path) || file.parent().is_some_and(|folder| folder.ends_with(&path))
+        };
+        assert!(sources.iter().any(|file| there(&file)), "{unit} is not there");
+    }
+    assert!(units.len() > 5, "{units:?}");
 }

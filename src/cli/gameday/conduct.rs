@@ -172,7 +172,7 @@ impl Conductor {
                 }
             }
         }
-        let verdict = self.day.worst();
+        let verdict = self.day.worst_if(Some(&how));
         self.emit(DayEventKind::DayEnded { how, verdict });
         verdict
     }

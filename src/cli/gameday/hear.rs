@@ -102,7 +102,7 @@ impl Conductor {
             }
             Ask::Go { item } => self.go(by, item),
             Ask::Skip { item } => self.skip(by, item),
-            Ask::Answer { text } => self.answer(by, text),
+            Ask::Answer { text, item } => self.answer(by, text, item),
             Ask::Detected => self.detected(by),
             Ask::Mitigated => self.mitigated(by),
             // Answered before they come here.
@@ -147,8 +147,8 @@ impl Conductor {
         Ok((says.to_owned(), Some(Heard::Skip)))
     }
 
-    fn answer(&mut self, by: String, text: String) -> Told {
-        let item = self.meant(None)?;
+    fn answer(&mut self, by: String, text: String, item: Option<u32>) -> Told {
+        let item = self.meant(item)?;
         let Expects::Answer(options) = &self.expects else { return Err("nothing was asked".to_owned()) };
         if !options.is_empty() && !options.contains(&text) {
             let choice = options.iter().map(String::as_str);

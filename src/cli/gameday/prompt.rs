@@ -62,7 +62,7 @@ fn read(line: &str) -> Result<Ask, String> {
         "go" => alone(Ask::Go { item: None }),
         "note" => Ok(Ask::Note { text }),
         "action" => Ok(Ask::Action { text, owner: None }),
-        "answer" => Ok(Ask::Answer { text }),
+        "answer" => Ok(Ask::Answer { text, item: None }),
         "pause" => alone(Ask::Pause),
         "resume" => alone(Ask::Resume),
         "skip" => alone(Ask::Skip { item: None }),

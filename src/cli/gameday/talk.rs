@@ -14,7 +14,7 @@ pub async fn talk(said: Say) -> u8 {
         Say::Go(here) => (here.which, Ask::Go { item: here.item }),
         Say::Skip(here) => (here.which, Ask::Skip { item: here.item }),
         Say::Note(words) => (words.which, Ask::Note { text: words.text }),
-        Say::Answer(words) => (words.which, Ask::Answer { text: words.text }),
+        Say::Answer(words) => (words.which, Ask::Answer { text: words.text, item: None }),
         Say::Action(action) => (action.which, Ask::Action { text: action.text, owner: action.owner }),
         Say::Pause(which) => (which, Ask::Pause),
         Say::Resume(which) => (which, Ask::Resume),

@@ -27,13 +27,13 @@ use crate::{
     daemon::{
         agenda::{Agenda, Due, TICK, What, Why},
         snapshot::{Asked, Order, Snapshot},
-        state::Fired,
+        state::{Fired, Switches},
     },
     engine::halt::{Halt, Urgency},
     lock::{self, Holder, Lock, LockError},
     model::{ids::RunId, verdict::Verdict},
     report::words::whole,
-    schedule::Roster,
+    schedule::{Reason, Roster},
 };
 use runs::Runs;
 use watch::Found;
@@ -93,7 +93,10 @@ pub async fn serve(args: Serve) -> u8 {
             () = daemon.runs.ended() => daemon.runs.go_on(daemon.agenda.roster()),
             () = tokio::time::sleep(pause) => {}
         }
-        daemon.fire();
+        let now = daemon.fire();
+        if let Some((found, said)) = daemon.held.take() {
+            daemon.adopt(found, now, &said);
+        }
         publish.send_replace(Arc::new(daemon.snapshot()));
     }
     tasks.abort_all();
@@ -147,6 +150,8 @@ struct Daemon {
     begun: bool,
     since: Timestamp,
     findings: Arc<str>,
+    // What was found in the folder and could not be taken yet, as what has fired cannot be read; and why, as it was said.
+    held: Option<(Found, String)>,
     // When each source last fired, as it was last published.
     last: Arc<BTreeMap<String, Timestamp>>,
 }
@@ -155,7 +160,7 @@ impl Daemon {
     fn new(args: Serve) -> Self {
         let agenda = Agenda::new(Roster::default(), |_| (Timestamp::MIN, None));
         let (since, findings) = (clock::moment(), Arc::from(""));
-        Self { runs: Runs::new(&args), agenda, args, begun: false, since, findings, last: Arc::default() }
+        Self { runs: Runs::new(&args), agenda, args, begun: false, since, findings, held: None, last: Arc::default() }
     }
 
     /// How things are, for the page.
@@ -186,6 +191,11 @@ impl Daemon {
         if self.runs.has(&entry.path) {
             return Asked::AlreadyThere;
         }
+        match Switches::read() {
+            Err(why) => return Asked::Failed(why),
+            Ok(switches) if !switches.enabled(&entry.path) => return Asked::Suppressed(vec![Reason::Disabled]),
+            Ok(_) => {}
+        }
         let now = clock::moment();
         let due = match self.agenda.by_hand(name, now) {
             None => return Asked::Unknown,
@@ -215,10 +225,21 @@ impl Daemon {
     fn change(&mut self, found: Found, now: Timestamp) {
         say::err(&found.findings.text(say::colour_on_stderr()));
         self.findings = found.findings.text(false).into();
+        self.held = None;
+        self.adopt(found, now, "");
+    }
+
+    /// Goes by what was found from now on. Where it cannot be read what has fired, nothing fires, and it is tried again; `said` is what was
+    /// said of that before.
+    fn adopt(&mut self, found: Found, now: Timestamp, said: &str) {
         let fired = match Fired::read() {
             Ok(fired) => fired,
             Err(why) => {
-                say::problem(format!("nothing fires: {why}"));
+                if why != said {
+                    say::problem(format!("nothing fires: {why}"));
+                }
+                self.agenda = Agenda::new(Roster::default(), |_| (Timestamp::MIN, None));
+                self.held = Some((found, why));
                 return;
             }
         };

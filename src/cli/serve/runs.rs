@@ -23,12 +23,13 @@ use crate::{
         agenda::{Due, What},
         running::Unfinished,
         snapshot::{Active, Asked, Counts, Waiting},
+        state::Switches,
     },
     engine::halt::{Halt, Urgency},
     lock,
     model::{ids::RunId, verdict::Verdict},
     report::words::whole,
-    schedule::Roster,
+    schedule::{Reason, Roster},
 };
 
 /// The most runs at the same time.
@@ -153,6 +154,8 @@ impl Runs {
                 say::out(&format!("{name}: not fired: it could not begin by {}\n", shown(latest)));
             } else if self.busy(&due.entry.path) {
                 self.waiting.push_back((due, latest));
+            } else if let Err(why) = off_now(&due.entry.path) {
+                say::out(&format!("{name}: not fired: {}\n", whole(&why)));
             } else {
                 self.spawn(&due);
             }
@@ -240,6 +243,15 @@ impl Runs {
         }
         self.residue
     }
+}
+
+/// Whether an experiment is enabled at this very moment: the folder, and with it the switches, was read a while ago.
+///
+/// # Errors
+/// With what keeps it from firing.
+pub fn off_now(file: &Path) -> Result<(), String> {
+    let switches = Switches::read()?;
+    if switches.enabled(file) { Ok(()) } else { Err(Reason::Disabled.to_string()) }
 }
 
 /// Waits for a run with its pipe open: closing it would halt the run.

@@ -21,6 +21,8 @@ use crate::{
 
 /// How often the folder is looked at. It is read when two looks are the same: nobody is in the middle of writing it.
 const EVERY: Duration = Duration::from_millis(500);
+/// After so many looks that differ it is read all the same: somebody writes all the time, and others have changed something, too.
+const RESTLESS: u32 = 6;
 
 /// What is in the folder.
 pub struct Found {
@@ -41,10 +43,12 @@ pub async fn watch(args: Serve, found: mpsc::Sender<Found>) {
     // What experiments depend on beside their files; known once they were read.
     let mut beside = BTreeSet::new();
     let (mut read, mut before): (Option<Look>, Option<Look>) = (None, None);
+    let mut differed = 0;
     loop {
         let (folder, depends_on) = (args.folder.clone(), beside.clone());
         let Ok(now) = tokio::task::spawn_blocking(move || look(&folder, &depends_on)).await else { return };
-        let settled = read.is_none() || before.as_ref() == Some(&now);
+        differed = if before.as_ref() == Some(&now) { 0 } else { differed + 1 };
+        let settled = read.is_none() || differed == 0 || differed >= RESTLESS;
         if settled && read.as_ref() != Some(&now) {
             let with = args.clone();
             let Ok((what, depends_on)) = tokio::task::spawn_blocking(move || take(&with)).await else { return };
@@ -57,6 +61,7 @@ pub async fn watch(args: Serve, found: mpsc::Sender<Found>) {
                 return;
             }
             read = Some(known);
+            differed = 0;
         }
         before = Some(now);
         tokio::time::sleep(EVERY).await;

@@ -99,7 +99,7 @@ impl Hub {
     pub fn after(&self, number: u64) -> Next {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let first = kept.lines.front().map(|line| line.number);
-        if first.is_some_and(|first| first > number + 1) {
+        if first.is_some_and(|first| first > number.saturating_add(1)) {
             return Next::Behind;
         }
         let lines: Vec<_> = kept.lines.iter().skip_while(|line| line.number <= number).cloned().collect();

@@ -22,7 +22,7 @@ use crate::{
     },
     report::{
         gameday,
-        words::{visible, whole},
+        words::{self, visible, whole},
     },
 };
 
@@ -158,6 +158,7 @@ pub async fn events(State(_): State<Arc<App>>, Path(day): Path<String>, uri: Uri
         let piece = match watch.next().await {
             Ok(Some(event)) => {
                 let json = serde_json::to_string(&event).unwrap_or_default();
+                let json = words::json(&json);
                 return Some((Ok::<_, std::convert::Infallible>(format!("id: {}\ndata: {json}\n\n", event.number)), Some(watch)));
             }
             Ok(None) => "event: end\ndata: {}\n\n",

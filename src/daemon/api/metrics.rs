@@ -10,12 +10,7 @@ use axum::{
 use jiff::Timestamp;
 
 use super::{App, apart, problem::Problem, query};
-use crate::{
-    daemon::running::{self, Unfinished},
-    daemon::snapshot::Snapshot,
-    model::verdict::Verdict,
-    redact,
-};
+use crate::{daemon::running, daemon::snapshot::Snapshot, model::verdict::Verdict, redact};
 
 /// `GET /metrics`
 ///
@@ -24,13 +19,14 @@ use crate::{
 pub async fn metrics(State(app): State<Arc<App>>, uri: Uri) -> Result<Response<Body>, Problem> {
     query::Query::of(&uri, &[])?;
     apart(move || {
-        let owed = running::ours().unwrap_or_default().iter().filter(|run| !Unfinished::lives(run)).count();
+        // Where it cannot be known, no number is: an alert on it rings all the same (`absent`, or a comparison with NaN).
+        let owed = running::owed().map_or(f64::NAN, |owed| owed as f64);
         Ok(query::typed("text/plain; version=0.0.4; charset=utf-8", redact::hide(&text(&app.now(), owed)).into_owned()))
     })
     .await
 }
 
-fn text(snapshot: &Snapshot, owed: usize) -> String {
+fn text(snapshot: &Snapshot, owed: f64) -> String {
     let mut out = Text::default();
     let counts = &snapshot.counts;
     out.one("build_info", "gauge", "The build; the value is always 1.", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
@@ -50,7 +46,7 @@ fn text(snapshot: &Snapshot, owed: usize) -> String {
         out.value("runs_total", &[("verdict", verdict.word())], counts.ended.get(&verdict.exit_code()).copied().unwrap_or_default() as f64);
     }
     out.one("runs_killed_total", "counter", "Runs whose process was ended by something else.", &[], counts.killed as f64);
-    out.one("runs_owed", "gauge", "Runs of this machine that are gone and may have left something to undo.", &[], owed as f64);
+    out.one("runs_owed", "gauge", "Runs of this machine that are gone and may have left something to undo.", &[], owed);
     if let Some(next) = snapshot.next {
         out.one("next_firing_timestamp_seconds", "gauge", "When something is due next, in seconds since 1970.", &[], seconds(next));
     }

@@ -16,6 +16,7 @@ use super::{
     problem::Problem,
     query, runs,
 };
+use crate::report::words;
 
 /// So often something is said when nothing happens, so that both sides see a connection that is gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -133,7 +134,7 @@ impl Client {
                 Wants::Told if line.told.is_empty() => {}
                 Wants::Told => {
                     if let Ok(told) = serde_json::to_string(&line.told) {
-                        event(&mut out, line.number, &told);
+                        event(&mut out, line.number, &words::json(&told));
                     }
                 }
             }

@@ -266,10 +266,10 @@ pub async fn tell(State(app): State<Arc<App>>, body: Bytes) -> Result<Response<B
     // Only for the item that the page showed: another person may have said it a moment ago.
     let item = text("item").parse().ok();
     let ask = match (field(&body, "answer"), text("do").as_str()) {
-        (Some(answer), _) => Ask::Answer { text: answer },
+        (Some(answer), _) => Ask::Answer { text: answer, item },
         (None, "go") => Ask::Go { item },
         (None, "action") => Ask::Action { text: words, owner: Some(text("owner")).filter(|owner| !owner.trim().is_empty()) },
-        (None, "answer") => Ask::Answer { text: words },
+        (None, "answer") => Ask::Answer { text: words, item },
         (None, "pause") => Ask::Pause,
         (None, "resume") => Ask::Resume,
         (None, "skip") => Ask::Skip { item },

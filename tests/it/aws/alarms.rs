@@ -85,7 +85,8 @@ fn an_alarm_that_rings_ends_the_run_and_keeps_another_from_beginning() {
     let reads = |name: &str| ["Describe", "Get", "List"].iter().any(|verb| name.contains(&format!(":{verb}")));
     let undone = last(calls, |name| !reads(name));
     println!("from the alarm to the last call of the undo: {:.2} s", undone - rang);
-    assert!(undone > rang && undone - rang < 10.0, "{} s: {said:?}", undone - rang);
+    // A turn of the alarms, and the second that is promised; twice that on a busy machine.
+    assert!(undone > rang && undone - rang < 4.0, "{} s: {said:?}", undone - rang);
     let told =
         said.out.matches("the CloudWatch alarm errors rings").count() + said.err.matches("the CloudWatch alarm errors rings").count();
     assert!(told < 10, "it is not told again with each question: {said:?}");
@@ -111,7 +112,10 @@ fn alarms_that_cannot_be_asked_any_more_end_the_run() {
         assert!(clock::now() < limit, "the zone is still cut off");
         std::thread::sleep(Duration::from_millis(50));
     }
-    println!("from the denial to the last ACL that is deleted: {:.2} s", clock::now().since(denied).as_secs_f64());
+    let took = clock::now().since(denied).as_secs_f64();
+    println!("from the denial to the last ACL that is deleted: {took:.2} s");
+    // Three questions, one a second, and the second that is promised; twice that on a busy machine.
+    assert!(took < 8.0, "{took} s");
     ended(run)
         .code(4)
         .says("the alarms that guard this run cannot be asked")

@@ -2,7 +2,7 @@
 //! nobody reads. Whatever it is, what was done is undone, or what is left is said.
 
 use std::{
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -36,12 +36,31 @@ fn end(mut child: Child, terminal: impl Fn() -> String) -> ExitStatus {
     status
 }
 
+/// How often a drill whose own requests were late is made again.
+const ATTEMPTS: usize = 8;
+
+/// A drill on a terminal whose sleeper stands still; of one that this machine was too busy for nothing is learned, and it is made again.
+fn on_a_terminal(drill: &Foreign, command: &Command) -> (Terminal, Child) {
+    let begun = (0..ATTEMPTS).find_map(|_| {
+        let (terminal, mut child) = Terminal::run(command);
+        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+        if drill.stopped() == 1 {
+            return Some((terminal, child));
+        }
+        assert!(terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
+        let _ = kill_process(Pid::from_child(&child), Signal::KILL);
+        let _ = child.wait();
+        None
+    });
+    begun.expect("this machine is not too busy for a drill")
+}
+
 /// How a drill is told to halt, and what it says of it.
 #[derive(Clone, Copy)]
 enum By {
     Signal(Signal, &'static str),
     /// `firedrill halt`, in another process.
-    Command,
+    Halt,
 }
 
 #[test]
@@ -52,7 +71,7 @@ fn each_signal_in_each_phase_undoes_and_is_aborted() {
         By::Signal(Signal::INT, "Ctrl-C"),
         By::Signal(Signal::TERM, "SIGTERM"),
         By::Signal(Signal::HUP, "the terminal was closed (SIGHUP)"),
-        By::Command,
+        By::Halt,
     ];
     let all: Vec<(&str, By)> = phases.into_iter().flat_map(|phase| ways.map(|by| (phase, by))).collect();
     let mut slowest = Duration::ZERO;
@@ -72,7 +91,7 @@ fn each_signal_in_each_phase_undoes_and_is_aborted() {
 fn halted_in(phase: &str, by: By) -> Duration {
     let drill = steps();
     let before = drill.world();
-    let run = (0..8).find_map(|_| {
+    let run = (0..ATTEMPTS).find_map(|_| {
         let run = drill.rig.start(["run", "experiment.yaml"]);
         eventually("it comes so far, or ends", || [phase, "report:"].iter().any(|words| run.said_so_far().contains(words)));
         (!run.said_so_far().contains("report:")).then_some(run)
@@ -89,14 +108,14 @@ fn halted_in(phase: &str, by: By) -> Duration {
             run.signal(signal);
             name
         }
-        By::Command => {
+        By::Halt => {
             drill.rig.firedrill(["halt"]).code(0).says("told to stop and undo");
             "Ctrl-C"
         }
     };
     eventually("nothing is stopped", || drill.stopped() == 0);
     let took = clock::now().since(halted);
-    let way = if let By::Command = by { "firedrill halt" } else { name };
+    let way = if let By::Halt = by { "firedrill halt" } else { name };
     println!("{way} in {phase}: undone after {} ms", took.as_millis());
     assert!(took < Duration::from_secs(5), "{took:?}");
     run.end().code(4).says("ABORTED").says(name);
@@ -179,12 +198,7 @@ fn ctrl_c_on_a_terminal_and_a_terminal_that_is_closed_undo() {
     for closed in [false, true] {
         let drill = paused("60s");
         let before = drill.world();
-        let (mut terminal, child) = Terminal::run(&drill.rig.command(["run", "experiment.yaml"]));
-        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
-        if drill.stopped() == 0 {
-            assert!(terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
-            return;
-        }
+        let (mut terminal, child) = on_a_terminal(&drill, &drill.rig.command(["run", "experiment.yaml"]));
         let helper = helpers(Pid::from_child(&child));
         assert_eq!(helper.len(), 1, "{}", terminal.shows());
         if closed {
@@ -205,13 +219,22 @@ fn a_run_whose_output_nobody_reads_any_more_goes_on_and_undoes() {
     let _quiet = quiet();
     let drill = paused("2s");
     let before = drill.world();
-    let mut command = drill.rig.command(["run", "experiment.yaml"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Whoever read it is gone before it has said anything.
-    drop((child.stdout.take(), child.stderr.take()));
-    eventually("the sleeper stands still", || drill.stopped() == 1 || child.try_wait().unwrap().is_some());
-    let status = end(child, String::new);
-    assert!(matches!(status.code(), Some(0 | 3 | 5)), "{status}");
+    let begun = (0..ATTEMPTS).find_map(|_| {
+        let mut command = drill.rig.command(["run", "experiment.yaml"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whoever read it is gone before it has said anything.
+        drop((child.stdout.take(), child.stderr.take()));
+        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || child.try_wait().unwrap().is_some());
+        if drill.stopped() == 1 {
+            return Some(child);
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(3));
+        std::fs::remove_dir_all(drill.rig.path("firedrill-runs")).unwrap();
+        None
+    });
+    let status = end(begun.expect("this machine is not too busy for a drill"), String::new);
+    // 5: too many of its requests were late in the fault to believe its numbers.
+    assert!(matches!(status.code(), Some(0 | 5)), "{status}");
     assert_eq!(drill.world(), before);
     let report = drill.rig.run_folder().join("report.html");
     assert!(report.exists(), "its report is written all the same");
@@ -223,16 +246,15 @@ fn a_terminal_that_stands_still_holds_up_no_undo() {
     let _quiet = quiet();
     let drill = paused("2s");
     let before = drill.world();
-    let (mut terminal, child) = Terminal::run(&drill.rig.command(["run", "experiment.yaml"]));
-    eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
+    let (mut terminal, child) = on_a_terminal(&drill, &drill.rig.command(["run", "experiment.yaml"]));
     // Ctrl-S: nothing more is taken from who writes on it.
     terminal.press("\x13");
     eventually("the sleeper goes on", || drill.stopped() == 0);
-    assert!(!terminal.shows().contains("report:") || terminal.shows().contains("more than 10 ms late"), "{}", terminal.shows());
+    assert!(!terminal.shows().contains("report:"), "{}", terminal.shows());
     // Ctrl-Q.
     terminal.press("\x11");
     let status = end(child, || terminal.shows());
-    assert!(matches!(status.code(), Some(0 | 3 | 5)), "{status}: {}", terminal.shows());
+    assert!(matches!(status.code(), Some(0 | 5)), "{status}: {}", terminal.shows());
     assert_eq!(drill.world(), before);
 }
 
@@ -246,32 +268,29 @@ fn ctrl_z_in_the_middle_and_back_in_time_undoes_by_itself_and_too_late_by_the_he
         let firedrill = env!("CARGO_BIN_EXE_firedrill");
         let words = format!("set -m; {firedrill} run experiment.yaml; echo back in {away}; sleep {away}; fg; echo ended with $?");
         let usual = drill.rig.command([] as [&str; 0]);
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         command.args(["-c", &words]).current_dir(drill.rig.path(""));
         for (name, value) in usual.get_envs() {
             if let Some(value) = value {
                 command.env(name, value);
             }
         }
-        let (mut terminal, mut child) = Terminal::run(&command);
-        eventually("the sleeper stands still, or it ends", || drill.stopped() == 1 || terminal.shows().contains("report:"));
-        if drill.stopped() == 1 {
-            terminal.press("\x1a");
-            eventually("it is suspended", || terminal.shows().contains("back in"));
-            let suspended = clock::now();
-            assert_eq!(drill.stopped(), 1);
-            eventually("the sleeper goes on", || drill.stopped() == 0);
-            let took = clock::now().since(suspended);
-            println!("suspended for {away} s in a hold of 3 s: undone after {took:?}");
-            if in_time {
-                eventually("it has ended by itself", || terminal.shows().contains("ended with"));
-                assert!(terminal.shows().contains("undone 1.1") || terminal.shows().contains("goes on"), "{}", terminal.shows());
-                assert!(!terminal.shows().contains("dead-man's switch undoes"), "{}", terminal.shows());
-            } else {
-                // 3 s of hold, and 5 s in which it should have gone on.
-                assert!(took > Duration::from_secs(4) && took < Duration::from_secs(20), "{took:?}");
-                eventually("the helper said so", || terminal.shows().contains("did not go on in time and was ended"));
-            }
+        let (mut terminal, mut child) = on_a_terminal(&drill, &command);
+        terminal.press("\x1a");
+        eventually("it is suspended", || terminal.shows().contains("back in"));
+        let suspended = clock::now();
+        assert_eq!(drill.stopped(), 1);
+        eventually("the sleeper goes on", || drill.stopped() == 0);
+        let took = clock::now().since(suspended);
+        println!("suspended for {away} s in a hold of 3 s: undone after {took:?}");
+        if in_time {
+            eventually("it has ended by itself", || terminal.shows().contains("ended with"));
+            assert!(terminal.shows().contains("undone 1.1") || terminal.shows().contains("goes on"), "{}", terminal.shows());
+            assert!(!terminal.shows().contains("dead-man's switch undoes"), "{}", terminal.shows());
+        } else {
+            // 3 s of hold, and 5 s in which it should have gone on.
+            assert!(took > Duration::from_secs(4) && took < Duration::from_secs(20), "{took:?}");
+            eventually("the helper said so", || terminal.shows().contains("did not go on in time and was ended"));
         }
         let _ = kill_process(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();

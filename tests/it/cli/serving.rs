@@ -81,6 +81,40 @@ fn the_folder_is_read_again_and_a_broken_file_stops_no_other() {
 }
 
 #[test]
+fn what_is_disabled_at_the_last_moment_does_not_fire_and_a_record_that_was_broken_is_read_again() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    let fired = rig.path("state/schedule/fired.json");
+    fs::create_dir_all(fired.parent().unwrap()).unwrap();
+    fs::write(&fired, "{").unwrap();
+    rig.write("drills/zone.yaml", &at(&soon(8)));
+    let daemon = rig.start(["serve", "drills", "--listen", "off"]);
+    daemon.wait_for("nothing fires: ");
+    fs::remove_file(&fired).unwrap();
+    daemon.wait_for("drills: 1 scheduled; the next firing");
+    // Somebody writes into the folder all the time: it is not read at every look.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                rig.write("drills/notes.yaml", &format!("anything: {n}\n"));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        rig.firedrill(["schedule", "disable", "zone", "--in", "drills"]).code(0);
+        daemon.wait_for("1 disabled");
+        std::thread::sleep(Duration::from_secs(8));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(rig.run_folders().len(), 0, "{}", daemon.said_so_far());
+    ends(daemon);
+}
+
+#[test]
 fn two_in_one_place_run_one_after_the_other() {
     let _quiet = crate::support::quiet::quiet();
     let rig = rig();

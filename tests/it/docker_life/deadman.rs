@@ -57,6 +57,8 @@ fn a_container_whose_firedrill_hangs_goes_on_after_the_deadline() {
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(web.status(), "paused", "never two who act");
     eventually("it goes on", || web.status() == "running");
+    let ended = child.try_wait().expect("asked");
+    assert!(ended.is_some(), "it was ended before anything was undone");
     let status = child.wait().expect("ended");
     assert!(!status.success(), "it was ended first: {status}");
     // Its helper speaks when all is undone, and the container goes on in the middle of that.

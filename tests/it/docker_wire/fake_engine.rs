@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
 };
 
 use http_body_util::Full;
@@ -25,6 +25,9 @@ pub enum Reply {
     /// Closes the connection.
     Gone,
 }
+
+/// The name of this machine: the engine `e` is one of its own.
+static HERE: LazyLock<String> = LazyLock::new(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
 
 type Answers = dyn FnMut(&str) -> Option<Reply> + Send;
 
@@ -94,7 +97,10 @@ fn healthy(id: &str, line: &str) -> Reply {
             let engine = [json!({ "Name": "Engine", "Version": "20.10.24" })];
             Reply::Json(200, json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Components": engine }))
         }
-        "GET /info" => Reply::Json(200, json!({ "ID": id, "Name": format!("machine-of-{id}"), "SystemTime": now })),
+        "GET /info" => Reply::Json(
+            200,
+            json!({ "ID": id, "Name": if id == "e" { HERE.clone() } else { format!("machine-of-{id}") }, "SystemTime": now }),
+        ),
         _ if line.starts_with("GET /containers/json") => Reply::Json(200, json!([])),
         _ => Reply::Json(404, json!({ "message": format!("page not found: {line}") })),
     }

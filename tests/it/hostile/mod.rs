@@ -5,7 +5,7 @@ mod outputs;
 mod prober;
 mod secrets;
 mod servers;
-mod shells;
+pub mod shells;
 mod stores;
 mod streams;
 

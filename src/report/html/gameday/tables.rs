@@ -169,7 +169,7 @@ pub fn everything(day: &Day) -> Markup {
             details {
                 summary { "How to read this" }
                 ul {
-                    li { "The verdict of the day is the worst verdict of its drills. A prediction does not change a verdict; it tells how well the team knows its system." }
+                    li { "The verdict of the day is the worst verdict of its drills, and “aborted” in place of “passed” when it did not come to its end. A prediction does not change a verdict; it tells how well the team knows its system." }
                     li { "Noticed and mitigated are counted from the moment at which the first act of a drill had verifiably taken effect, until a person said so." }
                     li { "Where people mitigate, the faults stay whatever `hold` says, until somebody says `mitigated` or the time is over. Then everything is undone." }
                     li { "Each drill has its own report with all numbers, their intervals and what was undone." }

@@ -75,6 +75,13 @@ fn a_token_a_name_and_an_origin_are_asked_for() {
     // The token by a form, and a wrong one.
     site.ask("POST", "/enter", &[kind], "token=wrong").code(403).says("not the token");
     site.ask("POST", "/enter", &[kind, &ours], &format!("token={}", site.token)).code(303);
+    // What is owed counts also when nobody can read what it is.
+    let bearer = format!("Authorization: Bearer {}", site.token);
+    site.ask("GET", "/metrics", &[&bearer], "").code(200).says("\nfiredrill_runs_owed 0\n");
+    std::fs::create_dir_all(rig.path("state/journals")).unwrap();
+    std::fs::write(rig.path("state/journals/20260101-000000-aaaaaa.journal"), "torn").unwrap();
+    site.ask("GET", "/metrics", &[&bearer], "").code(200).says("\nfiredrill_runs_owed 1\n");
+    std::fs::remove_file(rig.path("state/journals/20260101-000000-aaaaaa.journal")).unwrap();
     let said = site.end();
     assert!(said.contains("leap: disabled by hand"), "{said}");
 }
