@@ -28,7 +28,12 @@ pub async fn drill(args: Drill) -> u8 {
             say::problem(format!("{}: {error}", path.display()));
             return Verdict::Invalid.exit_code();
         }
-        say::out(&format!("saved as {}\n", whole(&path.display().to_string())));
+        let needs = match (&args.system, file::project::find(path)) {
+            (_, Some(project)) => format!("; it runs where {} says", project.display()),
+            (Some(_), None) => format!("; to run it, put a {} beside it with `environments: {{ NAME: {{ platform: {{ local: SYSTEM }} }} }}`", file::project::FILE),
+            (None, None) => String::new(),
+        };
+        say::out(&format!("saved as {}{}\n", whole(&path.display().to_string()), whole(&needs)));
     }
     let environment = loading::environment(&args.place, args.system.as_deref());
     let environment = match environment.and_then(|environment| loading::told(environment, Purpose::Run)) {

@@ -47,7 +47,14 @@ pub enum Purpose {
 /// # Errors
 /// Every error of the file at once.
 pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Diagnostics> {
-    let mut loaded = file::load(path, &options(place))?;
+    let mut loaded = file::load(path, &options(place)).map_err(|errors| {
+        if chaostoolkit::recognise(path).is_none() {
+            return errors;
+        }
+        let mut error = about(path, "this is an experiment of the Chaos Toolkit");
+        error.expected("`firedrill run` carries it out, `firedrill import chaos-toolkit` makes one of ours of it");
+        vec![error].into()
+    })?;
     // Left in its place: what is checked depends on it.
     let Some(environment) = loaded.environment.clone() else {
         let mut error = Diagnostic::error(format!("nothing says where {} is to run", path.display()));

@@ -22,7 +22,7 @@ pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> Strin
     const MOST: usize = 24;
     let names: Vec<String> = names.into_iter().map(super::escape::quote).collect();
     match names.as_slice() {
-        [] => "nothing".to_owned(),
+        [] => "there are none".to_owned(),
         [one] => one.clone(),
         many if many.len() > MOST => format!("{} and {} more", many[..MOST].join(", "), many.len() - MOST),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),

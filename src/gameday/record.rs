@@ -72,6 +72,8 @@ pub enum ItemState {
     Done,
     /// It was left out, or ended early.
     Skipped,
+    /// The day ended in the middle of it: what it asked for was not given, or its drill never began.
+    BrokenOff,
 }
 
 /// What became of an item of the agenda.
@@ -277,10 +279,13 @@ impl Day {
             DayEventKind::ItemEnded { item } => {
                 self.goes_on();
                 self.current = None;
+                let aborted = self.aborted.is_some();
                 self.change(*item, |record| {
                     record.ended = Some(when);
                     if record.state == ItemState::Now {
-                        record.state = ItemState::Done;
+                        let drill = matches!(record.item.item.what, What::Experiment(_));
+                        let broken_off = record.drill.is_none() && (aborted || drill);
+                        record.state = if broken_off { ItemState::BrokenOff } else { ItemState::Done };
                     }
                 });
             }
@@ -460,5 +465,8 @@ mod tests {
         assert_eq!(hole.worst(), Verdict::NotStarted);
         hole.apply(&DayEvent { number: 5, at: Mono(0), wall: Wall(0), kind: DayEventKind::Aborting { by: "eve".to_owned() } });
         assert_eq!((hole.missing, hole.worst()), (3, Verdict::Aborted));
+        let kinds = [began(), DayEventKind::ItemBegan { item: 1 }, DayEventKind::Aborting { by: "eve".to_owned() }, DayEventKind::ItemEnded { item: 1 }];
+        let cut = day(kinds.into());
+        assert_eq!(cut.item(1).unwrap().state, ItemState::BrokenOff, "its drill never began");
     }
 }

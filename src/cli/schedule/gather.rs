@@ -9,6 +9,7 @@ use std::{
 use crate::{
     cli::{
         args::Place,
+        chaostoolkit,
         loading::{self, Purpose},
     },
     file::{self, Diagnostic, Diagnostics, Source, project},
@@ -63,7 +64,7 @@ pub fn gather(places: &[PathBuf], place: &Place) -> Gathered {
 impl Gathered {
     /// Adds a file; one that was found in a folder counts only when it is an experiment.
     fn add(&mut self, path: &Path, below: Option<&Path>, place: &Place) {
-        if below.is_some() && !is_experiment(path) {
+        if below.is_some() && (!is_experiment(path) || chaostoolkit::recognise(path).is_some()) {
             return;
         }
         match loading::load(path, place, Purpose::Look) {

@@ -201,6 +201,7 @@ fn row(app: &App, record: &ItemRecord) -> Markup {
         ItemState::Now => ("current", "▶", "now"),
         ItemState::Done => ("done", "✓", "done"),
         ItemState::Skipped => ("skipped", "–", "left out"),
+        ItemState::BrokenOff => ("broken-off", "■", "broken off"),
     };
     html! {
         tr.(class) aria-current=[(record.state == ItemState::Now).then_some("step")] {

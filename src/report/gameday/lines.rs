@@ -56,6 +56,7 @@ pub fn status(day: &Day) -> String {
             ItemState::Now => "▶",
             ItemState::Done => "✓",
             ItemState::Skipped => "–",
+            ItemState::BrokenOff => "■",
         };
         let _ = writeln!(out, "{sign} {:>3}. {}{}", record.item.number, visible(&record.item.says), visible(&about(record)));
     }

@@ -59,6 +59,7 @@ fn agenda(out: &mut String, day: &Day) {
             ItemState::Now => "under way",
             ItemState::Done => "done",
             ItemState::Skipped => "skipped",
+            ItemState::BrokenOff => "broken off",
         };
         let verdict = record.verdict().map_or_else(|| state.to_owned(), |verdict| verdict.to_string());
         let predicted = match (record.predicted(), record.as_predicted()) {

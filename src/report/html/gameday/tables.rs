@@ -94,6 +94,7 @@ fn came(record: &ItemRecord) -> Markup {
             (None, ItemState::Now) => span.pill.doubt { "under way" },
             (None, ItemState::Done) => span.pill.plain { "done" },
             (None, ItemState::Skipped) => span.pill.plain { "skipped" },
+            (None, ItemState::BrokenOff) => span.pill.doubt { "broken off" },
         }
     }
 }
