@@ -30,7 +30,10 @@ pub async fn drill(args: Drill) -> u8 {
         }
         let needs = match (&args.system, file::project::find(path)) {
             (_, Some(project)) => format!("; it runs where {} says", project.display()),
-            (Some(_), None) => format!("; to run it, put a {} beside it with `environments: {{ NAME: {{ platform: {{ local: SYSTEM }} }} }}`", file::project::FILE),
+            (Some(_), None) => format!(
+                "; to run it, put a {} beside it with `environments: {{ NAME: {{ platform: {{ local: SYSTEM }} }} }}`",
+                file::project::FILE
+            ),
             (None, None) => String::new(),
         };
         say::out(&format!("saved as {}{}\n", whole(&path.display().to_string()), whole(&needs)));

@@ -1,6 +1,7 @@
 //! From a file on the command line to a checked experiment: front end, then what the platform can do, then what its system has.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,6 +12,7 @@ use crate::{
     file::{
         self, Diagnostic, Diagnostics, LoadOptions, Severity, Source,
         project::{self, Project},
+        suggest::{listed, nearest},
         timetable,
     },
     model::{environment::Environment, experiment::Experiment, guardrail::AbortWhen},
@@ -31,6 +33,22 @@ pub struct Checked {
     pub beside: Vec<PathBuf>,
     /// Warnings; no error among them.
     pub findings: Diagnostics,
+    /// The variables of `--var` that nothing of it takes.
+    pub unused: BTreeSet<String>,
+}
+
+/// What is given by `--var` and taken by none of these: a misspelt one changes nothing, and whoever gave it thinks that it did.
+pub fn unused<'c>(all: impl IntoIterator<Item = (&'c BTreeSet<String>, &'c Environment)>) -> Diagnostics {
+    let mut all = all.into_iter();
+    let Some((first, environment)) = all.next() else { return Diagnostics::default() };
+    let unused = all.fold(first.clone(), |unused, (other, _)| unused.intersection(other).cloned().collect());
+    let error = |name: &String| {
+        let mut error = Diagnostic::error(format!("--var {name}: nothing here takes a variable of this name"));
+        let known = || environment.vars.keys().map(String::as_str).filter(|known| !unused.contains(*known));
+        error.expected(format!("one of {}, or one of the system", listed(known(), "or"))).nearest(nearest(name, known()));
+        error
+    };
+    unused.iter().map(error).collect::<Vec<_>>().into()
 }
 
 /// What a file is loaded for.
@@ -74,7 +92,8 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Dia
     }
     let projects = loaded.sources.iter().skip(1).map(|source| PathBuf::from(&source.name));
     let beside = projects.chain(timetable::calendars(&loaded)).collect();
-    Ok(Checked { experiment: loaded.experiment, environment, schedule, beside, findings })
+    let unused = place.vars.iter().map(|(name, _)| name).filter(|name| !loaded.takes(name)).cloned().collect();
+    Ok(Checked { experiment: loaded.experiment, environment, schedule, beside, findings, unused })
 }
 
 /// The secrets that are not there, or are nothing, each at its place. Nothing is started for a run that could not send them.
@@ -180,7 +199,10 @@ fn about(path: &Path, problem: &str) -> Diagnostic {
 
 fn experiment(path: &Path, place: &Place) -> Diagnostics {
     match load(path, place, Purpose::Look) {
-        Ok(checked) => checked.findings,
+        Ok(mut checked) => {
+            checked.findings.extend(unused([(&checked.unused, &checked.environment)]));
+            checked.findings
+        }
         Err(diagnostics) => diagnostics,
     }
 }

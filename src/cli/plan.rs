@@ -16,6 +16,11 @@ pub async fn plan(args: PlanArgs) -> u8 {
         }
     };
     say::err(&checked.findings.text(say::colour_on_stderr()));
+    let unused = loading::unused([(&checked.unused, &checked.environment)]);
+    if unused.has_errors() {
+        say::err(&unused.text(say::colour_on_stderr()));
+        return Verdict::Invalid.exit_code();
+    }
     let (experiment, environment) = (checked.experiment, checked.environment);
     let planned = async {
         let seed = args.seed.or(experiment.seed).map_or_else(fresh::seed, Ok)?;

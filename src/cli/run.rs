@@ -118,6 +118,7 @@ impl Ready {
 fn jobs(args: &Run, mitigated: &Mitigated) -> Result<Vec<Ready>, u8> {
     let mut findings = Diagnostics::default();
     let mut jobs = Vec::new();
+    let mut unused = Vec::new();
     if args.plan.is_some() && args.files.len() != 1 {
         say::problem("--plan goes with one file");
         return Err(Verdict::Invalid.exit_code());
@@ -142,6 +143,7 @@ fn jobs(args: &Run, mitigated: &Mitigated) -> Result<Vec<Ready>, u8> {
             Ok(checked) => {
                 findings.extend(checked.findings);
                 let (mut experiment, environment) = (checked.experiment, checked.environment);
+                unused.push((checked.unused, environment.clone()));
                 if let Some(at_most) = args.until_mitigated {
                     experiment = experiment.until_mitigated(at_most);
                 }
@@ -158,6 +160,10 @@ fn jobs(args: &Run, mitigated: &Mitigated) -> Result<Vec<Ready>, u8> {
                 jobs.push(Ready::Ours(Box::new(Job { experiment, file, environment, plan, seed, run, mitigated })));
             }
         }
+    }
+    // Those of a daemon are for everything in its folder, and files of other tools take theirs in other ways.
+    if !args.for_daemon && unused.len() == args.files.len() {
+        findings.extend(loading::unused(unused.iter().map(|(unused, environment)| (unused, environment))));
     }
     say::err(&findings.text(say::colour_on_stderr()));
     if findings.has_errors() { Err(Verdict::Invalid.exit_code()) } else { Ok(jobs) }

@@ -12,7 +12,10 @@ use super::{
     vars::Vars,
     yaml::{self, Node, Value},
 };
-use crate::model::{environment::Environment, experiment::Experiment};
+use crate::model::{
+    environment::{Environment, PlatformSpec},
+    experiment::Experiment,
+};
 
 /// The remark about an environment that the command line chose, and that is not there.
 pub const ASKED_FOR: &str = "it was asked for with `--env`";
@@ -59,12 +62,27 @@ impl Loaded {
         }
     }
 
+    /// Whether a variable of this name stands anywhere in the experiment, its project or its system: else nothing takes what is given for it.
+    pub fn takes(&self, name: &str) -> bool {
+        let system = match self.environment.as_ref().map(|environment| &environment.platform) {
+            Some(PlatformSpec::Local { system: Some(path) }) => std::fs::read_to_string(path).unwrap_or_default(),
+            _ => String::new(),
+        };
+        self.sources.iter().map(|source| source.text.as_str()).chain([system.as_str()]).any(|text| has_word(text, name))
+    }
+
     /// An error at a place of the experiment file.
     pub fn error(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         let mut error = Diagnostic::error(message);
         error.place = self.place(path);
         error
     }
+}
+
+/// Whether a text has this word, and not only a longer one with it inside.
+fn has_word(text: &str, word: &str) -> bool {
+    let within = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    text.match_indices(word).any(|(at, _)| !text[..at].ends_with(within) && !text[at + word.len()..].starts_with(within))
 }
 
 /// Loads an experiment file. All errors of the file, and of its environment, at once.

@@ -465,7 +465,12 @@ mod tests {
         assert_eq!(hole.worst(), Verdict::NotStarted);
         hole.apply(&DayEvent { number: 5, at: Mono(0), wall: Wall(0), kind: DayEventKind::Aborting { by: "eve".to_owned() } });
         assert_eq!((hole.missing, hole.worst()), (3, Verdict::Aborted));
-        let kinds = [began(), DayEventKind::ItemBegan { item: 1 }, DayEventKind::Aborting { by: "eve".to_owned() }, DayEventKind::ItemEnded { item: 1 }];
+        let kinds = [
+            began(),
+            DayEventKind::ItemBegan { item: 1 },
+            DayEventKind::Aborting { by: "eve".to_owned() },
+            DayEventKind::ItemEnded { item: 1 },
+        ];
         let cut = day(kinds.into());
         assert_eq!(cut.item(1).unwrap().state, ItemState::BrokenOff, "its drill never began");
     }

@@ -13,7 +13,7 @@ mod runs;
 mod watch;
 mod web;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
@@ -21,7 +21,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{say, schedule::args::Serve, signals};
+use super::{
+    say,
+    schedule::{args::Serve, gather},
+    signals,
+};
 use crate::{
     clock,
     daemon::{
@@ -30,6 +34,10 @@ use crate::{
         state::{Fired, Switches},
     },
     engine::halt::{Halt, Urgency},
+    file::{
+        Diagnostics, Sink, Source,
+        project::{self, Project},
+    },
     lock::{self, Holder, Lock, LockError},
     model::{ids::RunId, verdict::Verdict},
     report::words::whole,
@@ -51,6 +59,10 @@ pub async fn serve(args: Serve) -> u8 {
     };
     if !args.folder.is_dir() {
         say::problem(format!("{} is not a folder", args.folder.display()));
+        return Verdict::Invalid.exit_code();
+    }
+    if let Some(wrong) = misnamed(&args) {
+        say::err(&wrong.text(say::colour_on_stderr()));
         return Verdict::Invalid.exit_code();
     }
     // Held until the end.
@@ -114,6 +126,23 @@ pub async fn serve(args: Serve) -> u8 {
 fn refuse(why: String) -> u8 {
     say::problem(why);
     Verdict::NotStarted.exit_code()
+}
+
+/// What is wrong with `--env`, where one project file is that of all experiments: a wrong command line is nothing to wait with.
+fn misnamed(args: &Serve) -> Option<Diagnostics> {
+    let env = args.place.env.as_deref()?;
+    let path = project::find(&args.folder.join("experiment.yaml"))?;
+    let further = gather::files(&args.folder).ok()?.into_iter().any(|file| file.ends_with(project::FILE) && !same(&file, &path));
+    if further {
+        return None;
+    }
+    let source = Source::read(&path).ok()?;
+    let project = Project::new(&source, &mut Sink::new(&source))?;
+    project.choose(Some(env)).err().map(|error| vec![*error].into())
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok() == other.canonicalize().ok()
 }
 
 /// The lock of the folder: two daemons would each think that they fire alone.

@@ -85,7 +85,9 @@ fn killed_at_every_other(
             Said::of(command.env("FIREDRILL_FAILPOINT", format!("{place}:{visit}:{when}")).output().unwrap())
         };
         // A machine that is busy with others has nothing to do with it.
-        let busy = |said: &Said| matches!(said.code, Some(3 | 5)) && said.out.split_whitespace().collect::<Vec<_>>().join(" ").contains("10 ms late");
+        let busy = |said: &Said| {
+            matches!(said.code, Some(3 | 5)) && said.out.split_whitespace().collect::<Vec<_>>().join(" ").contains("10 ms late")
+        };
         let said = (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for");
         if said.code.is_some() {
             said.code(0);

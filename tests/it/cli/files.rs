@@ -87,6 +87,12 @@ fn unknown_environments_and_variables_are_named() {
     rig.write("unknown-var.yaml", &super::rig::EXPERIMENT.replace("${url}", "${host}"));
     rig.firedrill(["check", "unknown-var.yaml"]).code(2).says("the variable `${host}` has no value");
     rig.firedrill(["check", "unknown-var.yaml", "--var", "host=http://127.0.0.1:1"]).code(0);
+    // A misspelt one would change nothing.
+    for verb in ["check", "plan", "run"] {
+        let said = rig.firedrill([verb, "experiment.yaml", "--var", "prt=1"]).code(2);
+        assert!(said.err.contains("--var prt: nothing here takes") && said.err.contains("did you mean `port`?"), "{verb}: {}", said.err);
+    }
+    assert!(rig.run_folders().is_empty());
     std::fs::remove_file(rig.path("firedrill.yaml")).unwrap();
     rig.firedrill(["targets"]).code(2).says("firedrill.yaml");
 }

@@ -64,6 +64,7 @@ fn the_folder_is_read_again_and_a_broken_file_stops_no_other() {
     let rig = rig();
     rig.write("drills/broken.yaml", &format!("{EXPERIMENT}schedule: {{ cron: \"61 * * * *\" }}\n"));
     rig.write("drills/notes.yaml", "anything: else\n");
+    rig.firedrill(["serve", "drills", "--env", "her"]).code(2).says("there is no environment `her`");
     let daemon = serve(&rig);
     daemon.wait_for("`61` does not fit the field for minutes");
     daemon.wait_for("drills: 0 scheduled; nothing fires");
