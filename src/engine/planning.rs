@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use crate::{
     model::{
@@ -10,11 +10,12 @@ use crate::{
         experiment::Experiment,
         guardrail::AbortWhen,
         ids::ProbeName,
+        instance::Inventory,
         plan::{Plan, PlannedFault},
         quantity::show_duration,
     },
-    plan::{self, Drawn, Occupied, Refusal},
-    platform::{Platform, PlatformError},
+    plan::{self, Drawn, Occupied, Refusal, caps},
+    platform::{Held, Platform, PlatformError},
 };
 
 /// How long the whole planning may take.
@@ -52,8 +53,8 @@ impl std::error::Error for NotPlanned {}
 /// See [`NotPlanned`].
 pub async fn plan(experiment: &Experiment, platform: &dyn Platform, seed: u64) -> Result<Plan, NotPlanned> {
     let work = async {
-        let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
-        let drawn = plan::draw_victims(experiment, &inventory, seed, &[]).map_err(NotPlanned::Refused)?;
+        let (inventory, held) = seen(platform).await?;
+        let drawn = plan::draw_victims(experiment, &inventory, seed, &held).map_err(NotPlanned::Refused)?;
         assemble(experiment, platform, drawn).await
     };
     tokio::time::timeout(LIMIT, work).await.unwrap_or(Err(NotPlanned::Platform(PlatformError::Timeout(LIMIT))))
@@ -71,19 +72,58 @@ pub(crate) async fn bind(
     platform: &dyn Platform,
     pending: &[Prepared],
 ) -> Result<Vec<PlannedFault>, NotPlanned> {
-    let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
-    let drawn = plan::draw_step(experiment, number, &inventory, plan.seed, &occupied(pending)).map_err(NotPlanned::Refused)?;
+    let (inventory, held) = seen(platform).await?;
+    let others = [occupied(pending), held].concat();
+    let drawn = plan::draw_step(experiment, number, &inventory, plan.seed, &others).map_err(NotPlanned::Refused)?;
     let bound = assemble(experiment, platform, drawn).await?;
     let step = bound.steps.iter().filter(|step| step.number == number);
     Ok(step.flat_map(|step| step.work.faults().to_vec()).collect())
+}
+
+/// Whether the caps still hold with what other runs have begun since the plan was made. Asks for nothing else while none is at work.
+///
+/// # Errors
+/// See [`NotPlanned`].
+pub(crate) async fn room(experiment: &Experiment, plan: &Plan, platform: &dyn Platform) -> Result<(), NotPlanned> {
+    let held = platform.held().await.map_err(NotPlanned::Platform)?;
+    if held.is_empty() {
+        return Ok(());
+    }
+    let inventory = platform.inventory().await.map_err(NotPlanned::Platform)?;
+    let steps: Vec<_> = plan.steps.iter().map(plan::victims::of_plan).collect();
+    let mut refusals = Vec::new();
+    caps::check(&experiment.caps, &steps, &inventory, &by_others(held), &mut refusals);
+    if refusals.is_empty() { Ok(()) } else { Err(NotPlanned::Refused(refusals)) }
+}
+
+/// Everything that is there, and what other runs affect of it.
+async fn seen(platform: &dyn Platform) -> Result<(Inventory, Vec<Occupied>), NotPlanned> {
+    let (inventory, held) = try_join(platform.inventory(), platform.held()).await.map_err(NotPlanned::Platform)?;
+    Ok((inventory, by_others(held)))
+}
+
+fn by_others(held: Vec<Held>) -> Vec<Occupied> {
+    let others = held.into_iter().filter(|held| held.kind.affects_victims());
+    others
+        .map(|Held { instance, kind, by }| Occupied {
+            instance: instance.id,
+            service: instance.service,
+            zone: instance.zone,
+            down: kind.takes_capacity(),
+            by: by.map_or_else(|| format!("another run's {kind}"), |run| format!("the {kind} of run {run}")),
+        })
+        .collect()
 }
 
 fn occupied(pending: &[Prepared]) -> Vec<Occupied> {
     pending
         .iter()
         .filter(|prepared| prepared.act.fault.kind().affects_victims())
-        .filter_map(|prepared| prepared.act.target.instance())
-        .map(|i| Occupied { instance: i.id.clone(), service: i.service.clone(), zone: i.zone.clone(), by: "an earlier step".into() })
+        .filter_map(|prepared| {
+            let i = prepared.act.target.instance()?;
+            let (instance, service, zone) = (i.id.clone(), i.service.clone(), i.zone.clone());
+            Some(Occupied { instance, service, zone, down: prepared.act.fault.kind().takes_capacity(), by: "an earlier step".into() })
+        })
         .collect()
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -35,6 +36,10 @@ use crate::{
     },
     platform::Platform,
 };
+
+/// So long before the end of the baseline it is asked what other runs have begun since the plan was made: late enough to count what is at
+/// work then, and early enough to hold up nothing.
+const ROOM_ASKED: Duration = Duration::from_secs(2);
 
 /// Between two looks at the capacity.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -165,19 +170,25 @@ impl Script<'_> {
         }
     }
 
-    /// Measures the untouched system. `Some` when the run must end here, with nothing touched.
+    /// Measures the untouched system, and asks what other runs are at work on. `Some` when the run must end here, with nothing touched.
     async fn baseline(&mut self) -> Option<Ended> {
         self.tell(EventKind::PhaseStarted { phase: Phase::Baseline });
-        let end = self.clock.now().plus(self.experiment.baseline);
-        // Requests that hang are known as failures only at their deadline: wait for what was due in the baseline.
+        let begun = self.clock.now();
+        let asked_at = begun.plus(self.experiment.baseline.saturating_sub(ROOM_ASKED));
+        try_join(self.measured(begun.plus(self.experiment.baseline)), self.room(asked_at)).await.err()
+    }
+
+    /// Waits for what was due in the baseline.
+    async fn measured(&self, end: Mono) -> Result<(), Ended> {
+        // Requests that hang are known as failures only at their deadline.
         let patience = self.experiment.probes.iter().map(|p| p.timeout).max().unwrap_or_default();
         let give_up = end.plus(patience + Duration::from_millis(250));
         let mut until = end;
         loop {
             match self.wait_until(until, Urgency::Undo).await {
                 Waited::Whole => {}
-                Waited::Halted => return self.halted(),
-                Waited::Lost => return Some(Self::lost()),
+                Waited::Halted => return Err(self.halted().unwrap_or(Ended::Completed)),
+                Waited::Lost => return Err(Self::lost()),
             }
             let now = self.clock.now();
             if self.status.borrow().known_to >= end || now >= give_up {
@@ -186,7 +197,20 @@ impl Script<'_> {
             until = now.plus(Duration::from_millis(20));
         }
         let why = self.status.borrow().baseline.join("; ");
-        (!why.is_empty()).then(|| Ended::NotStarted { why: format!("the baseline is not steady: {why}") })
+        if why.is_empty() { Ok(()) } else { Err(Ended::NotStarted { why: format!("the baseline is not steady: {why}") }) }
+    }
+
+    /// Whether the caps hold with what other runs are at work on by then.
+    async fn room(&self, at: Mono) -> Result<(), Ended> {
+        let asked = async {
+            self.clock.sleep_until(at).await;
+            planning::room(self.experiment, self.plan, self.platform).await
+        };
+        tokio::select! {
+            biased;
+            () = self.halt.reached(Urgency::Undo) => Err(self.halted().unwrap_or(Ended::Completed)),
+            room = asked => room.map_err(|why| Ended::NotStarted { why: format!("another run is at work here, too: {why}") }),
+        }
     }
 
     /// Does the steps in order. `Some` says why it could not be done as planned.

@@ -123,6 +123,8 @@ mod tests {
         }
         let why = decide_availability(at_least(0.995), 599, 599).why.unwrap();
         assert_eq!(why, "too few samples to tell: n = 599, it needs about 600 at this share of failures");
+        let why = decide_availability(at_least(0.5), 250, 500).why.unwrap();
+        assert_eq!(why, "too few samples to tell: n = 500, and the share lies just at the bound, where no number tells");
     }
 
     #[test]

@@ -119,8 +119,11 @@ pub fn not_ejected(instances: &[String]) -> String {
     format!("nobody saw the balancer stop sending to {}", instances.join(", "))
 }
 
-/// Too few requests for an availability.
+/// Too few requests for an availability. `u64::MAX` is no number of them: the share is just at the bound.
 pub fn too_few(n: u64, needed: u64) -> String {
+    if needed == u64::MAX {
+        return format!("too few samples to tell: n = {}, and the share lies just at the bound, where no number tells", count(n));
+    }
     format!("too few samples to tell: n = {}, it needs about {} at this share of failures", count(n), count(needed))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Steps follow each other, so what overlaps in time is: everything in one step, and whatever earlier steps did without a hold. Only a
 //! phoenix drill has its victims one after another, and leaves none behind: it goes no further until each is replaced.
-//! Instances that are down already count as used: a service at half strength does not lose another half.
+//! Instances that are down already count as used: a service at half strength does not lose another half. So do those that another run
+//! slows or cuts off, although they are up ([`Occupied`]): in the services and zones that this plan touches.
 //! A share is rounded down, also to zero: losing the only instance of a service has to be allowed in words.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +29,21 @@ struct Hit<'a> {
     zone: &'a Zone,
 }
 
-/// What is affected, and whether it is down with it, so that `min-healthy` counts it.
-type Hits<'a> = BTreeMap<Hit<'a>, bool>;
+/// What is done to an instance.
+#[derive(Debug, Clone, Copy)]
+struct Touch<'a> {
+    /// Whether it is down with it, so that `min-healthy` counts it.
+    down: bool,
+    /// By whom, if not by the steps that are counted.
+    by: Option<&'a str>,
+}
+
+impl Touch<'_> {
+    const NOTHING: Self = Self { down: false, by: None };
+}
+
+/// What is affected.
+type Hits<'a> = BTreeMap<Hit<'a>, Touch<'a>>;
 
 /// Numbers about a service or a zone in the inventory.
 #[derive(Debug, Default, Clone, Copy)]
@@ -52,9 +66,12 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
         add(by_service.entry(&i.service).or_default(), i);
         add(by_zone.entry(&i.zone).or_default(), i);
     }
-    let elsewhere: Hits<'_> = others.iter().map(|o| (Hit { id: &o.instance, service: &o.service, zone: &o.zone }, true)).collect();
-
-    let mut lasting = elsewhere;
+    let mut lasting = Hits::new();
+    for other in others {
+        let hit = Hit { id: &other.instance, service: &other.service, zone: &other.zone };
+        let touch = lasting.entry(hit).or_insert(Touch { down: false, by: Some(&other.by) });
+        touch.down |= other.down;
+    }
     let mut tally =
         Tally { caps, by_service, by_zone, serving_ids, desired: &inventory.desired, uses: BTreeMap::new(), broken: BTreeSet::new() };
     for step in steps {
@@ -63,7 +80,7 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
             DrawnWork::Phoenix { kill, .. } => {
                 for v in &kill.victims {
                     let mut now = lasting.clone();
-                    now.insert(Hit { id: &v.id, service: &v.service, zone: &v.zone }, true);
+                    now.insert(Hit { id: &v.id, service: &v.service, zone: &v.zone }, Touch { down: true, by: None });
                     tally.count(step.number, &now, refusals);
                 }
                 continue;
@@ -78,9 +95,9 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
                 let down = fault.fault.kind().takes_capacity();
                 let hit = Hit { id: &v.id, service: &v.service, zone: &v.zone };
                 if lasts(fault) {
-                    *lasting.entry(hit.clone()).or_default() |= down;
+                    touch(&mut lasting, hit.clone(), down);
                 }
-                *now.entry(hit).or_default() |= down;
+                touch(&mut now, hit, down);
             }
         }
         if touched {
@@ -88,6 +105,26 @@ pub fn check(caps: &Caps, steps: &[DrawnStep], inventory: &Inventory, others: &[
         }
     }
     tally.uses.into_values().collect()
+}
+
+/// Counts a hit of the steps' own.
+fn touch<'a>(hits: &mut Hits<'a>, hit: Hit<'a>, down: bool) {
+    let touch = hits.entry(hit).or_insert(Touch::NOTHING);
+    *touch = Touch { down: touch.down || down, by: None };
+}
+
+/// Whether any of these is hit by the steps themselves. What only others touch is theirs to answer for.
+fn own(hits: &Hits<'_>, some: &[&Hit<'_>]) -> bool {
+    some.iter().any(|hit| hits[*hit].by.is_none())
+}
+
+/// What others do to these, which is counted with what is asked for: `, 1 of them affected by another run`.
+fn affected(hits: &[(&Hit<'_>, Touch<'_>)]) -> String {
+    let mut by: BTreeMap<&str, usize> = BTreeMap::new();
+    for who in hits.iter().filter_map(|(_, touch)| touch.by) {
+        *by.entry(who).or_default() += 1;
+    }
+    by.iter().map(|(who, n)| format!(", {n} of them affected by {who} already")).collect()
 }
 
 fn add(strength: &mut Strength, i: &Instance) {
@@ -115,7 +152,7 @@ impl<'a> Tally<'a> {
             per_service.entry(hit.service).or_default().push(hit);
             per_zone.entry(hit.zone).or_default().push(hit);
         }
-        for (service, hit) in &per_service {
+        for (service, hit) in per_service.iter().filter(|(_, some)| own(hits, some)) {
             let strength = self.by_service.get(service).copied().unwrap_or_default();
             let total = self.desired.get(*service).map_or(strength.present, |&d| d as usize);
             let healthy_hits = hit.iter().filter(|h| self.serving_ids.contains(h.id)).count();
@@ -126,24 +163,27 @@ impl<'a> Tally<'a> {
             let origin = if caps.service_stated { "" } else { " (default)" };
             let rule = format!("max-affected.service: {share}{origin}");
             let needed = (used * 100).div_ceil(total.max(1)).min(100);
-            let already = if down > 0 { format!(", {down} of them down already") } else { String::new() };
+            let others: Vec<_> = hit.iter().filter(|h| self.serving_ids.contains(h.id)).map(|h| (*h, hits[*h])).collect();
+            let down_already = if down > 0 { format!(", {down} of them down already") } else { String::new() };
+            let already = down_already + &affected(&others);
             self.one(step, format!("service {service}"), used, floor_share(share, total), total, rule, refusals, |allowed| {
                 (
                     format!("service {service} has {total} instance{}{already}; {} allows {allowed} to be affected at a time, this plan would come to {used}", s(total), cap_name(caps)),
                     format!("take fewer, or, if that is meant, write `guardrails: {{ max-affected: {{ service: {needed}% }} }}`"),
                 )
             });
-            let downed = hit.iter().filter(|h| self.serving_ids.contains(h.id) && hits[**h]).count();
+            let downed = hit.iter().filter(|h| self.serving_ids.contains(h.id) && hits[**h].down).count();
             self.floor(step, service, strength.serving.saturating_sub(downed), total, refusals);
         }
         if let Some(share) = caps.zone {
-            for (zone, hit) in &per_zone {
+            for (zone, hit) in per_zone.iter().filter(|(_, some)| own(hits, some)) {
                 let total = self.by_zone.get(zone).copied().unwrap_or_default().present;
                 let used = hit.len();
+                let already = affected(&hit.iter().map(|h| (*h, hits[*h])).collect::<Vec<_>>());
                 let needed = (used * 100).div_ceil(total.max(1)).min(100);
                 self.one(step, format!("zone {zone}"), used, floor_share(share, total), total, format!("max-affected.zone: {share}"), refusals, |allowed| {
                     (
-                        format!("zone {zone} has {total} instance{}; the cap of {share} of a zone allows {allowed} to be affected at a time, this plan would come to {used}", s(total)),
+                        format!("zone {zone} has {total} instance{}{already}; the cap of {share} of a zone allows {allowed} to be affected at a time, this plan would come to {used}", s(total)),
                         format!("take fewer, or write `guardrails: {{ max-affected: {{ zone: {needed}% }} }}`"),
                     )
                 });
@@ -152,9 +192,13 @@ impl<'a> Tally<'a> {
         if let Some(count) = caps.count {
             let total = self.by_service.values().map(|s| s.present).sum();
             let used = hits.len();
+            let already = affected(&hits.iter().map(|(hit, touch)| (hit, *touch)).collect::<Vec<_>>());
             self.one(step, "in all".to_owned(), used, count as usize, total, format!("max-affected.count: {count}"), refusals, |allowed| {
                 (
-                    format!("at most {allowed} instance{} may be affected at a time in all, this plan would come to {used}", s(allowed)),
+                    format!(
+                        "at most {allowed} instance{} may be affected at a time in all{already}; this plan would come to {used}",
+                        s(allowed)
+                    ),
                     format!("take fewer, or write `guardrails: {{ max-affected: {{ count: {used} }} }}`"),
                 )
             });

@@ -12,14 +12,14 @@ use crate::model::{
     act::Group,
     experiment::{Bind, CommandStep, Experiment, FaultStep, PhoenixStep, Step},
     fault::{Fault, FaultKind},
-    ids::{InstanceId, Region, RunId, Scope, Service, Zone},
+    ids::{InstanceId, Region, Scope, Service, Zone},
     instance::{Instance, Inventory},
-    plan::CapUse,
+    plan::{CapUse, PlannedFault, PlannedStep, Work},
     quantity::plural,
     selector::{Pick, Selector, Take},
 };
 
-/// An instance that an overlapping run already affects: the caps hold over all runs together.
+/// An instance that is affected already, by another run or an earlier step: the caps hold over all of them together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occupied {
     /// Which.
@@ -28,8 +28,10 @@ pub struct Occupied {
     pub service: Service,
     /// Its zone.
     pub zone: Zone,
-    /// By which run.
-    pub by: RunId,
+    /// Whether it is down with it, so that `min-healthy` counts it.
+    pub down: bool,
+    /// By whom, as a person reads it: `another run`, `an earlier step`.
+    pub by: String,
 }
 
 /// The victims of all steps, before the platform is asked how each act is done and undone.
@@ -114,6 +116,28 @@ pub struct DrawnFault {
     pub victims: Vec<Instance>,
     /// Whether the victims are drawn again when the step begins.
     pub bound_at_step: bool,
+}
+
+/// A step of a plan as it was drawn, as far as the caps ask: whom its acts are done to.
+pub fn of_plan(step: &PlannedStep) -> DrawnStep {
+    let drawn = |planned: &PlannedFault| DrawnFault {
+        fault: planned.fault.clone(),
+        zone: planned.zone.clone(),
+        region: planned.region.clone(),
+        group: Group::default(),
+        matched: planned.matched,
+        hold: planned.hold,
+        victims: planned.acts.iter().filter_map(|prepared| prepared.act.target.instance().cloned()).collect(),
+        bound_at_step: planned.bound_at_step,
+    };
+    let work = match &step.work {
+        Work::Faults(faults) => DrawnWork::Faults(faults.iter().map(drawn).collect()),
+        Work::Phoenix(phoenix) => DrawnWork::Phoenix { kill: drawn(&phoenix.kill), wait: phoenix.wait },
+        Work::Wait(d) => DrawnWork::Wait(*d),
+        Work::UntilMitigated(most) => DrawnWork::UntilMitigated(*most),
+        Work::Command(command) => DrawnWork::Command(command.clone()),
+    };
+    DrawnStep { number: step.number, work }
 }
 
 /// Draws the victims of all steps. `others` are instances that overlapping runs already affect.

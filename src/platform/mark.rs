@@ -107,6 +107,11 @@ impl Mark {
         self.judged() == Judged::Gone
     }
 
+    /// Whether another process than this one has made it, which is not known to be gone: what carries it is at work, or may be.
+    pub fn of_another(self) -> bool {
+        self.maker != own() && self.judged() != Judged::Gone
+    }
+
     /// What can be told of its maker from here.
     pub fn judged(self) -> Judged {
         if self.maker.place == 0 || self.maker.place != own().place {
@@ -203,18 +208,18 @@ mod tests {
     #[test]
     fn what_a_process_that_runs_did_is_not_left_behind() {
         assert_ne!(own().place, 0);
-        assert!(!fresh().unwrap().left_behind());
+        assert!(!fresh().unwrap().left_behind() && !fresh().unwrap().of_another());
         let mut child = Command::new("sleep").arg("30").spawn().unwrap();
         let started = lock::started(child.id()).unwrap();
         let mark = of(child.id(), started);
-        assert!(!mark.left_behind());
+        assert!(!mark.left_behind() && mark.of_another());
         assert!(of(child.id(), started + 1).left_behind(), "its number belongs to another process now");
         child.kill().unwrap();
         // Until it is collected its number and its start time are still there.
         while process::stat(child.id().cast_signed()).is_some_and(|stat| stat.alive()) {
             std::thread::yield_now();
         }
-        assert!(mark.left_behind());
+        assert!(mark.left_behind() && !mark.of_another());
         child.wait().unwrap();
         assert!(mark.left_behind());
     }
@@ -224,6 +229,8 @@ mod tests {
         let gone = of(4_194_303, 1);
         assert!(gone.left_behind());
         let elsewhere = |place| Mark { maker: Maker { place, ..gone.maker }, ..gone };
-        assert!(!elsewhere(0).left_behind() && !elsewhere(own().place ^ 1).left_behind());
+        for place in [0, own().place ^ 1] {
+            assert!(!elsewhere(place).left_behind() && elsewhere(place).of_another());
+        }
     }
 }

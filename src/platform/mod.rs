@@ -19,7 +19,7 @@ use crate::model::{
     act::{Act, Effect, Prepared, Target},
     capabilities::Capabilities,
     claim::Claim,
-    fault::Fault,
+    fault::{Fault, FaultKind},
     ids::{RunId, Scope},
     instance::{Instance, Inventory},
     observation::Observation,
@@ -145,6 +145,24 @@ pub trait Platform: Send + Sync {
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
         Ok(Vec::new())
     }
+
+    /// What the faults of other runs are in effect on, as far as their marks tell: the caps count it. What another run has taken down is
+    /// seen in the inventory; what it slows, limits, stresses or cuts off is up, and a run with another state directory, or on another
+    /// machine, meets no lock of ours. Only reads. Never what this process does itself, nor what `orphans` gives.
+    async fn held(&self) -> Result<Vec<Held>, PlatformError> {
+        Ok(Vec::new())
+    }
+}
+
+/// An instance that another run's fault is in effect on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Which.
+    pub instance: Instance,
+    /// What is done to it.
+    pub kind: FaultKind,
+    /// By which run, if the mark says.
+    pub by: Option<RunId>,
 }
 
 /// A fault of ours that no journal knows.

@@ -135,9 +135,44 @@ fn what_is_down_already_counts() {
 #[test]
 fn overlapping_runs_share_the_caps() {
     let e = experiment(vec![kill(web(Take::Count(2)), None)]);
-    let other = |id: &str| plan::Occupied { instance: id.into(), service: "web".into(), zone: "a".into(), by: "r".into() };
+    let other =
+        |id: &str| plan::Occupied { instance: id.into(), service: "web".into(), zone: "a".into(), down: true, by: "another run".into() };
     let refused = (0..20).any(|seed| draw_victims(&e, &six().inventory(), seed, &[other("web-a-1"), other("web-a-2")]).is_err());
     assert!(refused, "2 + 2 of 6 is above half");
+}
+
+#[test]
+fn what_another_run_only_slows_counts_where_this_one_acts() {
+    let mut e = experiment(vec![kill(web(Take::Count(3)), None)]);
+    let slowed = |service: &str, id: &str| plan::Occupied {
+        instance: id.into(),
+        service: service.into(),
+        zone: "z".into(),
+        down: false,
+        by: "another run's slow".into(),
+    };
+    // Of web every third may go, and a fourth is slow.
+    let others = ["web-a-1", "web-a-2", "web-b-1", "web-b-2"].map(|id| slowed("web", id));
+    let refused = draw_victims(&e, &six().inventory(), 1, &others).unwrap_err();
+    assert!(
+        refused[0].what.contains("6 instances, ") && refused[0].what.contains(" of them affected by another run's slow already"),
+        "{refused:?}"
+    );
+    // It is up: nobody's floor falls by it.
+    e.caps.min_healthy.insert("web".into(), MinHealthy::Count(3));
+    let same = draw_victims(&e, &six().inventory(), 1, &[]).unwrap();
+    let victim = &same.steps[0].work.faults()[0].victims[0];
+    let one_of_them = plan::Occupied { zone: victim.zone.clone(), ..slowed("web", victim.id.as_str()) };
+    assert!(draw_victims(&e, &six().inventory(), 1, &[one_of_them]).is_ok());
+    // What others do to services that this plan does not touch is theirs to answer for.
+    let elsewhere: Vec<_> = (0..9).map(|n| slowed("db", &format!("db-{n}"))).collect();
+    assert!(draw_victims(&e, &six().inventory(), 1, &elsewhere).is_ok());
+    e.caps.count = Some(4);
+    let refused = draw_victims(&e, &six().inventory(), 1, &elsewhere).unwrap_err();
+    assert!(
+        refused[0].what.contains("in all, 9 of them affected by another run's slow already; this plan would come to 12"),
+        "{refused:?}"
+    );
 }
 
 #[test]

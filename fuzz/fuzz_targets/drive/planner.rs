@@ -52,9 +52,10 @@ pub fn drive(data: &[u8]) {
     let seed = bytes.number();
     let others: Vec<Occupied> = bytes.several(2, |b| {
         let there = inventory.instances.get(b.below(inventory.instances.len() + 1));
+        let down = !b.rarely(4);
         there.map_or_else(
-            || Occupied { instance: "of-another".into(), service: "web".into(), zone: "a".into(), by: "r".into() },
-            |i| Occupied { instance: i.id.clone(), service: i.service.clone(), zone: i.zone.clone(), by: "r".into() },
+            || Occupied { instance: "of-another".into(), service: "web".into(), zone: "a".into(), down: true, by: "r".into() },
+            |i| Occupied { instance: i.id.clone(), service: i.service.clone(), zone: i.zone.clone(), down, by: "r".into() },
         )
     });
     let drawn = draw_victims(&experiment, &inventory, seed, &others);
@@ -257,15 +258,17 @@ fn names(target: &Selector, i: &Instance) -> bool {
 }
 
 fn within_caps(now: &Affected<'_>, caps: &Caps, inventory: &Inventory, others: &[Occupied]) {
-    // What other runs affect counts as if it were this run's, and as down.
+    // What other runs affect counts as if it were this run's, in the services and zones that this one touches.
+    let services: BTreeSet<&Service> = now.values().map(|(i, _)| &i.service).collect();
+    let zones: BTreeSet<&str> = now.values().map(|(i, _)| i.zone.as_str()).collect();
     let mut all: BTreeMap<&InstanceId, (&Service, &str, bool)> =
         now.iter().map(|(id, (i, down))| (*id, (&i.service, i.zone.as_str(), *down))).collect();
     for other in others {
-        all.entry(&other.instance).or_insert((&other.service, other.zone.as_str(), true)).2 = true;
+        all.entry(&other.instance).or_insert((&other.service, other.zone.as_str(), false)).2 |= other.down;
     }
     let there = || inventory.instances.iter().filter(|i| i.state != InstanceState::Gone);
     let of = |share: Share, total: usize| share.0 * total as f64 + 1e-6;
-    for service in all.values().map(|(service, ..)| *service).collect::<BTreeSet<_>>() {
+    for service in services {
         let total = inventory.desired.get(service).map_or(there().filter(|i| i.service == *service).count(), |n| *n as usize);
         let hit = all.values().filter(|(s, ..)| *s == service).count();
         assert!(hit as f64 <= of(caps.service, total), "{hit} of {total} of {service}, with a cap of {}", caps.service);
@@ -278,7 +281,7 @@ fn within_caps(now: &Affected<'_>, caps: &Caps, inventory: &Inventory, others: &
         assert!(left as f64 >= needed, "{left} of {service} are left, and {needed} must be");
     }
     if let Some(share) = caps.zone {
-        for zone in all.values().map(|(_, zone, _)| *zone).collect::<BTreeSet<_>>() {
+        for zone in zones {
             let total = there().filter(|i| i.zone.as_str() == zone).count();
             let hit = all.values().filter(|(_, z, _)| *z == zone).count();
             assert!(hit as f64 <= of(share, total), "{hit} of {total} in {zone}, with a cap of {share}");

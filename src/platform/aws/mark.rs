@@ -76,6 +76,11 @@ pub(super) fn left_behind(mark: &str, tags: &BTreeMap<String, String>) -> bool {
     }
 }
 
+/// Whether what carries this mark is another process's, and was not left behind.
+pub(super) fn of_another(mark: &str, tags: &BTreeMap<String, String>) -> bool {
+    Mark::read(mark).is_none_or(Mark::of_another) && !left_behind(mark, tags)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +105,6 @@ mod tests {
         assert!(left_behind(&elsewhere, &BTreeMap::new()));
         let own = crate::platform::mark::fresh().unwrap().to_string();
         assert!(!left_behind(&own, &of("1".to_owned())), "this process lives");
+        assert!(!of_another(&own, &of(until())) && of_another(&elsewhere, &of(until())) && !of_another(&elsewhere, &of("1".to_owned())));
     }
 }

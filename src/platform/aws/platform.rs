@@ -34,7 +34,7 @@ use crate::{
         observation::Observation,
         undo::Undo,
     },
-    platform::{Orphan, Platform, PlatformError, Reverted},
+    platform::{Held, Orphan, Platform, PlatformError, Reverted},
 };
 
 /// Instances of an AWS account.
@@ -315,6 +315,30 @@ impl Platform for AwsPlatform {
         }
         for (n, orphan) in (0..).zip(&mut all) {
             orphan.prepared.act.id.act = n;
+        }
+        Ok(all)
+    }
+    async fn held(&self) -> Result<Vec<Held>, PlatformError> {
+        let mut all = Vec::new();
+        for place in &self.reach.connection.places {
+            let cut = match cut::of_others(place).await {
+                Ok(cut) => cut,
+                Err(Trouble::Denied { action, .. }) => {
+                    tracing::warn!(action, "what other runs cut off is not counted: access denied");
+                    continue;
+                }
+                Err(trouble) => return Err(trouble.into()),
+            };
+            // Nothing else is asked for while nobody is at work.
+            if cut.is_empty() {
+                continue;
+            }
+            let listed = self.reach.sight.all(&self.reach.connection, &self.reach.spec).await?;
+            all.extend(listed.instances.iter().filter_map(|instance| {
+                let (_, machine) = listed.machine(&place.region, &instance.id)?;
+                let by = cut.get(machine.subnet.as_ref()?)?.clone();
+                Some(Held { instance: instance.clone(), kind: FaultKind::Partition, by })
+            }));
         }
         Ok(all)
     }

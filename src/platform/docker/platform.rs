@@ -38,7 +38,7 @@ use crate::{
         observation::Observation,
         undo::Undo,
     },
-    platform::{Orphan, Platform, PlatformError, Reverted},
+    platform::{Held, Orphan, Platform, PlatformError, Reverted},
 };
 
 /// The variable by which Compose finds a project.
@@ -308,5 +308,9 @@ impl Platform for DockerPlatform {
 
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
         orphans::find(&self.scan()).await
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, PlatformError> {
+        orphans::held(&self.scan()).await
     }
 }

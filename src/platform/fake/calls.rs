@@ -19,7 +19,7 @@ use crate::{
         time::{Bracket, Mono},
         undo::{Secret, Undo},
     },
-    platform::{Platform, PlatformError, Reverted},
+    platform::{Held, Platform, PlatformError, Reverted},
 };
 
 /// The deadline the fake's lost answers name.
@@ -75,6 +75,14 @@ impl Platform for FakePlatform {
             Some(trouble) => Err(error(&trouble)),
             None => Ok(s.world.inventory()),
         })?
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, PlatformError> {
+        self.with(|s| {
+            let ids = s.script.held();
+            let found = ids.iter().filter_map(|id| s.world.instances.get(id).cloned());
+            found.map(|instance| Held { instance, kind: FaultKind::Slow, by: None }).collect()
+        })
     }
 
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {

@@ -13,6 +13,7 @@ pub enum Call {
     Inject,
     Verify,
     Revert,
+    Held,
 }
 
 /// What goes wrong.
@@ -40,6 +41,8 @@ pub struct Script {
     at: BTreeMap<(Call, u64), Trouble>,
     always: BTreeMap<(Call, InstanceId), Trouble>,
     counts: BTreeMap<Call, u64>,
+    /// From which question on others are at work, and on what.
+    held: Option<(u64, Vec<InstanceId>)>,
 }
 
 impl Script {
@@ -62,6 +65,19 @@ impl Script {
     pub fn always(&mut self, call: Call, instance: impl Into<InstanceId>, trouble: Trouble) -> &mut Self {
         self.always.insert((call, instance.into()), trouble);
         self
+    }
+
+    /// From the n-th question on (from 1) another run slows these instances.
+    pub fn held_from(&mut self, n: u64, ids: &[&str]) -> &mut Self {
+        self.held = Some((n, ids.iter().map(|id| InstanceId::from(*id)).collect()));
+        self
+    }
+
+    /// What another run slows, asked now.
+    pub(super) fn held(&mut self) -> Vec<InstanceId> {
+        let asked = self.counts.entry(Call::Held).or_default();
+        *asked += 1;
+        self.held.as_ref().filter(|(from, _)| *asked >= *from).map(|(_, ids)| ids.clone()).unwrap_or_default()
     }
 
     /// How often a call was made.

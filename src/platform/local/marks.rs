@@ -11,7 +11,7 @@ use super::{
 use crate::{
     lock,
     model::{act::Prepared, ids::RunId},
-    platform::{Orphan, PlatformError},
+    platform::{Held, Orphan, PlatformError},
 };
 
 impl LocalPlatform {
@@ -47,19 +47,37 @@ impl LocalPlatform {
 
     /// What other runs did and did not undo, the last first. See `Platform::orphans`.
     pub(super) async fn left_over(&self) -> Result<Vec<Orphan>, PlatformError> {
-        let Some(client) = &self.client else { return Ok(Vec::new()) };
-        let marks = match client.marks().await {
-            Ok(marks) => marks,
-            Err(PlatformError::Unavailable(_)) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        let marks = self.all_marks().await?;
         let (own, pid) = (self.own_run(), std::process::id());
-        let left = marks.into_iter().rev().filter(|mark| {
-            let (maker, started) = mark.process;
-            if maker == pid { mark.run != own } else { lock::started(maker) != Some(started) }
-        });
+        let left = marks.into_iter().rev().filter(|mark| if mark.process.0 == pid { mark.run != own } else { !lives(mark) });
         Ok(left.map(|mark| Orphan { run: mark.run, prepared: mark.prepared }).collect())
     }
+
+    /// What runs of other processes do just now. See `Platform::held`.
+    pub(super) async fn held_by_others(&self) -> Result<Vec<Held>, PlatformError> {
+        let others = self.all_marks().await?.into_iter().filter(|mark| mark.process.0 != std::process::id() && lives(mark));
+        Ok(others
+            .filter_map(|Mark { run: by, prepared: Prepared { act, .. }, .. }| {
+                let (kind, instance) = (act.fault.kind(), act.target.instance()?.clone());
+                kind.affects_victims().then_some(Held { instance, kind, by })
+            })
+            .collect())
+    }
+
+    async fn all_marks(&self) -> Result<Vec<Mark>, PlatformError> {
+        let Some(client) = &self.client else { return Ok(Vec::new()) };
+        match client.marks().await {
+            Ok(marks) => Ok(marks),
+            Err(PlatformError::Unavailable(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the process that made a mark runs.
+fn lives(mark: &Mark) -> bool {
+    let (maker, started) = mark.process;
+    lock::started(maker) == Some(started)
 }
 
 /// Whether the supervisor is told of an act: if it can be undone, and in another way than by a command of the experimenter's, which

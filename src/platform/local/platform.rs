@@ -28,7 +28,7 @@ use crate::{
         time::nanos,
         undo::Undo,
     },
-    platform::{Orphan, Platform, PlatformError, Reverted},
+    platform::{Held, Orphan, Platform, PlatformError, Reverted},
 };
 
 /// Where a command step finds the system's supervisor.
@@ -303,6 +303,10 @@ impl Platform for LocalPlatform {
 
     async fn orphans(&self) -> Result<Vec<Orphan>, PlatformError> {
         self.left_over().await
+    }
+
+    async fn held(&self) -> Result<Vec<Held>, PlatformError> {
+        self.held_by_others().await
     }
 
     async fn observe(&self) -> Result<mpsc::Receiver<Observation>, PlatformError> {

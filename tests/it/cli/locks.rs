@@ -66,6 +66,29 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
 }
 
 #[test]
+fn what_another_drill_only_slows_counts_for_the_caps() {
+    let _quiet = quiet();
+    let system = SYSTEM.replace("b: 1", "b: 2");
+    let (head, _) = EXPERIMENT.split_once("method:").unwrap();
+    let head = head.replace(">= 70%", ">= 1%");
+    let rig = Rig::with(&system, &format!("{head}method:\n  - slow: {{ service: web, zone: a, take: 1, latency: 1ms }}\n    hold: 60s\n"));
+    rig.write("two.yaml", &format!("{head}method:\n  - kill: {{ service: web, zone: b, take: 2 }}\n    hold: 1s\n"));
+    rig.write("three.yaml", &format!("{head}method:\n  - kill: {{ service: web, zone: b, take: 1 }}\n    hold: 1s\n"));
+    let up = rig.up();
+    rig.firedrill(["plan", "two.yaml"]).code(0);
+    let run = rig.acting(&["run", "experiment.yaml"]);
+    // It is up and answers; with two of the other zone three of four would be affected.
+    let said = rig.firedrill(["plan", "two.yaml"]).code(3);
+    said.says("service web has 4 instances, 1 of them affected by the slow of run");
+    rig.firedrill(["plan", "three.yaml"]).code(0);
+    run.signal(Signal::INT);
+    run.end().code(4);
+    rig.firedrill(["plan", "two.yaml"]).code(0);
+    up.signal(Signal::TERM);
+    up.end().code(0);
+}
+
+#[test]
 fn what_another_drill_has_taken_counts_for_the_caps() {
     let _quiet = quiet();
     // Half of four may be taken, which is the default.

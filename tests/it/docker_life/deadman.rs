@@ -94,3 +94,42 @@ fn what_another_users_drill_has_taken_down_counts() {
     let (_, said) = second.says(&["run", "experiment.yaml", "--yes"]);
     assert!(said.contains("happened") || said.contains("more than 10 ms late"), "{said}");
 }
+
+#[test]
+fn what_another_users_drill_only_limits_or_stresses_counts() {
+    let engine = Engine::shared();
+    let project = engine.project("deadman");
+    for zone in ["a", "a", "b", "b"] {
+        project.container("web").zone(zone).start();
+    }
+    let _quiet = quiet();
+    let user = |method: &str, baseline: &str| {
+        let user = User::new(&project, method);
+        let file = user.folder().join("experiment.yaml");
+        let text = std::fs::read_to_string(&file).expect("read").replace("service: 100%", "service: 50%");
+        std::fs::write(file, text.replace("baseline: 500ms", &format!("baseline: {baseline}"))).expect("written");
+        user
+    };
+    let pause = "  - pause: { service: web, zone: b, take: 1 }\n    hold: 500ms\n";
+    // State directories of their own. All of web are up and answer; two are busy or slow.
+    let first = user(
+        "  - limit: { service: web, zone: a, take: 1, rate: 64KiB }\n  - stress: { service: web, zone: a, take: 2, memory: 4MB }\n  - wait: 60s\n",
+        "500ms",
+    );
+    let (second, patient) = (user(pause, "500ms"), user(pause, "12s"));
+    assert_eq!(second.says(&["plan", "experiment.yaml"]).0, Some(0));
+    // One whose plan was made when nobody was at work finds them at the end of its baseline.
+    let waiting = patient.command(&["run", "experiment.yaml", "--yes"]).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut child = first.in_the_middle("wait 1m");
+    let (code, said) = second.says(&["run", "experiment.yaml", "--yes"]);
+    assert!(
+        code == Some(3) && said.contains("service web has 4 instances, ") && said.contains("affected by another run's "),
+        "{code:?}: {said}"
+    );
+    let waited = waiting.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&waited.stdout);
+    assert!(waited.status.code() == Some(3) && said.contains("another run is at work here, too"), "{:?}: {said}", waited.status);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("asked");
+    child.wait().expect("ended");
+    assert_eq!(second.says(&["plan", "experiment.yaml"]).0, Some(0));
+}

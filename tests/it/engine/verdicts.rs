@@ -17,6 +17,29 @@ method: [{ kill: web, hold: 5s }]
 ";
 
 #[tokio::test(start_paused = true)]
+async fn what_another_run_begins_meanwhile_counts_for_the_caps() {
+    let file = "
+steady-state: [{ probe: home, availability: '>= 30%' }]
+method: [{ kill: { service: web, take: 3 }, hold: 5s }]
+";
+    let others = ["web-a-1", "web-a-2", "web-b-1", "web-b-2"];
+    // The first question is the plan's; the second is asked when the baseline is nearly over.
+    let at_work = |from, ids: &[&str]| {
+        Drill::on(six()).file(file).trouble(|script| {
+            script.held_from(from, ids);
+        })
+    };
+    for from in [1, 2] {
+        let done = at_work(from, &others).run().await.expect(Verdict::NotStarted).restored();
+        assert!(!done.words().iter().any(|line| line.contains(" arm ")), "{:#?}", done.words());
+        let Ended::NotStarted { why } = &done.outcome.ended else { panic!("{:?}", done.outcome) };
+        assert!(why.contains("affected by another run's slow already"), "{why}");
+    }
+    at_work(3, &others).run().await.expect(Verdict::Passed).restored();
+    at_work(1, &[]).run().await.expect(Verdict::Passed).restored();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_holds_passes_and_is_undone() {
     let done = Drill::on(six()).file(KILL_ONE).run().await.expect(Verdict::Passed).restored();
     assert_eq!(done.open_journals(), 0);

@@ -9,7 +9,7 @@ mod neighbours;
 mod orphans;
 
 pub(super) use acl::{Acl, of_vpc, renew};
-pub(super) use orphans::left_behind;
+pub(super) use orphans::{left_behind, of_others};
 
 use std::collections::{BTreeMap, BTreeSet};
 

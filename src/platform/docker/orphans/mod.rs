@@ -1,4 +1,5 @@
-//! What runs that are gone left behind, and no journal knows: found by its marks (`mark`), undone by the same code as any act.
+//! What runs that are gone left behind, and no journal knows: found by its marks (`mark`), undone by the same code as any act. And what
+//! runs of other processes do just now, which the caps count.
 //!
 //! | what | is seen at | seen from |
 //! | --- | --- | --- |
@@ -34,13 +35,16 @@ use crate::{
         ids::ActId,
         instance::{Instance, InstanceState},
     },
-    platform::{Orphan, PlatformError},
+    platform::{Held, Orphan, PlatformError},
 };
 
 /// How long the look at the processes of this machine may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
-/// A fault that a run which is gone left on a container.
+/// Namespaces that are looked at together, where nothing is measured yet: a look is mostly the start of a program.
+const AT_ONCE: usize = 8;
+
+/// A fault that another run has in effect on a container.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Left {
     /// A chain of rules.
@@ -71,7 +75,7 @@ impl Left {
 pub(super) async fn find(scan: &Scan<'_>) -> Result<Vec<Orphan>, PlatformError> {
     let (found, swarm) = scan.with_swarm().await?;
     let (asked, mut orphans) = (clock::now(), Vec::new());
-    for (instance, engine, left) in on_containers(scan.engines, &found).await? {
+    for (instance, engine, left) in on_containers(scan.engines, &found, Mark::left_behind, AT_ONCE).await? {
         let id = ActId { step: 0, act: u32::try_from(orphans.len()).unwrap_or(u32::MAX) };
         orphans.extend(orphan(engine, instance, id, left).await?);
     }
@@ -80,10 +84,19 @@ pub(super) async fn find(scan: &Scan<'_>) -> Result<Vec<Orphan>, PlatformError> 
     Ok(orphans)
 }
 
-/// What is left on containers that run on engines of this machine. No engine is asked for it.
+/// What other processes' runs have in effect on containers now. One namespace after another: this is looked at while a run measures.
+pub(super) async fn held(scan: &Scan<'_>) -> Result<Vec<Held>, PlatformError> {
+    let found = scan.run().await?;
+    let all = on_containers(scan.engines, &found, Mark::of_another, 1).await?;
+    Ok(all.into_iter().map(|(instance, _, left)| Held { instance: instance.clone(), kind: left.fault().kind(), by: None }).collect())
+}
+
+/// What faults with such marks are on containers that run on engines of this machine. No engine is asked for it.
 async fn on_containers<'a>(
     engines: &'a [Engine],
     found: &'a [(Instance, usize)],
+    wanted: fn(Mark) -> bool,
+    at_once: usize,
 ) -> Result<Vec<(&'a Instance, &'a Engine, Left)>, PlatformError> {
     let here: BTreeMap<&str, (&Instance, &Engine)> = found
         .iter()
@@ -101,11 +114,11 @@ async fn on_containers<'a>(
         .map_err(|_| PlatformError::Timeout(LOOK_LIMIT))?
         .map_err(|error| PlatformError::Failed(format!("the processes of this machine could not be looked at: {error}")))?;
     let stressed = residents.iter().flat_map(|(id, resident)| {
-        let left = resident.stresses.iter().filter(|mark| mark.left_behind());
+        let left = resident.stresses.iter().filter(|mark| wanted(**mark));
         left.map(|mark| (id.clone(), Left::Stressed { mark: *mark }))
     });
     let mut all: Vec<(String, Left)> = stressed.collect();
-    all.extend(networks::left_behind(&residents).await);
+    all.extend(networks::of(&residents, wanted, at_once).await);
     Ok(all.into_iter().filter_map(|(id, left)| here.get(id.as_str()).map(|(instance, engine)| (*instance, *engine, left))).collect())
 }
 

@@ -1,4 +1,4 @@
-//! The network namespaces of containers: what chains of ours are in them. One program a namespace, a few at once.
+//! The network namespaces of containers: what chains of ours are in them. One program a namespace.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt};
 
@@ -9,6 +9,7 @@ use crate::platform::{
     PlatformError,
     docker::{
         host_process::HostProcess,
+        mark::Mark,
         network::{
             chains::{self, Chain},
             machine,
@@ -18,11 +19,8 @@ use crate::platform::{
     },
 };
 
-/// Namespaces that are looked at together: a look is mostly the start of a program.
-const AT_ONCE: usize = 8;
-
-/// What is left in the namespaces of these containers, by their ids.
-pub(super) async fn left_behind(residents: &BTreeMap<String, Residents>) -> Vec<(String, Left)> {
+/// What faults with such marks are in the namespaces of these containers, by their ids; so many namespaces are looked at together.
+pub(super) async fn of(residents: &BTreeMap<String, Residents>, wanted: fn(Mark) -> bool, at_once: usize) -> Vec<(String, Left)> {
     if residents.is_empty() || machine::cannot_drop().await.is_some() {
         return Vec::new();
     }
@@ -37,13 +35,13 @@ pub(super) async fn left_behind(residents: &BTreeMap<String, Residents>) -> Vec<
     }
     let looks = stream::iter(namespaces.into_values()).map(|(id, pid)| async move {
         // One that ends meanwhile leaves nothing behind.
-        let left = look(&id, pid).await.unwrap_or_else(|error| {
+        let left = look(&id, pid, wanted).await.unwrap_or_else(|error| {
             tracing::debug!("the network namespace of {id:.12} could not be looked at: {error}");
             Vec::new()
         });
         left.into_iter().map(|left| (id.clone(), left)).collect::<Vec<_>>()
     });
-    looks.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.concat()
+    looks.buffer_unordered(at_once).collect::<Vec<_>>().await.concat()
 }
 
 /// A network namespace by its number in the kernel.
@@ -51,12 +49,12 @@ fn namespace(process: &str) -> Option<u64> {
     Some(fs::metadata(format!("/proc/{process}/ns/net")).ok()?.ino())
 }
 
-async fn look(id: &str, pid: i32) -> Result<Vec<Left>, PlatformError> {
+async fn look(id: &str, pid: i32, wanted: fn(Mark) -> bool) -> Result<Vec<Left>, PlatformError> {
     let net = NetNs::of(&HostProcess::of_container(pid, id)?)?;
     let mut all = Vec::new();
     for Chain { name: chain, mark, cuts_off } in chains::all(&net).await? {
         match cuts_off {
-            _ if !mark.left_behind() => {}
+            _ if !wanted(mark) => {}
             Some(mode) => all.push(Left::Cut { chain, mode }),
             None => {
                 let handle = shaping::handle(mark);
