@@ -59,7 +59,7 @@ Environment: FIREDRILL_STATE_DIR (journals, locks and the history), FIREDRILL_LO
 pub enum Verb {
     /// Run a real drill on local processes, nothing to install: six instances in three zones, a zone dies.
     Demo(Demo),
-    /// Look at what runs here, and write a firedrill.yaml and a first small experiment. Touches nothing.
+    /// Look at what runs here, and write a firedrill.yaml and a first small experiment. Touches nothing that runs.
     Init(Init),
     /// Check experiment files; exit 2 on any error.
     Check(Check),
@@ -97,7 +97,7 @@ pub enum Verb {
     Notify(NotifyVerb),
     /// Turn an experiment of another tool into our format, and list every difference in meaning.
     Import(Import),
-    /// Print a JSON Schema: of experiment files, results, events or plans.
+    /// Print a JSON Schema: of the files that people write, of results, events or plans.
     Schema(Schema),
     /// For drills on AWS.
     #[cfg(feature = "aws")]
@@ -438,6 +438,8 @@ pub struct Schema {
 pub enum SchemaOf {
     /// Experiment files.
     Experiment,
+    /// `firedrill.yaml`.
+    Project,
     /// Agendas of game days.
     Gameday,
     /// A line of `gameday.jsonl`.

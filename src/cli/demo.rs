@@ -28,7 +28,13 @@ pub async fn demo(args: Demo) -> u8 {
     let done = match args.which {
         DemoKind::Zone => zone(&args.out).await.map(Verdict::exit_code),
         DemoKind::Ladder => Box::pin(ladder::climb(&args.out)).await,
-        DemoKind::Gallery => Box::pin(gallery::visit(&args.only, &args.out)).await,
+        DemoKind::Gallery => match gallery::choose(&args.only) {
+            Ok(chosen) => Box::pin(gallery::visit(chosen, &args.out)).await,
+            Err(unknown) => {
+                say::problem(unknown);
+                return Verdict::Invalid.exit_code();
+            }
+        },
     };
     match done {
         Ok(code) => code,

@@ -35,6 +35,8 @@ pub struct Checked {
     pub findings: Diagnostics,
     /// The variables of `--var` that nothing of it takes.
     pub unused: BTreeSet<String>,
+    /// That its schedule is over. Told where it is checked: a daemon that has fired it knows.
+    pub over: Option<Diagnostic>,
 }
 
 /// What is given by `--var` and taken by none of these: a misspelt one changes nothing, and whoever gave it thinks that it did.
@@ -87,13 +89,17 @@ pub fn load(path: &Path, place: &Place, purpose: Purpose) -> Result<Checked, Dia
         findings.extend(errors);
         None
     });
+    let over = match (&loaded.schedule, &schedule, loaded.sources.first()) {
+        (Some(written), Some(entry), Some(source)) => timetable::over(written, entry, source, clock::moment()),
+        _ => None,
+    };
     if findings.has_errors() {
         return Err(findings);
     }
     let projects = loaded.sources.iter().skip(1).map(|source| PathBuf::from(&source.name));
     let beside = projects.chain(timetable::calendars(&loaded)).collect();
     let unused = place.vars.iter().map(|(name, _)| name).filter(|name| !loaded.takes(name)).cloned().collect();
-    Ok(Checked { experiment: loaded.experiment, environment, schedule, beside, findings, unused })
+    Ok(Checked { experiment: loaded.experiment, environment, schedule, beside, findings, unused, over })
 }
 
 /// The secrets that are not there, or are nothing, each at its place. Nothing is started for a run that could not send them.
@@ -201,6 +207,7 @@ fn experiment(path: &Path, place: &Place) -> Diagnostics {
     match load(path, place, Purpose::Look) {
         Ok(mut checked) => {
             checked.findings.extend(unused([(&checked.unused, &checked.environment)]));
+            checked.findings.extend(checked.over.into_iter().collect::<Vec<_>>().into());
             checked.findings
         }
         Err(diagnostics) => diagnostics,

@@ -148,7 +148,10 @@ fn on_runtime(verb: impl Future<Output = u8>) -> u8 {
 /// Logs go to standard error, and only when asked for. As JSON, what goes wrong is a line of the log.
 fn log(format: LogFormat) {
     say::lines_are_json(format == LogFormat::Json);
-    if let Ok(filter) = EnvFilter::try_from_env("FIREDRILL_LOG") {
+    let Ok(wanted) = std::env::var("FIREDRILL_LOG") else { return };
+    let filter = EnvFilter::try_new(&wanted)
+        .inspect_err(|error| say::problem(format!("FIREDRILL_LOG: {error}; expected `debug`, or a filter like `firedrill=trace`")));
+    if let Ok(filter) = filter {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let _ = match format {
             LogFormat::Text => log.try_init(),

@@ -10,6 +10,7 @@ use crate::{event::Event, file, gameday::DayEvent, model::plan::Plan, platform::
 pub fn schema(args: &Schema) -> u8 {
     let schema = match args.of {
         SchemaOf::Experiment => file::schema::experiment(),
+        SchemaOf::Project => file::schema::project(),
         SchemaOf::Gameday => file::schema::gameday(),
         SchemaOf::DayEvent => schemars::schema_for!(DayEvent).to_value(),
         SchemaOf::System => spec_file::schema(),

@@ -2,7 +2,12 @@
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::{chaostoolkit::unfinished, journal::Store, lock, model::ids::RunId};
+use crate::{
+    chaostoolkit::unfinished::{self, Note},
+    journal::{Header, Store},
+    lock,
+    model::ids::RunId,
+};
 
 /// A run that has not ended: it is at work, or its process is gone and something may be left to undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +62,12 @@ impl Unfinished {
 /// # Errors
 /// When the folder of journals cannot be listed.
 pub fn ours() -> std::io::Result<Vec<Unfinished>> {
-    let headers = Store::open()?.unfinished()?.into_iter().filter_map(|found| Some(found.replay.ok()?.header));
-    Ok(headers.map(|header| Unfinished { run: header.run, pid: header.pid, pid_started: header.pid_started }).collect())
+    Ok(journals()?.into_iter().flatten().collect())
+}
+
+/// Experiments of the Chaos Toolkit that run now. Those of processes that are gone are for `firedrill recover`.
+pub fn toolkit() -> Vec<Unfinished> {
+    notes().unwrap_or_default().into_iter().flatten().filter(Unfinished::lives).collect()
 }
 
 /// How many runs of this machine are gone and may have left something to undo: what `firedrill recover` has to do, or cannot read.
@@ -66,17 +75,18 @@ pub fn ours() -> std::io::Result<Vec<Unfinished>> {
 /// # Errors
 /// When what there is cannot be listed.
 pub fn owed() -> std::io::Result<usize> {
-    let journals = Store::open()?.unfinished()?.into_iter().map(|found| found.replay.map(|replay| replay.header).ok());
-    let journals =
-        journals.map(|header| header.map(|header| Unfinished { run: header.run, pid: header.pid, pid_started: header.pid_started }));
-    let notes = unfinished::list()?.into_iter().map(Result::ok);
-    let notes = notes.map(|note| note.map(|note| Unfinished { run: note.run, pid: note.pid, pid_started: note.pid_started }));
-    Ok(journals.chain(notes).filter(|run| !run.as_ref().is_some_and(Unfinished::lives)).count())
+    let all = journals()?.into_iter().chain(notes()?);
+    Ok(all.filter(|run| !run.as_ref().is_some_and(Unfinished::lives)).count())
 }
 
-/// Experiments of the Chaos Toolkit that run now. Those of processes that are gone are for `firedrill recover`.
-pub fn toolkit() -> Vec<Unfinished> {
-    let notes = unfinished::list().unwrap_or_default().into_iter().flatten();
-    let all = notes.map(|note| Unfinished { run: note.run, pid: note.pid, pid_started: note.pid_started });
-    all.filter(Unfinished::lives).collect()
+/// Journals that are not done; none in place of one that cannot be read.
+fn journals() -> std::io::Result<Vec<Option<Unfinished>>> {
+    let of = |Header { run, pid, pid_started, .. }| Unfinished { run, pid, pid_started };
+    Ok(Store::open()?.unfinished()?.into_iter().map(|found| found.replay.ok().map(|replay| of(replay.header))).collect())
+}
+
+/// Notes of experiments of the Chaos Toolkit that have not ended; none in place of one that cannot be read.
+fn notes() -> std::io::Result<Vec<Option<Unfinished>>> {
+    let of = |Note { run, pid, pid_started, .. }| Unfinished { run, pid, pid_started };
+    Ok(unfinished::list()?.into_iter().map(|note| note.ok().map(of)).collect())
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{clock, state_dir};
+use crate::{clock, schedule::Reason, state_dir};
 
 const FOLDER: &str = "schedule";
 const SWITCHES: &str = "disabled.json";
@@ -53,6 +53,14 @@ impl Switches {
     /// Whether an experiment may fire.
     pub fn enabled(&self, path: &Path) -> bool {
         !self.disabled.contains_key(&whole(path))
+    }
+
+    /// What keeps an experiment from firing at this very moment: the folder, and with it the switches, was read a while ago.
+    ///
+    /// # Errors
+    /// As those of [`Switches::read`].
+    pub fn against(path: &Path) -> Result<Option<Reason>, String> {
+        Ok((!Self::read()?.enabled(path)).then_some(Reason::Disabled))
     }
 
     /// Enables or disables an experiment; `false` when it was so already.

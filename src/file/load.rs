@@ -9,6 +9,7 @@ use super::{
     project::{self, Project},
     read, run_time,
     source::{Place, Source, Span},
+    timetable,
     vars::Vars,
     yaml::{self, Node, Value},
 };
@@ -102,24 +103,32 @@ pub fn load_source(source: &Arc<Source>, project: Option<&Path>, options: &LoadO
     };
     let failed = !others.is_empty();
     let Some(mut root) = root else { return Err(both(sink, others)) };
-    // Without its environment nothing is known about the variables: every text with one would be a false error.
-    if failed && source.text.contains("${") {
-        return Err(both(sink, others));
-    }
     let (environment, vars, project_schedule) = match environment {
         Some((environment, vars, schedule)) => (Some(environment), vars, schedule),
         None => (None, given(options)?, lower::schedule::Project::default()),
     };
+    // Without its environment nothing is known about the variables, and whatever is said of a text with one may be false.
+    let unknown = if failed { holes(&root) } else { Vec::new() };
     let before = sink.count();
-    run_time::fill(&vars, &mut root, &mut sink);
+    if !failed {
+        run_time::fill(&vars, &mut root, &mut sink);
+    }
     let unfilled = sink.count() > before;
     let spans = spans(&root);
     let experiment = lower::experiment(&root, &mut sink);
     let schedule = root.get("schedule").and_then(|node| lower::schedule::written(node, &mut sink));
-    let mut all = both(sink, others);
+    let mut own = sink.finish();
     if unfilled {
-        all = without_consequences(&all);
+        own = without_consequences(&own);
+    } else if failed {
+        own = without(&own, &unknown);
     }
+    // A calendar that cannot be read is told with the rest.
+    if let Some(written) = schedule.as_ref().filter(|_| own.has_errors() && !failed) {
+        own.extend(timetable::problems(written, &project_schedule, &sources));
+    }
+    let mut all = own;
+    all.extend(others.into());
     match experiment {
         Some(experiment) if !all.has_errors() => {
             Ok(Loaded { experiment, environment, vars, schedule, project_schedule, sources, spans, warnings: all })
@@ -161,6 +170,8 @@ fn environment(
             error.place = Some(Place { source: Arc::clone(experiment.source()), span: node.span });
         } else if options.env.is_some() {
             error.note(ASKED_FOR);
+        } else if let Some(root) = root {
+            error.place = Some(Place { source: Arc::clone(experiment.source()), span: root.span });
         }
         vec![error]
     };
@@ -173,17 +184,16 @@ fn environment(
     let source = Source::read(path).map_err(|errors| errors.iter().cloned().collect::<Vec<_>>())?;
     sources.push(Arc::clone(&source));
     let mut sink = Sink::new(&source);
-    let project = Project::new(&source, &mut sink);
-    let chosen = match &project {
-        Some(project) if !sink.has_errors() => match project.choose(name) {
-            Ok(chosen) => {
-                let found = project.environment(chosen, &options.vars, &mut sink);
-                found.map(|(environment, vars)| (environment, vars, project.schedule.clone()))
+    let mut chosen = None;
+    if let Some(project) = Project::new(&source, &mut sink) {
+        match project.choose(name) {
+            Ok(name) => {
+                let found = project.environment(name, &options.vars, &mut sink);
+                chosen = found.map(|(environment, vars)| (environment, vars, project.schedule));
             }
-            Err(error) => return Err(at(*error)),
-        },
-        _ => None,
-    };
+            Err(error) => return Err([at(*error), sink.finish().iter().cloned().collect()].concat()),
+        }
+    }
     if sink.has_errors() || chosen.is_none() {
         return Err(sink.finish().iter().cloned().collect());
     }
@@ -194,11 +204,34 @@ fn environment(
 fn without_consequences(all: &Diagnostics) -> Diagnostics {
     let unfilled = |d: &Diagnostic| d.message.starts_with("the variable `${") || d.message.starts_with("`${` without");
     let holes: Vec<Span> = all.iter().filter(|d| unfilled(d)).filter_map(|d| d.place.as_ref().map(|p| p.span)).collect();
-    let kept = all.iter().filter(|d| {
-        let span = d.place.as_ref().map(|p| p.span);
-        unfilled(d) || d.severity != Severity::Error || !span.is_some_and(|s| holes.iter().any(|h| s.start <= h.start && h.end <= s.end))
-    });
+    let kept = all.iter().filter(|d| unfilled(d) || !speaks_of(d, &holes));
     kept.cloned().collect::<Vec<_>>().into()
+}
+
+/// Drops errors about these places, and about what they are in.
+fn without(all: &Diagnostics, holes: &[Span]) -> Diagnostics {
+    all.iter().filter(|d| !speaks_of(d, holes)).cloned().collect::<Vec<_>>().into()
+}
+
+/// Whether it is an error about one of these places, or about what one is in.
+fn speaks_of(d: &Diagnostic, holes: &[Span]) -> bool {
+    let span = d.place.as_ref().map(|place| place.span);
+    d.severity == Severity::Error && span.is_some_and(|s| holes.iter().any(|h| s.start <= h.start && h.end <= s.end))
+}
+
+/// The places of texts with a variable in them.
+fn holes(node: &Node) -> Vec<Span> {
+    match &node.value {
+        Value::Scalar(scalar) => {
+            if scalar.text.contains("${") {
+                vec![node.span]
+            } else {
+                Vec::new()
+            }
+        }
+        Value::Seq(items) => items.iter().flat_map(holes).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|entry| holes(&entry.value)).collect(),
+    }
 }
 
 /// The place of every value and key by its path.

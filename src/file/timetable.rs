@@ -8,16 +8,17 @@ use std::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    diagnostic::{Diagnostic, Diagnostics, Note},
+    diagnostic::{Diagnostic, Diagnostics, Note, Severity},
     escape::{quote, safe},
     load::Loaded,
-    lower::schedule::{Common, Moment, Off, Project, WITHIN, When},
+    lower::schedule::{Common, Moment, Off, Project, WITHIN, When, Written},
     source::{Place, Source, Span},
     suggest::{listed, nearest},
 };
 use crate::{
+    clock,
     model::hours::Hours,
-    schedule::{Closed, Cover, Entry, Rule, Window, calendar, roster::Missed, zone},
+    schedule::{Closed, Cover, Entry, Gap, Rule, Window, calendar, roster::Missed, zone},
 };
 
 /// Events of calendars are worked out from so long ago ...
@@ -32,27 +33,7 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(1200 * 24);
 pub fn entry(loaded: &Loaded, path: &Path, now: Timestamp) -> Result<Option<Entry>, Diagnostics> {
     let Some(written) = &loaded.schedule else { return Ok(None) };
     let (own, project) = (&written.common, &loaded.project_schedule);
-    let Some(source) = loaded.sources.first() else { return Ok(None) };
-    let zone = own.zone.clone().or_else(|| project.common.zone.clone()).unwrap_or(TimeZone::UTC);
-    let mut found = Vec::new();
-    let mut group = None;
-    let (rule, gap) = match &written.when {
-        When::Rule(rule) => (Some(rule.clone()), written.gap),
-        When::At(moments) => (Some(at(moments, &zone, source, &mut found)), written.gap),
-        When::Group(wanted, span) => {
-            if let Some((name, rule, gap)) = project.groups.iter().find(|(name, ..)| name == wanted) {
-                group = Some(name.clone());
-                (Some(rule.clone()), *gap)
-            } else {
-                found.push(no_group(project, wanted, Place { source: Arc::clone(source), span: *span }));
-                (None, None)
-            }
-        }
-    };
-    let mut windows = closed(own, source, &zone, now, &mut found);
-    if let Some(source) = loaded.sources.get(1) {
-        windows.extend(closed(&project.common, source, &zone, now, &mut found));
-    }
+    let Joined { rule, gap, group, windows, zone, found } = join(written, project, &loaded.sources, now);
     if !found.is_empty() {
         return Err(found.into());
     }
@@ -80,6 +61,62 @@ pub fn entry(loaded: &Loaded, path: &Path, now: Timestamp) -> Result<Option<Entr
         within: own.within.or(common.within).unwrap_or(WITHIN),
         enabled: true,
     }))
+}
+
+/// The experiment's and the project's schedules, put together.
+struct Joined {
+    /// None when its group is not there.
+    rule: Option<Rule>,
+    gap: Option<Gap>,
+    group: Option<String>,
+    windows: Vec<Window>,
+    zone: TimeZone,
+    /// What is wrong with them.
+    found: Vec<Diagnostic>,
+}
+
+/// What is wrong with a schedule, apart from its form, where the rest of its file is wrong too.
+pub fn problems(written: &Written, project: &Project, sources: &[Arc<Source>]) -> Diagnostics {
+    join(written, project, sources, clock::moment()).found.into()
+}
+
+fn join(written: &Written, project: &Project, sources: &[Arc<Source>], now: Timestamp) -> Joined {
+    let own = &written.common;
+    let zone = own.zone.clone().or_else(|| project.common.zone.clone()).unwrap_or(TimeZone::UTC);
+    let mut found = Vec::new();
+    let Some(source) = sources.first() else { return Joined { rule: None, gap: None, group: None, windows: Vec::new(), zone, found } };
+    let mut group = None;
+    let (rule, gap) = match &written.when {
+        When::Rule(rule) => (Some(rule.clone()), written.gap),
+        When::At(moments) => (Some(at(moments, &zone, source, &mut found)), written.gap),
+        When::Group(wanted, span) => {
+            if let Some((name, rule, gap)) = project.groups.iter().find(|(name, ..)| name == wanted) {
+                group = Some(name.clone());
+                (Some(rule.clone()), *gap)
+            } else {
+                found.push(no_group(project, wanted, Place { source: Arc::clone(source), span: *span }));
+                (None, None)
+            }
+        }
+    };
+    let mut windows = closed(own, source, &zone, now, &mut found);
+    if let Some(source) = sources.get(1) {
+        windows.extend(closed(&project.common, source, &zone, now, &mut found));
+    }
+    Joined { rule, gap, group, windows, zone, found }
+}
+
+/// What somebody should look at who checks a schedule: times that are all over, so that it never fires.
+pub fn over(written: &Written, entry: &Entry, source: &Arc<Source>, now: Timestamp) -> Option<Diagnostic> {
+    let Rule::At(moments) = &entry.rule else { return None };
+    let last = moments.last().filter(|last| **last < now)?;
+    let local = last.to_zoned(entry.zone.clone());
+    let mut warning =
+        Diagnostic::error(format!("this schedule never fires again: the last of its times was {}", local.strftime("%Y-%m-%d %H:%M")));
+    warning.expected("a time to come; or no `schedule:`, where it is run by hand");
+    warning.severity = Severity::Warning;
+    warning.place = Some(Place { source: Arc::clone(source), span: written.span });
+    Some(warning)
 }
 
 /// By what name the draws of an experiment are made: its path as seen from its project file, without its ending. So they are the same

@@ -1,6 +1,7 @@
 //! `junit.xml`: a case for each condition in each phase, and three that a run must always pass: the fault happened, the
 //! measurement is trusted, everything is undone. A run that is an error is never all green.
 
+use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{
@@ -70,8 +71,11 @@ fn suite(record: &RunRecord, compared: Option<Result<String, String>>) -> TestSu
     case("verdict".to_owned(), verdict.map_err(|(kind, why)| (kind, format!("{}: {why}", gate.verdict))));
     suite.add_property(("run", visible(record.run_id()).as_ref()));
     suite.add_property(("verdict", gate.verdict.word()));
-    if let Some((_, wall)) = record.started {
+    if let (Some((begun, wall)), Some((ended, _))) = (record.started, record.last) {
         suite.add_property(("started", words::wall(wall).as_str()));
+        suite.set_time(ended.since(begun));
+        // Nanoseconds since 1970, up to the year 2262.
+        suite.set_timestamp(DateTime::from_timestamp_nanos(wall.0));
     }
     suite
 }

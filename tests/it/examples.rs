@@ -236,7 +236,8 @@ async fn every_experiment_can_be_planned_within_its_caps() {
 #[test]
 fn the_files_that_the_readmes_name_are_there() {
     let mut named = 0;
-    for readme in ["README.md", "examples/what-time/README.md", "experiments/README.md"] {
+    for readme in ["README.md", "docs/schedule.md", "examples/what-time/README.md", "examples/scheduled/README.md", "experiments/README.md"]
+    {
         let text = fs::read_to_string(root().join(readme)).unwrap();
         for word in text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '(' | ')' | '|' | ',')) {
             let word = word.trim_end_matches(['.', ':', ';']);

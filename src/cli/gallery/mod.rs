@@ -57,8 +57,7 @@ enum Seen<'a> {
 ///
 /// # Errors
 /// When nothing could be begun.
-pub(super) async fn visit(only: &[String], out: &Path) -> Result<u8, String> {
-    let chosen = choose(only)?;
+pub(super) async fn visit(chosen: Vec<(&'static Example, &'static Row)>, out: &Path) -> Result<u8, String> {
     let style = Style::detect(&std::io::stdout());
     say::out(&format!(
         "The gallery: {} of systems that people run, right ones and wrong ones. About a quarter of a minute each.\n",
@@ -132,7 +131,10 @@ pub(super) async fn visit(only: &[String], out: &Path) -> Result<u8, String> {
 }
 
 /// The rows of these names; all when none is named.
-fn choose(only: &[String]) -> Result<Vec<(&'static Example, &'static Row)>, String> {
+///
+/// # Errors
+/// With a name that is none.
+pub(super) fn choose(only: &[String]) -> Result<Vec<(&'static Example, &'static Row)>, String> {
     let all = || EXAMPLES.iter().flat_map(|example| example.rows.iter().map(move |row| (example, row)));
     if let Some(unknown) = only.iter().find(|name| !all().any(|(example, row)| is_named(example, row, name))) {
         let names: Vec<&str> = EXAMPLES.iter().map(|example| example.name).collect();

@@ -42,5 +42,13 @@ pub async fn gameday(verb: GamedayVerb) -> u8 {
 fn by(name: Option<&str>) -> String {
     let named = name.map(str::to_owned);
     let user = || ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok()).find(|name| !name.trim().is_empty());
-    named.or_else(user).unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+    named.or_else(user).or_else(of_this_machine).unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+}
+
+/// The user's name as this machine's own list has it: a service or a container may run without `USER`.
+fn of_this_machine() -> Option<String> {
+    let number = rustix::process::getuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let fields = |line: &str| Some((line.split(':').next()?.to_owned(), line.split(':').nth(2)?.to_owned()));
+    users.lines().filter_map(fields).find(|(_, id)| *id == number).map(|(name, _)| name)
 }

@@ -52,17 +52,28 @@ enum Failure {
 }
 
 fn explained(args: &Explain) -> Result<u8, Failure> {
-    let (roster, fired) = roster(&args.over.files, &args.over.place)?;
+    let Found { roster, fired, findings } = roster(&args.over.files, &args.over.place)?;
     let explained = explain(&roster, from(args.over.from.as_deref())?, args.count.into(), &|key| fired.last(key));
     match args.over.format {
         TextOrJson::Json => say::json(explained),
         TextOrJson::Text => say::out(&words::explained(&explained, &roster)),
     }
-    Ok(0)
+    say::err(&findings.text(say::colour_on_stderr()));
+    if !findings.has_errors() {
+        return Ok(0);
+    }
+    // As the daemon does with them. What a broken one would fire, nobody knows: that is not all.
+    say::problem("what is broken is not among these; the daemon would leave it out too");
+    Ok(Verdict::Invalid.exit_code())
 }
 
 fn simulated(args: &Simulate) -> Result<u8, Failure> {
-    let (roster, fired) = roster(&args.over.files, &args.over.place)?;
+    let Found { roster, fired, findings } = roster(&args.over.files, &args.over.place)?;
+    // Half a roster would be a wrong answer to "who is hit how often?".
+    if findings.has_errors() {
+        return Err(Failure::Files(findings));
+    }
+    say::err(&findings.text(say::colour_on_stderr()));
     let simulated = simulate(&roster, from(args.over.from.as_deref())?, args.days, &|key| fired.last(key));
     match args.over.format {
         TextOrJson::Json => say::json(simulated),
@@ -71,24 +82,32 @@ fn simulated(args: &Simulate) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The roster of the files that were named, and when its sources last fired.
-fn roster(files: &[PathBuf], place: &Place) -> Result<(Roster, Fired), Failure> {
+/// What there is to look at.
+struct Found {
+    /// Of the files that were named, those that are right.
+    roster: Roster,
+    /// When its sources last fired.
+    fired: Fired,
+    /// What is wrong with the others, or worth a look.
+    findings: Diagnostics,
+}
+
+fn roster(files: &[PathBuf], place: &Place) -> Result<Found, Failure> {
     let broken = |why| Failure::Other(Verdict::Error, why);
     let switches = Switches::read().map_err(broken)?;
     let fired = Fired::read().map_err(broken)?;
     let Gathered { mut entries, findings, .. } = gather(files, place);
-    // Half a roster would be a wrong answer to "who is hit next?".
-    if findings.has_errors() {
+    if entries.is_empty() && findings.has_errors() {
         return Err(Failure::Files(findings));
     }
-    say::err(&findings.text(say::colour_on_stderr()));
     if entries.is_empty() {
+        say::err(&findings.text(say::colour_on_stderr()));
         return Err(Failure::Other(Verdict::Invalid, "no experiment with a `schedule:` is there".to_owned()));
     }
     for entry in &mut entries {
         entry.enabled = switches.enabled(&entry.path);
     }
-    Ok((Roster::new(entries), fired))
+    Ok(Found { roster: Roster::new(entries), fired, findings })
 }
 
 fn from(text: Option<&str>) -> Result<Timestamp, Failure> {

@@ -41,7 +41,7 @@ use crate::{
     lock::{self, Holder, Lock, LockError},
     model::{ids::RunId, verdict::Verdict},
     report::words::whole,
-    schedule::{Reason, Roster},
+    schedule::Roster,
 };
 use runs::Runs;
 use watch::Found;
@@ -200,7 +200,7 @@ impl Daemon {
             begun: self.begun,
             roster: self.agenda.shared(),
             last: self.last.clone(),
-            next: self.agenda.next(),
+            next: self.next(),
             findings: self.findings.clone(),
             running: self.runs.running(),
             waiting: self.runs.waiting(),
@@ -220,10 +220,10 @@ impl Daemon {
         if self.runs.has(&entry.path) {
             return Asked::AlreadyThere;
         }
-        match Switches::read() {
+        match Switches::against(&entry.path) {
             Err(why) => return Asked::Failed(why),
-            Ok(switches) if !switches.enabled(&entry.path) => return Asked::Suppressed(vec![Reason::Disabled]),
-            Ok(_) => {}
+            Ok(Some(reason)) => return Asked::Suppressed(vec![reason]),
+            Ok(None) => {}
         }
         let now = clock::moment();
         let due = match self.agenda.by_hand(name, now) {
@@ -243,10 +243,15 @@ impl Daemon {
         self.runs.asked(&due)
     }
 
+    /// When something fires next; nothing does while it cannot be read what has fired.
+    fn next(&self) -> Option<Timestamp> {
+        self.agenda.next().filter(|_| self.held.is_none())
+    }
+
     /// How long nothing is due; the clock is looked at now and then, because it may be put forward.
     fn pause(&self) -> std::time::Duration {
         let now = clock::moment();
-        let next = self.agenda.next().map_or(TICK, |at| at.duration_since(now).try_into().unwrap_or_default());
+        let next = self.next().map_or(TICK, |at| at.duration_since(now).try_into().unwrap_or_default());
         next.min(TICK)
     }
 
@@ -267,7 +272,6 @@ impl Daemon {
                 if why != said {
                     say::problem(format!("nothing fires: {why}"));
                 }
-                self.agenda = Agenda::new(Roster::default(), |_| (Timestamp::MIN, None));
                 self.held = Some((found, why));
                 return;
             }
@@ -296,6 +300,9 @@ impl Daemon {
     /// Fires what is due now; gives the moment that was looked at.
     fn fire(&mut self) -> Timestamp {
         let now = clock::moment();
+        if self.held.is_some() {
+            return now;
+        }
         let due = self.agenda.due(now);
         if due.is_empty() {
             return now;

@@ -29,7 +29,7 @@ use crate::{
     lock,
     model::{ids::RunId, verdict::Verdict},
     report::words::whole,
-    schedule::{Reason, Roster},
+    schedule::Roster,
 };
 
 /// The most runs at the same time.
@@ -154,10 +154,12 @@ impl Runs {
                 say::out(&format!("{name}: not fired: it could not begin by {}\n", shown(latest)));
             } else if self.busy(&due.entry.path) {
                 self.waiting.push_back((due, latest));
-            } else if let Err(why) = off_now(&due.entry.path) {
-                say::out(&format!("{name}: not fired: {}\n", whole(&why)));
             } else {
-                self.spawn(&due);
+                match Switches::against(&due.entry.path) {
+                    Ok(None) => self.spawn(&due),
+                    Ok(Some(reason)) => say::out(&format!("{name}: not fired: {}\n", whole(&reason.to_string()))),
+                    Err(why) => say::problem(format!("{name}: not fired: {why}")),
+                }
             }
         }
     }
@@ -243,15 +245,6 @@ impl Runs {
         }
         self.residue
     }
-}
-
-/// Whether an experiment is enabled at this very moment: the folder, and with it the switches, was read a while ago.
-///
-/// # Errors
-/// With what keeps it from firing.
-pub fn off_now(file: &Path) -> Result<(), String> {
-    let switches = Switches::read()?;
-    if switches.enabled(file) { Ok(()) } else { Err(Reason::Disabled.to_string()) }
 }
 
 /// Waits for a run with its pipe open: closing it would halt the run.

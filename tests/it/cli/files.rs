@@ -98,9 +98,35 @@ fn unknown_environments_and_variables_are_named() {
 }
 
 #[test]
+fn a_wrong_environment_hides_no_other_error_and_neither_does_one_of_the_project() {
+    let rig = Rig::new();
+    let bad = format!("environment: her\n{}", super::rig::EXPERIMENT.replace("take: 1", "tkae: 1"));
+    rig.write("bad.yaml", &bad);
+    let said = rig.firedrill(["check", "bad.yaml"]).code(2);
+    for words in ["did you mean `here`?", "did you mean `take`?"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+    // The texts with a variable in them cannot be known, and nothing is said of them.
+    assert!(!said.err.contains("url") && said.err.contains("2 errors"), "{}", said.err);
+    let project = std::fs::read_to_string(rig.path("firedrill.yaml")).unwrap();
+    rig.write("firedrill.yaml", &format!("{}schedule: {{ timezone: Europe/Lisbn }}\n", project.replace("vars:", "vasr:")));
+    let said = rig.firedrill(["check", "experiment.yaml"]).code(2);
+    for words in ["did you mean `vars`?", "Europe/Lisbon"] {
+        assert!(said.err.contains(words), "{words}: {}", said.err);
+    }
+    rig.write("firedrill.yaml", &format!("{project}\n"));
+    rig.write(
+        "no-calendar.yaml",
+        &format!("{}schedule: {{ cron: \"0 10 * * *\", not-on: nowhere.ics }}\n", bad.replace(": her\n", ": here\n")),
+    );
+    let said = rig.firedrill(["check", "no-calendar.yaml"]).code(2);
+    assert!(said.err.contains("nowhere.ics") && said.err.contains("did you mean `take`?"), "{}", said.err);
+}
+
+#[test]
 fn each_schema_is_one() {
     let rig = Rig::new();
-    for kind in ["experiment", "result", "event", "plan"] {
+    for kind in ["experiment", "project", "gameday", "day-event", "system", "result", "event", "plan"] {
         let said = rig.firedrill(["schema", kind]).code(0);
         let schema: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{kind}: {error}"));

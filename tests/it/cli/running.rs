@@ -38,6 +38,10 @@ fn a_run_that_passes_leaves_every_report() {
     assert_eq!(fs::read_to_string(rig.path("again.md")).unwrap().trim_end(), markdown.trim_end());
     assert!(fs::read_to_string(rig.path("all.md")).unwrap().contains("One server of three dies"));
     assert!(fs::read_to_string(rig.path("all.xml")).unwrap().contains("<testsuite"));
+    let junit = fs::read_to_string(rig.path("all.xml")).unwrap();
+    let suite = junit.lines().find(|line| line.contains("<testsuite ")).unwrap();
+    let took: f64 = suite.split("time=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    assert!(suite.contains("timestamp=\"20") && took > 1.0, "{suite}");
     rig.nothing_runs();
 }
 

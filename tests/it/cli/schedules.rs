@@ -127,6 +127,43 @@ fn a_year_is_played_and_everybody_is_hit_as_often_as_meant() {
 }
 
 #[test]
+fn what_is_right_is_explained_beside_what_is_broken() {
+    let rig = rig("", &[("zone", "schedule: { cron: \"30 10 * * *\" }"), ("bad", "schedule: { crn: \"30 10 * * *\" }")]);
+    let said = rig.firedrill(["schedule", "explain", "drills", "--from", FROM]).code(2).says("did you mean `cron`?");
+    assert!(said.out.starts_with("The next 20 firings") && said.out.contains("fires       zone"), "{}", said.out);
+    assert!(said.err.contains("is not among these"), "{}", said.err);
+    // Who is hit how often cannot be said without the broken one.
+    let said = rig.firedrill(["schedule", "simulate", "drills", "--from", FROM]).code(2).says("did you mean `cron`?");
+    assert!(!said.out.contains("zone"), "{}", said.out);
+}
+
+#[test]
+fn times_that_are_all_over_are_warned_of() {
+    let rig = rig("", &[("old", "schedule: { at: [2020-12-01T10:30, 2021-01-02T11:00] }"), ("new", "schedule: { at: 2999-12-01T10:30 }")]);
+    rig.firedrill(["check", "drills/old.yaml"]).code(0).says("never fires again: the last of its times was 2021-01-02 11:00");
+    let said = rig.firedrill(["check", "drills/new.yaml"]).code(0);
+    assert!(!said.err.contains("again"), "{}", said.err);
+}
+
+#[test]
+fn the_schedules_that_are_shipped_fire_on_working_days_and_never_on_days_off() {
+    let rig = Rig::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scheduled");
+    let list = json(&rig.firedrill(["schedule", "explain", shipped, "--from", FROM, "--count", "60", "--format", "json"]).code(0));
+    let times = list["times"].as_array().unwrap();
+    let fires = |line: &&Value| line["suppressed"].as_array().unwrap().is_empty();
+    assert_eq!(times.iter().filter(fires).count(), 60);
+    for name in ["kill", "hang", "zone"] {
+        assert!(times.iter().filter(fires).any(|line| line["experiment"] == name), "{name}");
+    }
+    for line in times.iter().filter(fires) {
+        let day = &line["at"].as_str().unwrap()[..10];
+        assert!(!("2026-12-21"..="2027-01-03").contains(&day) && !("2027-03-15"..="2027-03-19").contains(&day), "{day}");
+    }
+    rig.firedrill(["schedule", "simulate", shipped, "--days", "30"]).code(0);
+}
+
+#[test]
 fn a_calendar_that_cannot_be_read_is_told_with_its_line() {
     let rig = rig("schedule: { not-on: web.ics }\n", &[("zone", "schedule: { cron: \"30 10 * * *\" }")]);
     rig.write("web.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:someday\nEND:VEVENT\nEND:VCALENDAR\n");

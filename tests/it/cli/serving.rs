@@ -89,10 +89,12 @@ fn what_is_disabled_at_the_last_moment_does_not_fire_and_a_record_that_was_broke
     fs::create_dir_all(fired.parent().unwrap()).unwrap();
     fs::write(&fired, "{").unwrap();
     rig.write("drills/zone.yaml", &at(&soon(8)));
+    let late = soon(12);
+    rig.write("drills/late.yaml", &at(&late));
     let daemon = rig.start(["serve", "drills", "--listen", "off"]);
     daemon.wait_for("nothing fires: ");
     fs::remove_file(&fired).unwrap();
-    daemon.wait_for("drills: 1 scheduled; the next firing");
+    daemon.wait_for("drills: 2 scheduled; the next firing");
     // Somebody writes into the folder all the time: it is not read at every look.
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -108,7 +110,12 @@ fn what_is_disabled_at_the_last_moment_does_not_fire_and_a_record_that_was_broke
         std::thread::sleep(Duration::from_secs(1));
         rig.firedrill(["schedule", "disable", "zone", "--in", "drills"]).code(0);
         daemon.wait_for("1 disabled");
-        std::thread::sleep(Duration::from_secs(8));
+        // The other one too late for any look at the folder, which is each three seconds now: its switch is asked right before it fires.
+        let due: jiff::Timestamp = late.parse().unwrap();
+        let before = due.duration_since(jiff::Timestamp::now()) - jiff::SignedDuration::from_millis(400);
+        std::thread::sleep(before.try_into().expect("it is not due yet"));
+        rig.firedrill(["schedule", "disable", "late", "--in", "drills"]).code(0);
+        std::thread::sleep(Duration::from_secs(4));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert_eq!(rig.run_folders().len(), 0, "{}", daemon.said_so_far());
