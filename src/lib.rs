@@ -43,7 +43,8 @@
 //! 3. **Locked.** The engine takes the lock of the scope. If a run on it died, its journal is replayed and undone first. What such a run left
 //!    without a journal is found by its mark at the platform ([`platform::Platform::orphans`]), and undone too.
 //! 4. **Planned.** The platform lists its [`model::instance::Inventory`]; [`plan`](mod@plan) draws the victims and applies the caps; for each act
-//!    [`platform::Platform::prepare`] gives the [`model::undo::Undo`], made from the state that is found now. `firedrill plan` stops here.
+//!    [`platform::Platform::prepare`] gives the [`model::undo::Undo`], made from the state that is found now. What other
+//!    runs are at work on counts for the caps ([`platform::Platform::held`]; asked again when the baseline is nearly over). `firedrill plan` stops here.
 //! 5. **Baseline.** The prober sends each request at its due time, on a thread of its own, and never waits for an earlier answer; samples go
 //!    to spill files and to the live view. If the steady state does not hold now, nothing is touched (exit code 3).
 //! 6. **Acts.** For each: *Armed* is written to the [`journal`] and synced, then the platform injects, the outcome is written, and

@@ -61,6 +61,30 @@ pub fn hide(text: &str) -> Cow<'_, str> {
     out
 }
 
+/// A page of HTML without the secrets: in it they stand as they are, or as a page writes them.
+pub fn html(page: &str) -> Cow<'_, str> {
+    written(page, |secret| secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").into())
+}
+
+/// Metrics without the secrets: in a label they stand as in JSON.
+pub fn metrics(text: &str) -> Cow<'_, str> {
+    written(text, inside)
+}
+
+/// The text without the secrets, as they are and as this kind of text writes them.
+fn written(text: &str, write: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut out = Cow::Borrowed(text);
+    for secret in &known.secrets {
+        for form in [Cow::Borrowed(secret.as_str()), write(secret)] {
+            if out.contains(form.as_ref()) {
+                out = Cow::Owned(out.replace(form.as_ref(), HIDDEN));
+            }
+        }
+    }
+    out
+}
+
 /// The same thing without secrets in any of its texts; numbers stay what they are. A secret without which it would be no such thing any
 /// more is a word that it is made of (`passed`), and is no secret.
 pub fn without<T: Serialize + DeserializeOwned>(thing: T) -> T {
@@ -166,6 +190,15 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_as_a_page_and_as_metrics_write_it() {
+        keep("pla<nt>&ed \"quoted\" in a page");
+        let page = "<p>pla&lt;nt&gt;&amp;ed &quot;quoted&quot; in a page</p>";
+        assert_eq!(html(page), "<p>(secret)</p>");
+        assert_eq!(metrics(r#"up{of="pla<nt>&ed \"quoted\" in a page"} 1"#), r#"up{of="(secret)"} 1"#);
+        assert_eq!(html("<p>plain</p>"), "<p>plain</p>");
+    }
 
     #[test]
     fn what_was_read_as_a_secret_is_shown_nowhere_whole_or_in_its_parts() {

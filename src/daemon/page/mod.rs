@@ -63,7 +63,7 @@ pub fn routes() -> Router<Arc<App>> {
 
 /// A page as it is sent: without secrets.
 fn send(page: Markup) -> Response<Body> {
-    query::typed("text/html; charset=utf-8", redact::hide(&page.into_string()).into_owned())
+    query::typed("text/html; charset=utf-8", redact::html(&page.into_string()).into_owned())
 }
 
 /// Shows another page in place of this one.
