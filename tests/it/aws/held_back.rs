@@ -22,7 +22,7 @@ fn a_zone_is_black_holed_and_everything_is_as_it_was() {
     assert_eq!(lab.done("ec2:ReplaceNetworkAclAssociation").len(), 2);
     assert_eq!(lab.done("ec2:DeleteNetworkAcl").len(), 1);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_subnet_with_somebody_else_in_it_is_not_cut_off() {
     assert_ne!(said.code, Some(0));
     said.says(&zones["eu-west-1a"][1]).says("no target of this step");
     assert_eq!(lab.done("ec2:CreateNetworkAcl").len(), 0);
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
 }
 
 /// Kills the tool at each visit of a fail point, one run after another until a run meets it no more; and recovers each time. Everything must be
@@ -98,7 +98,9 @@ fn killed_at_every_other(
         lab.settled();
         let after = lab.shape();
         if after != before {
-            differ.push(format!("after a crash {when} {place} {visit}: {after}, not {before}"));
+            let found = format!("after a crash {when} {place} {visit}: {after}, not {before}");
+            crate::support::residue::mark(&found);
+            differ.push(found);
         }
     }
     (n, differ)
@@ -107,16 +109,16 @@ fn killed_at_every_other(
 /// From another folder, with only the journal; and once more, which finds nothing.
 fn by_the_journal(lab: &Lab, _: &str) {
     let elsewhere = tempfile::tempdir().unwrap();
-    let again = || Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
+    let again = || Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).recovered();
     again();
-    again().says("nothing to recover");
+    again().found_nothing();
 }
 
 /// The journal is lost.
 fn by_the_tags(lab: &Lab, _: &str) {
     fs::remove_dir_all(lab.path("state")).unwrap();
-    lab.firedrill(&["recover", "--env", "here"]).code(0);
-    lab.firedrill(&["recover", "--env", "here"]).code(0).says("nothing to recover");
+    lab.firedrill(&["recover", "--env", "here"]).recovered();
+    lab.firedrill(&["recover", "--env", "here"]).found_nothing();
 }
 
 #[test]
@@ -149,11 +151,11 @@ fn a_disk_that_is_full_from_each_record_on_leaves_nothing_behind() {
         let said = Said::of(command.output().unwrap());
         let met = said.err.contains("is met");
         // It has undone what it did, whatever could be written of it.
-        assert!([Some(0), Some(3), Some(5)].contains(&said.code), "record {}: {said:?}", n + 1);
-        lab.firedrill(&["recover"]).code(0);
-        lab.firedrill(&["recover"]).code(0).says("nothing to recover");
+        crate::support::residue::none([Some(0), Some(3), Some(5)].contains(&said.code), format_args!("record {}: {said:?}", n + 1));
+        lab.firedrill(&["recover"]).recovered();
+        lab.firedrill(&["recover"]).found_nothing();
         lab.settled();
-        assert_eq!(lab.shape(), before, "record {}: {said:?}", n + 1);
+        crate::support::residue::same(&lab.shape(), &before, format_args!("record {}: {said:?}", n + 1));
         if !met {
             break;
         }
@@ -182,7 +184,7 @@ fn read_only_folders_begin_nothing() {
         }
         let said = Said::of(command.current_dir(usual.get_current_dir().unwrap()).output().unwrap());
         said.code(3).says("Read-only file system");
-        assert_eq!(lab.shape(), before, "{folder}");
+        crate::support::residue::same(&lab.shape(), &before, format_args!("{folder}"));
     }
 }
 
@@ -205,10 +207,10 @@ fn killed_after_every_call_of_three_faults_it_is_recovered_from_its_journal() {
 fn killed_after_every_record_its_helper_undoes_it() {
     let helped = AtomicUsize::new(0);
     killed_everywhere("journal", "after", 6, true, |lab, said| {
-        let recovered = lab.firedrill(&["recover"]).code(0);
+        let recovered = lab.firedrill(&["recover"]).recovered();
         // Before the first act there is nothing to undo, and its helper lets the run be.
         if said.contains("the dead-man's switch undoes what it did") {
-            recovered.says("nothing to recover");
+            recovered.found_nothing();
             helped.fetch_add(1, Ordering::Relaxed);
         }
     });

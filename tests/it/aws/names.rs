@@ -81,8 +81,8 @@ fn it_fails_while_the_region_is_lost_and_is_as_it_was() {
     assert!(first("ec2:StopInstances") < first("route53:UpdateHealthCheck"), "{all:?}");
     assert!(last("ec2:StartInstances") < last("route53:UpdateHealthCheck"), "{all:?}");
     lab.settled();
-    assert_eq!(lab.state(), before);
-    assert_eq!(tags(&lab), named);
+    crate::support::residue::same(&lab.state(), &before, "as before");
+    crate::support::residue::same(&tags(&lab), &named, "as before");
     assert_eq!(shown(&lab).1, 3);
 }
 
@@ -109,7 +109,7 @@ fn its_policy_names_just_this_health_check_and_is_enough() {
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(3).says("route53:GetHealthCheck on resource");
     lab.ask("DELETE", "/lab/policy", "");
     lab.settled();
-    assert_eq!(lab.state(), before);
+    crate::support::residue::same(&lab.state(), &before, "as before");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn one_that_was_inverted_is_inverted_again() {
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
     undone(&lab, "is enabled and inverted again");
     lab.settled();
-    assert_eq!(lab.state(), before);
+    crate::support::residue::same(&lab.state(), &before, "as before");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_same_region_is_lost_twice_in_one_run() {
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
     assert_eq!(lab.done("route53:UpdateHealthCheck").len(), 4);
     lab.settled();
-    assert_eq!(lab.state(), before);
+    crate::support::residue::same(&lab.state(), &before, "as before");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn answers_that_are_lost_leave_it_as_it_was() {
     let rules = lab.ask("GET", "/lab/trouble", "");
     assert!(rules.as_array().unwrap().iter().all(|rule| rule["struck"].as_u64() != Some(0)), "{rules}");
     lab.settled();
-    assert_eq!(lab.state(), before);
+    crate::support::residue::same(&lab.state(), &before, "as before");
     assert_eq!(shown(&lab).1, 3, "changed once, and back once");
 }
 
@@ -223,7 +223,7 @@ fn killed_at_each(when: &str, recover: &(impl Fn(&Lab) + Sync)) -> usize {
         failing += usize::from(shown(&lab).0["Inverted"] == true);
         recover(&lab);
         lab.settled();
-        assert_eq!(lab.shape(), before, "killed {when} call {at}");
+        crate::support::residue::same(&lab.shape(), &before, format_args!("killed {when} call {at}"));
     }
     failing
 }
@@ -233,7 +233,7 @@ fn killed_at_every_call_it_is_recovered_from_its_journal() {
     killed_everywhere(|lab| {
         for _ in 0..2 {
             let elsewhere = tempfile::tempdir().unwrap();
-            Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).code(0);
+            Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).recovered();
         }
     });
 }
@@ -242,8 +242,8 @@ fn killed_at_every_call_it_is_recovered_from_its_journal() {
 fn killed_at_every_call_it_is_recovered_from_the_tags() {
     killed_everywhere(|lab| {
         fs::remove_dir_all(lab.path("state")).unwrap();
-        lab.firedrill(&["recover", "--env", "here"]).code(0);
-        lab.firedrill(&["recover", "--env", "here"]).code(0);
+        lab.firedrill(&["recover", "--env", "here"]).recovered();
+        lab.firedrill(&["recover", "--env", "here"]).recovered();
     });
 }
 

@@ -330,6 +330,22 @@ impl Said {
         self
     }
 
+    /// Requires of `recover` that it has undone all that it found.
+    #[track_caller]
+    pub fn recovered(self) -> Self {
+        crate::support::residue::none(self.code == Some(0), format_args!("{:?}\n{}\n{}", self.code, self.out, self.err));
+        self
+    }
+
+    /// Requires of `recover` that there was nothing to undo any more.
+    #[track_caller]
+    pub fn found_nothing(self) -> Self {
+        let said = self.recovered();
+        let nothing = said.out.contains("nothing to recover") || said.err.contains("nothing to recover");
+        crate::support::residue::none(nothing, format_args!("there was something to recover:\n{}\n{}", said.out, said.err));
+        said
+    }
+
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.out.contains(text) || self.err.contains(text), "{text:?} is not in:\n{}\n{}", self.out, self.err);

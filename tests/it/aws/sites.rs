@@ -48,7 +48,7 @@ fn one_ends_users_notice_and_another_takes_its_place() {
     example(&lab, "monkey.yaml");
     drill(&lab, "monkey.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
     let result = lab.result();
     assert_eq!(observed(&result, "died").len(), 1, "{result}");
     assert_eq!(observed(&result, "ejected").len(), 1, "{result}");
@@ -64,7 +64,7 @@ fn a_zone_ends_and_its_instances_come_up_in_the_others() {
     example(&lab, "gorilla.yaml");
     let said = drill(&lab, "gorilla.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
-    assert_eq!(lab.shape(), before, "{said:?}");
+    crate::support::residue::same(&lab.shape(), &before, format_args!("{said:?}"));
     let result = lab.result();
     let dead = observed(&result, "died");
     let zone = dead[0]["zone"].as_str().unwrap();
@@ -83,7 +83,7 @@ fn a_zone_is_cut_off_and_users_wait_in_vain_for_a_moment() {
     example(&lab, "blackhole.yaml");
     drill(&lab, "blackhole.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
     let result = lab.result();
     let measured = result["measurement"].to_string();
     assert!(measured.contains("timeout") || measured.contains("status"), "a zone that is cut off is felt: {measured}");
@@ -107,7 +107,7 @@ fn a_site_in_one_zone_does_not_survive_it() {
     lab.write("gorilla.yaml", &text.replace("method:", "guardrails: { max-affected: { service: 100% } }\nmethod:"));
     drill(&lab, "gorilla.yaml", &lab.url("eu-west-1")).code(1);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_region_ends_and_its_users_find_the_other_one() {
     Said::of(lab.command(&args).env("AWS_ENDPOINT_URL", &lab.endpoint).output().unwrap()).code(0);
     assert_eq!(lab.done("route53:UpdateHealthCheck").len(), 2, "it fails, and is as before");
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
     let all = lab.result().to_string();
     assert!(all.contains("us-east-1"), "users were answered from the other region");
 }
@@ -142,7 +142,7 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     example(&lab, "beanstalk-monkey.yaml");
     drill(&lab, "beanstalk-monkey.yaml", &url).code(0);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
     let ended = lab.done("ec2:TerminateInstances");
     assert_eq!(ended.len(), 1, "{ended:?}");
 
@@ -150,7 +150,7 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     example(&lab, "beanstalk-workers.yaml");
     drill(&lab, "beanstalk-workers.yaml", &url).code(0);
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
 
     // The only one. Its address stays with it here, so that users never find the other one.
     example(&lab, "beanstalk-single.yaml");
@@ -163,5 +163,5 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     let address = lab.ask("GET", "/lab/site", "")["eu-west-1"]["unbalanced"]["instances"][only].as_str().unwrap().to_owned();
     drill(&lab, "beanstalk-single.yaml", &format!("http://{address}")).code(1).says("single point of failure");
     lab.settled();
-    assert_eq!(lab.shape(), before);
+    crate::support::residue::same(&lab.shape(), &before, "as before");
 }

@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::rig::{Rig, finished, wait_for};
+use crate::support::residue;
 
 /// Makes a file, again and again for long, and takes the file away at the end.
 const EXPERIMENT: &str = "title: t
@@ -63,9 +64,9 @@ fn a_halted_run_ends_what_it_does_and_brings_everything_back() {
         }
         assert_eq!(child.wait().unwrap().code(), Some(4));
         thread::sleep(Duration::from_millis(500));
-        assert!(!broken(&rig));
+        residue::none(!broken(&rig), "it is still broken");
         let (code, words) = firedrill(&rig, &["recover"]);
-        assert!(code == 0 && words.contains("nothing to recover"), "{words}");
+        residue::none(code == 0 && words.contains("nothing to recover"), &words);
     }
 }
 
@@ -102,6 +103,6 @@ fn what_a_killed_run_left_is_brought_back_by_recover_or_by_the_next_run() {
         }
         // The action was still at work, and would have gone on to break.
         thread::sleep(Duration::from_millis(500));
-        assert!(!broken(&rig));
+        residue::none(!broken(&rig), "it is still broken");
     }
 }

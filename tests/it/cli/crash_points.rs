@@ -14,6 +14,7 @@ use super::{
     foreign::Foreign,
     rig::{EXPERIMENT, Rig, SYSTEM, Said, eventually, names},
 };
+use crate::support::residue;
 
 /// Phases as short as they can be: what is measured does not matter here.
 const HEAD: &str =
@@ -97,10 +98,10 @@ impl Case<'_> {
                 let mut command = self.rig.command(["run", self.file]);
                 command.env("FIREDRILL_FAILPOINT", &point).env("FIREDRILL_LOG", "firedrill::failpoint=info");
                 let said = Said::of(command.output().unwrap());
-                assert_eq!((self.world)(), before, "{point}: {}{}", said.out, said.err);
-                self.rig.firedrill(["recover"]).code(0);
-                self.rig.firedrill(["recover"]).code(0).says("nothing to recover");
-                assert_eq!((self.world)(), before, "{point}, recovered: {}{}", said.out, said.err);
+                residue::same(&(self.world)(), &before, format_args!("{point}: {}{}", said.out, said.err));
+                self.rig.firedrill(["recover"]).recovered();
+                self.rig.owes_nothing();
+                residue::same(&(self.world)(), &before, format_args!("{point}, recovered: {}{}", said.out, said.err));
                 let met = said.err.contains("is met");
                 (met || !disturbed(&said.out)).then_some(!met)
             });
@@ -122,6 +123,7 @@ impl Case<'_> {
             // To the end of its output: that of the helper is the same.
             let output = command.output().unwrap();
             let said = Said::of(output);
+            residue::none(said.status.code() != Some(6), format_args!("{point}: {}{}", said.out, said.err));
             if said.status.signal().is_some() {
                 assert!(said.err.contains(&format!("fail point {point} is met")), "{point}: {}{}", said.out, said.err);
                 return Some(said);
@@ -134,17 +136,17 @@ impl Case<'_> {
         panic!("{point}: this machine is too busy for a drill: {ATTEMPTS} in a row were disturbed");
     }
 
-    fn undone(&self, point: &str, who: Who, before: &[String], crashed: &Said) {
+    fn undone(&self, point: &str, who: Who, before: &Vec<String>, crashed: &Said) {
         if who == Who::Helper {
             // It begins right before the run would touch anything; until then there is nothing to undo.
-            assert_eq!((self.world)(), before, "{point}, by the helper: {}{}", crashed.out, crashed.err);
+            residue::same(&(self.world)(), before, format_args!("{point}, by the helper: {}{}", crashed.out, crashed.err));
         }
         if !crashed.helped() {
-            let said = self.rig.firedrill(["recover"]).code(0);
-            assert_eq!((self.world)(), before, "{point}: {}{}", said.out, said.err);
+            let said = self.rig.firedrill(["recover"]).recovered();
+            residue::same(&(self.world)(), before, format_args!("{point}: {}{}", said.out, said.err));
         }
-        self.rig.firedrill(["recover"]).code(0).says("nothing to recover");
-        assert_eq!((self.world)(), before, "{point}, once more");
+        self.rig.owes_nothing();
+        residue::same(&(self.world)(), before, format_args!("{point}, once more"));
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     foreign::Foreign,
     rig::{EXPERIMENT, Rig, SYSTEM, Started, eventually},
 };
-use crate::support::{alone::helpers, quiet::quiet};
+use crate::support::{alone::helpers, quiet::quiet, residue};
 
 /// One sleeper stands still for so long.
 fn paused_for(hold: &str) -> Foreign {
@@ -41,16 +41,16 @@ fn a_fault_whose_firedrill_is_killed_is_undone_at_once() {
     let helper = helper_of(&run);
     let killed = clock::now();
     run.signal(Signal::KILL);
-    eventually("the sleeper goes on", || drill.stopped() == 0);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
     let took = clock::now().since(killed);
     println!("from the SIGKILL of firedrill to the end of the fault: {took:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
     let said = run.end();
     assert!(said.err.contains("the dead-man's switch undoes what it did") && said.err.contains("goes on"), "{}", said.err);
-    assert_eq!(drill.world(), before);
+    residue::same(&drill.world(), &before, "as before");
     eventually("the helper ends", || !lives(helper));
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
-    assert_eq!(drill.world(), before);
+    drill.rig.owes_nothing();
+    residue::same(&drill.world(), &before, "as before");
 }
 
 #[test]
@@ -69,9 +69,9 @@ fn a_local_system_whose_firedrill_is_killed_is_as_before() {
     run.signal(Signal::KILL);
     let said = run.end();
     assert!(said.err.contains("undone: kill of web-") && said.err.contains("undone: slow of web-"), "{}", said.err);
-    assert_eq!(ids(&rig), before);
+    residue::same(&ids(&rig), &before, "as before");
     // Recovery and the next run find nothing to do.
-    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.owes_nothing();
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -89,17 +89,17 @@ fn a_firedrill_that_hangs_is_ended_at_its_deadline_and_undone() {
     let helper = helper_of(&run);
     std::thread::sleep(Duration::from_secs(5));
     assert!(lives(run.pid()), "it may still go on");
-    assert_eq!(drill.stopped(), 1, "there are never two who act");
-    eventually("the sleeper goes on", || drill.stopped() == 0);
+    residue::same(&drill.stopped(), &1, "there are never two who act");
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
     let took = clock::now().since(began);
     println!("from the act to the end of the fault, with a deadline of 8 s: {took:?}");
     assert!(took > Duration::from_secs(7) && took < Duration::from_secs(20), "{took:?}");
     assert!(!lives(run.pid()), "it was ended before anything was undone");
     let said = run.end();
     assert!(said.err.contains("did not go on in time and was ended"), "{}", said.err);
-    assert_eq!(drill.world(), before);
+    residue::same(&drill.world(), &before, "as before");
     eventually("the helper ends", || !lives(helper));
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    drill.rig.owes_nothing();
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_helper_that_is_killed_or_stands_still_is_replaced() {
     assert_eq!(drill.stopped(), 1, "the fault lasts");
     run.signal(Signal::KILL);
     let _ = run.end();
-    eventually("the sleeper goes on", || drill.stopped() == 0);
-    assert_eq!(drill.world(), before);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
+    residue::same(&drill.world(), &before, "as before");
 }
 
 #[test]
@@ -142,15 +142,15 @@ fn a_helper_that_does_not_begin_keeps_nobody_from_halting() {
     });
     run.signal(Signal::INT);
     let halted = clock::now();
-    eventually("the sleeper goes on", || drill.stopped() == 0);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
     let took = clock::now().since(halted);
     println!("halted while a helper did not begin: undone after {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     // It ends sooner so: the end of a run waits ten seconds for it.
     let _ = kill_process(second.unwrap(), Signal::KILL);
     run.end().code(4).says("Ctrl-C");
-    assert_eq!(drill.world(), before);
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    residue::same(&drill.world(), &before, "as before");
+    drill.rig.owes_nothing();
 }
 
 #[test]
@@ -163,15 +163,15 @@ fn what_ends_both_at_once_is_undone_by_recover_and_by_the_next_run() {
         assert_eq!(drill.stopped(), 1, "nobody was left to undo it");
         if next[0] == "recover" {
             drill.rig.firedrill(next).code(0).says("goes on").says("recovered");
-            assert_eq!(drill.world(), before);
-            drill.rig.firedrill(next).code(0).says("nothing to recover");
+            residue::same(&drill.world(), &before, "as before");
+            drill.rig.owes_nothing();
         } else {
             let run = drill.rig.start(next);
             run.wait_for("it was recovered first (1 act undone)");
             run.signal(Signal::INT);
             let _ = run.end();
         }
-        assert_eq!(drill.world(), before);
+        residue::same(&drill.world(), &before, "as before");
         std::fs::remove_dir_all(drill.rig.path("firedrill-runs")).unwrap();
     }
 }
@@ -194,8 +194,8 @@ fn the_helper_outlives_the_group_of_firedrill_and_what_ends_the_living() {
     assert!(lives(helper) && drill.stopped() == 1, "it stays while firedrill does");
     kill_process_group(run.pid(), Signal::KILL).unwrap();
     let _ = run.end();
-    eventually("the sleeper goes on", || drill.stopped() == 0);
-    assert_eq!(drill.world(), before);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
+    residue::same(&drill.world(), &before, "as before");
 }
 
 /// A process that ends with the test.
@@ -233,5 +233,5 @@ fn the_helper_is_never_a_target_and_ends_with_the_run() {
     let helper = helper_of(&run);
     let _ = run.end();
     assert!(!lives(helper), "nothing of a run is left when it is over");
-    assert_eq!(drill.stopped(), 0);
+    residue::same(&drill.stopped(), &0, "stopped");
 }

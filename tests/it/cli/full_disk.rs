@@ -4,6 +4,7 @@
 use std::process::Output;
 
 use super::{crash_points::disturbed, foreign::Foreign, rig::names};
+use crate::support::residue;
 
 const HEAD: &str =
     "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
@@ -102,7 +103,7 @@ fn a_disk_that_is_full_at_every_append_leaves_nothing_behind() {
             (!disturbed(&said)).then_some(said)
         });
         let said = said.expect("this machine is not too busy for a drill");
-        assert_eq!(drill.world(), before, "record {record}: {said}");
+        residue::same(&drill.world(), &before, format_args!("record {record}: {said}"));
         assert!(said.contains("No space left on device"), "record {record} of {pages} pages: {said}");
         // A run that could not write down that it undid everything has undone it, and says what is not written.
         let words = ["the undo went on, but the journal could not be written", "the journal could not be put away"];
@@ -132,7 +133,7 @@ fn read_only_state_begins_nothing_and_stops_no_undo() {
         let said = text(&apart(&drill, &words));
         assert_eq!(code(&said, "run: "), 3, "{said}");
         assert!(said.contains("Read-only file system"), "{said}");
-        assert_eq!(drill.world(), before, "{said}");
+        residue::same(&drill.world(), &before, format_args!("{said}"));
     }
     // Both acts are in effect when firedrill and its helper die; then their state is read-only.
     let words = "
@@ -148,7 +149,7 @@ fn read_only_state_begins_nothing_and_stops_no_undo() {
         (!disturbed(&said)).then_some(said)
     });
     let said = said.expect("this machine is not too busy for a drill");
-    assert_eq!(drill.world(), before, "{said}");
+    residue::same(&drill.world(), &before, format_args!("{said}"));
     assert_eq!(code(&said, "killed: "), 137, "{said}");
     assert_eq!(code(&said, "read-only: "), 5, "{said}");
     assert!(said.contains("nothing is left behind, but that cannot be written down") && said.contains("goes on"), "{said}");

@@ -14,6 +14,7 @@ use super::{
     rig::{EXPERIMENT, Rig, SYSTEM, Said, Started, eventually, names},
     terminal::Terminal,
 };
+use crate::support::residue;
 
 /// No server is replaced: only an undo brings a killed one back.
 fn rig(agenda: &str) -> Rig {
@@ -214,11 +215,11 @@ fn ended_early(by: &str, end: impl Fn(&Rig, &Started)) {
     end(&rig, &day);
     let said = day.end().code(4);
     assert!(said.out.contains(&format!("Ended early by {by}")) && !said.out.contains("never said"), "{}", said.out);
-    assert_eq!(rig.serving().len(), 3, "it was started again");
+    residue::same(&rig.serving().len(), &3, "it was started again");
     let result = result(&rig);
     assert_eq!((&result["verdict"], &result["drills"][0]["verdict"]), (&Value::from("aborted"), &Value::from("aborted")));
     assert_eq!(result["record"]["items"][1]["state"], "to-come");
-    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.owes_nothing();
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -229,7 +230,7 @@ fn a_drill_whose_day_is_killed_halts_and_undoes_itself() {
     let (rig, up, day) = acting();
     day.signal(Signal::KILL);
     let _ = day.end();
-    eventually("it was started again", || rig.serving().len() == 3);
+    residue::ends("it was started again", || rig.serving().len() == 3);
     eventually("nothing is left to undo", || rig.firedrill(["recover"]).out.contains("nothing to recover"));
     speak(&rig, &["status"]).code(2).says("is gone; `firedrill gameday report");
     let killed = folder(&rig);

@@ -12,8 +12,8 @@ use std::{
 
 use firedrill::clock;
 
-use super::{foreign::Foreign, rig::eventually};
-use crate::support::quiet::quiet;
+use super::foreign::Foreign;
+use crate::support::{quiet::quiet, residue};
 
 /// A sleeper is stopped for a minute, with this guard.
 fn guarded(guard: &str) -> Foreign {
@@ -32,10 +32,10 @@ fn trips(drill: &Foreign, trip: impl FnOnce(), holds: Duration, words: &str) -> 
     assert_eq!(drill.stopped(), 1);
     trip();
     let tripped = clock::now();
-    eventually("the sleeper goes on", || drill.stopped() == 0);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
     let took = clock::now().since(tripped).saturating_sub(holds);
     run.end().code(4).says("ABORTED").says(words);
-    assert_eq!(drill.world(), before);
+    residue::same(&drill.world(), &before, "as before");
     println!("{words}: undone {} ms after the condition", took.as_millis());
     // The promise is one second; this machine may be busy with other tests.
     assert!(took < Duration::from_secs(6), "{words}: {took:?}");
@@ -68,7 +68,7 @@ fn a_guard_that_is_not_there_touches_nothing() {
     let drill = guarded("{ command: [./no-such-guard] }");
     drill.rig.firedrill(["run", "experiment.yaml"]).code(3).says("an abort condition cannot be asked").says("no-such-guard");
     assert_eq!(drill.stopped(), 0);
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    drill.rig.owes_nothing();
 }
 
 /// How long a server takes that takes its time.

@@ -14,7 +14,7 @@ use super::{
     rig::{Started, eventually},
     terminal::Terminal,
 };
-use crate::support::{alone::helpers, quiet::quiet};
+use crate::support::{alone::helpers, quiet::quiet, residue};
 
 /// Two steps with a wait between them, and phases that are long enough to be halted in.
 fn steps() -> Foreign {
@@ -113,14 +113,14 @@ fn halted_in(phase: &str, by: By) -> Duration {
             "Ctrl-C"
         }
     };
-    eventually("nothing is stopped", || drill.stopped() == 0);
+    residue::ends("nothing is stopped", || drill.stopped() == 0);
     let took = clock::now().since(halted);
     let way = if let By::Halt = by { "firedrill halt" } else { name };
     println!("{way} in {phase}: undone after {} ms", took.as_millis());
     assert!(took < Duration::from_secs(5), "{took:?}");
     run.end().code(4).says("ABORTED").says(name);
-    assert_eq!(drill.world(), before, "{way} in {phase}");
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    residue::same(&drill.world(), &before, format_args!("{way} in {phase}"));
+    drill.rig.owes_nothing();
     took
 }
 
@@ -159,7 +159,7 @@ fn left(drill: &Foreign) -> Vec<&'static str> {
 fn once() {
     let drill = slow_undo();
     in_the_middle(&drill).end().code(4).says("── recovery");
-    assert!(left(&drill).is_empty(), "it was undone to its end");
+    residue::none(left(&drill).is_empty(), "it was not undone to its end");
 }
 
 /// The undo is done, and the recovery is not waited for.
@@ -168,7 +168,7 @@ fn twice() {
     let run = in_the_middle(&drill);
     run.signal(Signal::TERM);
     let said = run.end().code(4).says("not waiting for the recovery");
-    assert!(left(&drill).is_empty(), "{}", said.out);
+    residue::none(left(&drill).is_empty(), format_args!("{}", said.out));
 }
 
 /// It leaves, and says what is left and what undoes it.
@@ -188,8 +188,8 @@ fn three_times() {
     });
     assert!(left(&drill).contains(&"done"));
     drill.rig.firedrill(["recover"]).code(0).says("undone:");
-    assert!(left(&drill).is_empty());
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    residue::none(left(&drill).is_empty(), "it was recovered");
+    drill.rig.owes_nothing();
 }
 
 #[test]
@@ -209,8 +209,8 @@ fn ctrl_c_on_a_terminal_and_a_terminal_that_is_closed_undo() {
             let status = end(child, || terminal.shows());
             assert!(status.code() == Some(4) && terminal.shows().contains("ABORTED"), "{status}: {}", terminal.shows());
         }
-        assert_eq!(drill.world(), before);
-        drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+        residue::same(&drill.world(), &before, "as before");
+        drill.rig.owes_nothing();
     }
 }
 
@@ -235,10 +235,10 @@ fn a_run_whose_output_nobody_reads_any_more_goes_on_and_undoes() {
     let status = end(begun.expect("this machine is not too busy for a drill"), String::new);
     // 5: too many of its requests were late in the fault to believe its numbers.
     assert!(matches!(status.code(), Some(0 | 5)), "{status}");
-    assert_eq!(drill.world(), before);
+    residue::same(&drill.world(), &before, "as before");
     let report = drill.rig.run_folder().join("report.html");
     assert!(report.exists(), "its report is written all the same");
-    drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    drill.rig.owes_nothing();
 }
 
 #[test]
@@ -249,13 +249,13 @@ fn a_terminal_that_stands_still_holds_up_no_undo() {
     let (mut terminal, child) = on_a_terminal(&drill, &drill.rig.command(["run", "experiment.yaml"]));
     // Ctrl-S: nothing more is taken from who writes on it.
     terminal.press("\x13");
-    eventually("the sleeper goes on", || drill.stopped() == 0);
+    residue::ends("the sleeper goes on", || drill.stopped() == 0);
     assert!(!terminal.shows().contains("report:"), "{}", terminal.shows());
     // Ctrl-Q.
     terminal.press("\x11");
     let status = end(child, || terminal.shows());
     assert!(matches!(status.code(), Some(0 | 5)), "{status}: {}", terminal.shows());
-    assert_eq!(drill.world(), before);
+    residue::same(&drill.world(), &before, "as before");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn ctrl_z_in_the_middle_and_back_in_time_undoes_by_itself_and_too_late_by_the_he
         eventually("it is suspended", || terminal.shows().contains("back in"));
         let suspended = clock::now();
         assert_eq!(drill.stopped(), 1);
-        eventually("the sleeper goes on", || drill.stopped() == 0);
+        residue::ends("the sleeper goes on", || drill.stopped() == 0);
         let took = clock::now().since(suspended);
         println!("suspended for {away} s in a hold of 3 s: undone after {took:?}");
         if in_time {
@@ -294,7 +294,7 @@ fn ctrl_z_in_the_middle_and_back_in_time_undoes_by_itself_and_too_late_by_the_he
         }
         let _ = kill_process(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();
-        assert_eq!(drill.world(), before);
-        drill.rig.firedrill(["recover"]).code(0).says("nothing to recover");
+        residue::same(&drill.world(), &before, "as before");
+        drill.rig.owes_nothing();
     }
 }

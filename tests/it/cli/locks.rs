@@ -6,7 +6,7 @@ use super::{
     foreign::Foreign,
     rig::{EXPERIMENT, Rig, SYSTEM, Started},
 };
-use crate::support::quiet::quiet;
+use crate::support::{quiet::quiet, residue};
 
 const HEAD: &str = "warm-up: 0s\nbaseline: 300ms\nrecovery: { hold: 100ms, limit: 5s }\nguardrails: { max-affected: { service: 100% } }";
 
@@ -27,8 +27,9 @@ fn of_two_that_begin_at_the_same_moment_one_acts() {
         let held = ["another drill is at work there", "is in use by another process"];
         let refused = said.iter().filter(|said| held.iter().any(|words| said.out.replace("\n             ", " ").contains(words))).count();
         // Neither acts where the machine was too busy for a baseline; never both.
-        assert!(acted <= 1 && refused == 1, "round {round}: {}\n{}", said[0].out, said[1].out);
-        assert_eq!(drill.world(), before, "round {round}");
+        residue::none(acted <= 1, format_args!("round {round}: two acted: {}\n{}", said[0].out, said[1].out));
+        assert_eq!(refused, 1, "round {round}: {}\n{}", said[0].out, said[1].out);
+        residue::same(&drill.world(), &before, format_args!("round {round}"));
     }
 }
 
@@ -51,16 +52,16 @@ fn a_system_and_processes_that_may_be_of_any_system_exclude_each_other() {
     // It dies, and its helper with it. What it left has to be undone first, where it was done.
     run.kill_with_its_helper();
     runs().code(3).says("was interrupted: undo");
-    assert_eq!(foreign.stopped(), 1, "the lock of the dead is not taken over before its undo");
+    residue::same(&foreign.stopped(), &1, "the lock of the dead is not taken over before its undo");
     foreign.rig.firedrill(["recover"]).code(0).says("recovered");
-    assert_eq!(foreign.stopped(), 0);
+    residue::same(&foreign.stopped(), &0, "stopped");
 
     // And the other way round.
     let long = std::fs::read_to_string(system.path("experiment.yaml")).unwrap().replace("    hold: 1s", "    hold: 60s");
     system.write("experiment.yaml", &long);
     let run = system.acting_by(of_system);
     foreign.rig.firedrill(["run", "experiment.yaml"]).code(3).says("another drill is at work there");
-    assert_eq!(foreign.stopped(), 0);
+    residue::same(&foreign.stopped(), &0, "stopped");
     run.signal(Signal::INT);
     run.end().code(4);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::rig::{EXPERIMENT, Rig};
+use crate::support::residue;
 
 fn victims(text: &str) -> Vec<String> {
     text.split_whitespace().filter(|word| word.starts_with("web-")).map(str::to_owned).collect()
@@ -23,7 +24,7 @@ fn a_plan_names_the_victims_and_touches_nothing() {
         .map(|seed| victims(&rig.firedrill(["plan", "experiment.yaml", "--seed", &seed.to_string()]).code(0).out)[0].clone())
         .collect();
     assert!(drawn.len() > 1, "seeds differ: {drawn:?}");
-    assert_eq!(rig.serving(), before, "nothing was touched");
+    residue::same(&rig.serving(), &before, "nothing was touched");
     assert!(rig.run_folders().is_empty());
 
     let json = rig.firedrill(["plan", "experiment.yaml", "--seed", "3", "--format", "json"]).code(0);
@@ -56,7 +57,7 @@ fn a_kept_plan_is_what_runs() {
     let left = rig.serving();
     assert!(left.iter().all(|(id, _)| *id != victim), "{victim} was replaced: {left:?}");
     let untouched = left.iter().filter(|instance| before.contains(instance)).count();
-    assert_eq!(untouched, 2, "nobody else was hit: {before:?}, {left:?}");
+    residue::same(&untouched, &2, format_args!("nobody else was hit: {before:?}, {left:?}"));
 
     // What it named is gone, and the run says so before anything is touched.
     let stale = rig.firedrill(["run", "experiment.yaml", "--plan", "plan.json"]).code(3);

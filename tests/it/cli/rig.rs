@@ -16,7 +16,7 @@ use std::{
 use firedrill::clock;
 use rustix::process::{Pid, Signal};
 
-use crate::support::alone;
+use crate::support::{alone, residue};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_firedrill");
 /// Longer than any call here takes, even on a machine that is busy with something else.
@@ -217,13 +217,22 @@ impl Rig {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// `recover` finds nothing that is still to be undone.
+    #[track_caller]
+    pub fn owes_nothing(&self) {
+        let said = self.firedrill(["recover"]);
+        let nothing = said.status.code() == Some(0) && format!("{}{}", said.out, said.err).contains("nothing to recover");
+        residue::none(nothing, format_args!("there was something to recover ({}):\n{}\n{}", said.status, said.out, said.err));
+    }
+
     /// Fails when a process that was started from here still runs, after a moment for those that are just ending.
+    #[track_caller]
     pub fn nothing_runs(&self) {
         let start = clock::now();
-        while !self.processes().is_empty() && since(start) < Duration::from_secs(5) {
+        while !self.processes().is_empty() && since(start) < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(20));
         }
-        assert!(self.processes().is_empty(), "left running: {:?}", self.processes());
+        residue::none(self.processes().is_empty(), format_args!("left running: {:?}", self.processes()));
     }
 
     /// The processes that carry this folder's state directory in their environment: all that came from here, however they were
@@ -362,6 +371,13 @@ impl Said {
     pub fn code(self, code: i32) -> Self {
         let how = self.status.signal().map(|signal| format!(" (signal {signal})")).unwrap_or_default();
         assert_eq!(self.status.code(), Some(code), "{how}\n── stdout\n{}\n── stderr\n{}", self.out, self.err);
+        self
+    }
+
+    /// Requires of `recover` that it has undone all that it found.
+    #[track_caller]
+    pub fn recovered(self) -> Self {
+        residue::none(self.status.code() == Some(0), format_args!("{}\n{}\n{}", self.status, self.out, self.err));
         self
     }
 

@@ -6,6 +6,7 @@ use firedrill::clock;
 use rustix::process::{Pid, Signal};
 
 use super::rig::{EXPERIMENT, Rig, SYSTEM, Started, eventually};
+use crate::support::residue;
 
 /// A moment that is soon, but not before the daemon has read its folder.
 fn soon(seconds: i64) -> String {
@@ -155,7 +156,7 @@ fn sigterm_halts_the_run_and_undoes_it() {
     let (rig, up, daemon) = acting();
     let said = ends(daemon);
     assert!(said.contains("told to stop and undo") && said.contains("long: aborted"), "{said}");
-    assert_eq!(rig.serving().len(), 3, "it was started again");
+    residue::same(&rig.serving().len(), &3, "it was started again");
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -166,8 +167,8 @@ fn a_run_whose_daemon_is_killed_halts_and_undoes_itself() {
     let (rig, up, daemon) = acting();
     daemon.signal(Signal::KILL);
     let _ = daemon.end();
-    eventually("it was started again", || rig.serving().len() == 3);
-    eventually("nothing is left to undo", || rig.firedrill(["recover"]).out.contains("nothing to recover"));
+    residue::ends("it was started again", || rig.serving().len() == 3);
+    residue::ends("nothing is left to undo", || rig.firedrill(["recover"]).out.contains("nothing to recover"));
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -193,7 +194,7 @@ fn what_a_killed_daemon_and_its_run_left_is_undone_at_the_start() {
     let daemon = serve(&rig);
     let said = daemon.said_so_far();
     assert!(said.contains("undone: ") && said.contains("recovered"), "{said}");
-    assert_eq!(rig.serving().len(), 3, "{said}");
+    residue::same(&rig.serving().len(), &3, format_args!("{said}"));
     daemon.wait_for("nothing fires");
     assert_eq!(rig.run_folders().len(), 1, "it does not fire twice");
     ends(daemon);

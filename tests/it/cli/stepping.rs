@@ -14,6 +14,7 @@ use firedrill::clock;
 use rustix::process::Signal;
 
 use super::rig::{EXPERIMENT, Rig, SYSTEM, Started, eventually};
+use crate::support::residue;
 
 /// The library that answers for the wall clock; `scripts/test` installs it.
 fn library() -> PathBuf {
@@ -150,8 +151,11 @@ fn what_is_left_behind_is_undone_whatever_the_clock_says() {
     run.kill_with_its_helper();
     wall.step(-3600, 3600);
     Started::new(wall.command(&["recover"]).spawn().unwrap()).end().code(0).says("undone: ");
-    eventually("all three serve", || rig.serving().len() == 3);
-    Started::new(wall.command(&["recover"]).spawn().unwrap()).end().code(0).says("nothing to recover");
+    residue::ends("all three serve", || rig.serving().len() == 3);
+    residue::none(
+        Started::new(wall.command(&["recover"]).spawn().unwrap()).end().out.contains("nothing to recover"),
+        "something is left to recover",
+    );
     up.signal(Signal::TERM);
     up.end().code(0);
 }

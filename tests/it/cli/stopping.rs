@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use super::rig::{EXPERIMENT, Rig, SYSTEM};
+use crate::support::residue;
 
 /// Long enough to be interrupted in the middle of its fault.
 fn long() -> String {
@@ -23,9 +24,9 @@ fn ctrl_c_in_the_middle_undoes_and_is_aborted() {
     assert_eq!(rig.serving().len(), 2, "one is dead");
     run.signal(Signal::INT);
     run.end().code(4).says("ABORTED").says("Ctrl-C");
-    assert_eq!(rig.serving().len(), 3, "it was started again");
+    residue::same(&rig.serving().len(), &3, "it was started again");
     assert_eq!(rig.result()["verdict"], "aborted");
-    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.owes_nothing();
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -41,7 +42,7 @@ fn halt_from_another_process_undoes_and_is_aborted() {
     rig.firedrill(["halt", "another"]).code(2).says("no drill with the id `another`");
     rig.firedrill(["halt", id]).code(0).says("told to stop and undo");
     run.end().code(4).says("ABORTED");
-    assert!(rig.instances().iter().all(|i| i["state"] == "running"), "{:?}", rig.instances());
+    residue::none(rig.instances().iter().all(|i| i["state"] == "running"), format_args!("{:?}", rig.instances()));
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -94,10 +95,10 @@ fn recover_finishes_what_a_killed_run_left_and_once_is_enough() {
     rig.firedrill(["recover"]).code(0).says("undone:").says(&format!("{id}: recovered"));
     let after = rig.serving();
     let ids = |list: &[(String, String)]| list.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
-    assert_eq!(ids(&after), ids(&before), "it was started again");
-    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    residue::same(&ids(&after), &ids(&before), "it was started again");
+    rig.owes_nothing();
     rig.firedrill(["recover", id]).code(0).says("it was undone");
-    assert_eq!(rig.serving(), after, "nothing more happened");
+    residue::same(&rig.serving(), &after, "nothing more happened");
     up.signal(Signal::TERM);
     up.end().code(0);
 }
@@ -128,7 +129,7 @@ fn the_next_run_finishes_the_undo_of_the_last() {
     let next = rig.judged(&["run", "experiment.yaml"], 0);
     // `judged` may have made the run twice; only the first found something to recover.
     assert!(next.out.contains("recovered first") || next.out.contains("PASSED"), "{}", next.out);
-    assert_eq!(rig.serving().len(), 3, "all serve again");
+    residue::same(&rig.serving().len(), &3, "all serve again");
     rig.firedrill(["recover"]).code(0);
     up.signal(Signal::TERM);
     up.end().code(0);
@@ -146,7 +147,7 @@ fn a_system_that_is_lost_under_the_run_ends_it_with_an_error() {
     let fault: Vec<_> = rig.result()["measurement"]["phases"].as_array().unwrap().clone();
     let last = fault.last().unwrap();
     assert!(last["phase"] == "fault" && last["to_s"].as_f64().unwrap() - last["from_s"].as_f64().unwrap() < 30.0, "{last}");
-    rig.firedrill(["recover"]).code(0).says("nothing to recover");
+    rig.owes_nothing();
     drop(up);
     rig.nothing_runs();
 }

@@ -12,6 +12,7 @@ use firedrill::{
 use serde_json::Value;
 
 use super::{foreign::Foreign, rig::names};
+use crate::support::residue;
 
 const HEAD: &str =
     "warm-up: 0s\nbaseline: 100ms\nrecovery: { hold: 100ms, limit: 5s }\nwatch: 100ms\nguardrails: { max-affected: { service: 100% } }\n";
@@ -80,9 +81,10 @@ async fn torn_at_every_byte_nothing_is_left_behind() {
         let path = folder.path().join("torn.journal");
         write(&path, &journal[..cut]);
         let (_, recovered) = recover(&store, &path, &platform, Clock::start()).await.unwrap();
-        assert!(recovered.stuck.is_empty() && recovered.unwritten.is_none(), "cut at {cut}: {recovered:?}");
-        assert_eq!((drill.world(), recovered.restored.len()), (before.clone(), stopped), "cut at {cut}: {recovered:?}");
-        assert!(!path.exists(), "cut at {cut}: it owes nothing any more");
+        residue::none(recovered.stuck.is_empty() && recovered.unwritten.is_none(), format_args!("cut at {cut}: {recovered:?}"));
+        residue::same(&drill.world(), &before, format_args!("cut at {cut}: {recovered:?}"));
+        assert_eq!(recovered.restored.len(), stopped, "cut at {cut}: {recovered:?}");
+        residue::none(!path.exists(), format_args!("cut at {cut}: it owes nothing any more"));
         // Once more, from what was written now.
         let path = folder.path().join("done/torn.journal");
         let (_, again) = recover(&store, &path, &platform, Clock::start()).await.unwrap();

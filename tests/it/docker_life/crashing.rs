@@ -15,6 +15,7 @@ use super::rig::{User, World, world};
 use crate::support::{
     engine::Engine,
     project::{Container, Project},
+    residue,
 };
 
 /// Each kind of way back: a policy, an unpause, a container made again, rules, a shaping, starts after a death.
@@ -61,7 +62,7 @@ impl Everything {
     #[track_caller]
     fn is(&self, before: &Self, when: &str) {
         self.world.is(&before.world, when);
-        assert_eq!(self.hidden, before.hidden, "{when}");
+        residue::same(&self.hidden, &before.hidden, when);
     }
 }
 
@@ -83,7 +84,8 @@ fn tells_no_secret(folder: &Path) {
             tells_no_secret(&entry);
         } else if entry.is_file() {
             let text = std::fs::read(&entry).unwrap();
-            assert!(!text.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{}", entry.display());
+            let told = text.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+            residue::none(!told, format_args!("{} tells the secret", entry.display()));
         }
     }
 }
@@ -115,7 +117,7 @@ fn at_every(place: &str, ways: &[&str], least: u32, then: impl Fn(&User<'_>, &Ou
                         then(&user, &output, &point);
                         Everything::of(&project).is(&before, &format!("{point}: {}", says(&output)));
                         tells_no_secret(&user.folder().join("state"));
-                        assert!(!says(&output).contains(SECRET), "{point}");
+                        residue::none(!says(&output).contains(SECRET), format_args!("{point}: its output tells the secret"));
                         if !met {
                             last.fetch_min(n, Ordering::Relaxed);
                         }
@@ -158,17 +160,17 @@ fn recovers(user: &User<'_>, output: &Output, point: &str) {
     let killed = output.status.signal().is_some();
     assert!(killed || output.status.success(), "{point}: {} {}", output.status, says(output));
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{point}: {said}");
+    residue::same(&code, &Some(0), format_args!("{point}: {said}"));
     let helped = says(output).contains("the dead-man's switch undoes what it did");
-    assert!(!helped || said.contains("nothing to recover"), "{point}, the helper had undone it: {said}");
+    residue::none(!helped || said.contains("nothing to recover"), format_args!("{point}, the helper had undone it: {said}"));
     let (code, said) = user.says(&["recover"]);
-    assert!(code == Some(0) && said.contains("nothing to recover"), "{point}, the second time: {said}");
+    residue::none(code == Some(0) && said.contains("nothing to recover"), format_args!("{point}, the second time: {said}"));
 }
 
 /// It ended by itself, and has undone what it did: a failure of one call is never residue.
 fn undoes(_: &User<'_>, output: &Output, point: &str) {
     let code = output.status.code();
-    assert!([Some(0), Some(3), Some(5)].contains(&code), "{point}: {} {}", output.status, says(output));
+    residue::none([Some(0), Some(3), Some(5)].contains(&code), format_args!("{point}: {} {}", output.status, says(output)));
 }
 
 #[test]
@@ -192,10 +194,10 @@ fn a_disk_that_is_full_from_each_record_on_leaves_nothing_behind() {
         undoes(user, output, point);
         for _ in 0..2 {
             let (code, said) = user.says(&["recover"]);
-            assert_eq!(code, Some(0), "{point}: {said}");
+            residue::same(&code, &Some(0), format_args!("{point}: {said}"));
         }
         let (_, said) = user.says(&["recover"]);
-        assert!(said.contains("nothing to recover"), "{point}: {said}");
+        residue::none(said.contains("nothing to recover"), format_args!("{point}: {said}"));
     });
 }
 

@@ -6,7 +6,7 @@ use firedrill::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::rig::{User, eventually, four, world};
-use crate::support::{alone, engine::Engine, quiet::quiet};
+use crate::support::{alone, engine::Engine, quiet::quiet, residue};
 
 /// Each kind of way back that a container has.
 const METHOD: &str = "
@@ -32,13 +32,13 @@ fn containers_whose_firedrill_is_killed_are_as_before() {
     let killed = clock::now();
     child.wait().expect("ended");
     let gone = || !std::path::Path::new(&format!("/proc/{}", helper[0].as_raw_nonzero())).exists();
-    eventually("the helper has undone it and ended", gone);
+    residue::ends("the helper has undone it and ended", gone);
     println!("from the SIGKILL of firedrill to the end of its helper: {:?}", clock::now().since(killed));
     let said = std::fs::read_to_string(user.folder().join("said")).expect("what it said");
     assert!(said.contains("the dead-man's switch undoes what it did"), "{said}");
     world(&project).is(&before, &said);
     let (code, said) = user.says(&["recover"]);
-    assert!(code == Some(0) && said.contains("nothing to recover"), "{said}");
+    residue::none(code == Some(0) && said.contains("nothing to recover"), &said);
     world(&project).is(&before, &said);
 }
 
@@ -55,8 +55,8 @@ fn a_container_whose_firedrill_hangs_goes_on_after_the_deadline() {
     assert_eq!(web.status(), "paused");
     // 3 s of hold, and 5 s in which it should have gone on.
     std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(web.status(), "paused", "never two who act");
-    eventually("it goes on", || web.status() == "running");
+    residue::same(&web.status().as_str(), &"paused", "never two who act");
+    residue::ends("it goes on", || web.status() == "running");
     let ended = child.try_wait().expect("asked");
     assert!(ended.is_some(), "it was ended before anything was undone");
     let status = child.wait().expect("ended");

@@ -8,6 +8,7 @@ use crate::support::{
     engine::Engine,
     project::{Container, Project},
     quiet::quiet,
+    residue,
 };
 
 /// Of each kind that leaves a mark on a container.
@@ -67,8 +68,9 @@ impl<'p> Site<'p> {
     }
 
     fn as_before(&self, said: &str) {
-        assert_eq!(self.hit(), Vec::<&str>::new(), "{said}");
-        assert!(self.rules(0).contains(&format!("-A {FOREIGN} -j DROP")), "what is not ours stays: {}", self.rules(0));
+        residue::same(&self.hit(), &Vec::new(), said);
+        let theirs = self.rules(0).contains(&format!("-A {FOREIGN} -j DROP"));
+        residue::none(theirs, format_args!("what is not ours stays: {}", self.rules(0)));
     }
 
     /// A run in the middle of its faults, of a user with a state directory of its own.
@@ -112,7 +114,7 @@ fn recover_finds_what_is_left_in_an_environment_and_leaves_the_living_alone() {
     let other = User::new(&project, METHOD);
     let (code, said) = other.says(&["recover", "--env", "staging"]);
     assert!(code == Some(0) && said.contains("nothing to recover"), "{code:?}: {said}");
-    assert_eq!(site.hit().len(), 5, "what a run that lives did is left alone: {said}");
+    residue::same(&site.hit().len(), &5, format_args!("what a run that lives did is left alone: {said}"));
     let (code, said) = user.says(&["recover", "--env", "staging"]);
     assert!(code == Some(3) && said.contains("another drill is at work there"), "{code:?}: {said}");
     assert_eq!(site.hit().len(), 5, "{said}");

@@ -1,7 +1,7 @@
 //! A tool that is killed in the middle of a drill: another process puts back the world as it was.
 
 use super::rig::{User, four, world};
-use crate::support::{alone, engine::Engine};
+use crate::support::{alone, engine::Engine, residue};
 
 const METHOD: &str = "
   - suspend-replacement: { service: web, zone: b }
@@ -26,12 +26,12 @@ fn a_drill_that_is_killed_is_recovered_by_another_process() {
     alone::end(&mut child);
     assert!(world(&project) != before);
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{said}");
+    residue::same(&code, &Some(0), &said);
     world(&project).is(&before, &said);
     let after = project.ids();
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(project.ids(), after);
+    residue::same(&code, &Some(0), &said);
+    residue::same(&project.ids(), &after, "recovered once more");
     world(&project).is(&before, &said);
 }
 
@@ -55,11 +55,11 @@ fn a_container_that_is_off_its_networks_is_put_back_by_another_process() {
     assert_eq!(on(), 3, "two are off");
     alone::end(&mut child);
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(on(), 5);
+    residue::same(&code, &Some(0), &said);
+    residue::same(&on(), &5, "all are on their network");
     world(&project).is(&before, &said);
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{said}");
+    residue::same(&code, &Some(0), &said);
     world(&project).is(&before, &said);
 }
 
@@ -77,10 +77,10 @@ fn two_at_once_on_one_project_exclude_each_other() {
     assert!(!hit.is_empty(), "one is paused");
     let (code, said) = user.says(&["run", "experiment.yaml", "--yes"]);
     assert!(code != Some(0) && said.contains(&child.id().to_string()), "{code:?}: {said}");
-    assert_eq!(paused(), hit, "the second touched nothing");
+    residue::same(&paused(), &hit, "the second touched nothing");
     // Its owner asks it to end.
     let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("asked");
     child.wait().expect("ended");
-    assert_eq!(paused(), "");
+    residue::same(&paused().as_str(), &"", "it was halted");
 }

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::support::{
     engine::Engine,
     project::{Container, Project},
+    residue,
 };
 
 /// The platform, as an environment with this project would connect to it.
@@ -89,7 +90,7 @@ impl World {
     pub fn is(&self, before: &Self, when: &str) {
         let only = |these: &[String], those: &[String]| these.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>();
         let (was, now) = (only(&before.0, &self.0), only(&self.0, &before.0));
-        assert!(was.is_empty() && now.is_empty(), "{when}\n\nwas: {was:#?}\n\nis: {now:#?}");
+        residue::none(was.is_empty() && now.is_empty(), format_args!("{when}\n\nwas: {was:#?}\n\nis: {now:#?}"));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::support::{
     alone,
     engine::{Engine, HAPROXY, WHAT_TIME},
     quiet::quiet,
+    residue,
 };
 
 const ALWAYS: &str = "title: swarm\nprobes:\n  always: { command: [\"true\"], rate: 10/s }\n\
@@ -116,11 +117,11 @@ fn an_outage_that_is_killed_is_recovered_by_another_process() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(swarm.running(0).is_empty() && swarm.state(0).starts_with("pause "), "nobody undid it yet");
     let (code, said) = user.says(&["recover"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(swarm.state(0), before, "{said}");
+    residue::same(&code, &Some(0), &said);
+    residue::same(&swarm.state(0), &before, &said);
     assert_eq!(swarm.running(0).len(), 3, "{said}");
     let (code, said) = user.says(&["recover"]);
-    assert_eq!((code, swarm.state(0)), (Some(0), before), "{said}");
+    residue::same(&(code, swarm.state(0)), &(Some(0), before), &said);
 }
 
 /// A run in the middle of its outage; none when it ended before it did anything.
@@ -153,7 +154,7 @@ fn an_outage_whose_journal_is_lost_is_found_by_its_mark() {
     assert!(held.starts_with("pause "), "{held}");
     let (code, said) = other.says(&["recover", "--env", "staging"]);
     assert!(code == Some(0) && said.contains("nothing to recover"), "{code:?}: {said}");
-    assert_eq!(swarm.state(0), held, "what a run that lives did is left alone");
+    residue::same(&swarm.state(0), &held, "what a run that lives did is left alone");
     alone::end(&mut child);
     std::fs::remove_dir_all(user.folder().join("state")).expect("removed");
     // What carries no mark of ours is somebody else's.
@@ -163,7 +164,7 @@ fn an_outage_whose_journal_is_lost_is_found_by_its_mark() {
     let mark = held.split_once("firedrill.held:").and_then(|(_, rest)| rest.strip_suffix(']')).expect("a mark");
     swarm.update(0, &["--label-add", &format!("firedrill.held={mark}")]);
     let (code, said) = other.says(&["recover", "--env", "staging"]);
-    assert_eq!((code, swarm.state(0)), (Some(0), before), "{said}");
+    residue::same(&(code, swarm.state(0)), &(Some(0), before), &said);
     let run = mark.split_once('/').expect("a run").0;
     assert!(said.contains(&format!("suspend-replacement of all services in zone docker, which run {run} left without a")), "{said}");
     swarm.runs(0, 2);
@@ -185,7 +186,7 @@ fn an_outage_is_undone_at_the_end_of_its_run() {
     drop(quiet);
     assert!(code == Some(0) || said.contains("Not to be trusted"), "{code:?}: {said}");
     assert!(said.contains("undone 1.1") && said.contains("the service shop_web runs 3 of 3 tasks"), "{said}");
-    assert_eq!(swarm.state(0), state, "{said}");
+    residue::same(&swarm.state(0), &state, &said);
     let after = swarm.running(0);
     assert!(after.len() == 3 && after.iter().all(|id| !before.contains(id)), "{said}");
 }

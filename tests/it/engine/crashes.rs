@@ -16,6 +16,7 @@ use firedrill::{
 
 use crate::support::{
     drill::{Drill, six},
+    residue,
     scripted_prober::Answer,
 };
 
@@ -81,7 +82,7 @@ fn tells_no_secret(folder: &Path) {
             tells_no_secret(&entry);
         } else {
             let text = String::from_utf8_lossy(&std::fs::read(&entry).unwrap()).into_owned();
-            assert!(!text.contains("hunter2"), "{}", entry.display());
+            residue::none(!text.contains("hunter2"), format_args!("{} tells a secret", entry.display()));
         }
     }
 }
@@ -117,10 +118,10 @@ async fn killed_at_every_record_nothing_is_left_behind() {
             assert_eq!(status.code(), None, "killed by a signal at record {n} ({way}), not ended: {status}");
             kills += 1;
             let (world, restored) = recovered(folder.path()).await;
-            assert_eq!(comparable(world.clone()), before, "killed {way} record {n}");
+            residue::same(&comparable(world.clone()), &before, format_args!("killed {way} record {n}"));
             undone += restored;
             let (again, nothing) = recovered(folder.path()).await;
-            assert_eq!((again, nothing), (world, 0), "recovered twice after {way} record {n}");
+            residue::same(&(again, nothing), &(world, 0), format_args!("recovered twice after {way} record {n}"));
         }
     }
     assert!(kills > 75 && undone > 20, "{kills} kills, {undone} acts undone");
@@ -134,7 +135,7 @@ async fn a_disk_that_refuses_a_record_stops_the_acts_and_not_the_undo() {
             let (folder, status) = crash(&format!("journal:{n}:{way}"));
             let code = status.code().unwrap_or_else(|| panic!("it crashed at record {n} ({way}): {status}"));
             let world = FakePlatform::in_file(&folder.path().join("world.json"), six(), Clock::start()).unwrap().snapshot().unwrap();
-            assert_eq!(comparable(world), before, "record {n} refused ({way}), ended with {code}");
+            residue::same(&comparable(world), &before, format_args!("record {n} refused ({way}), ended with {code}"));
             assert!([0, 3, 5].contains(&code), "record {n} refused ({way}): {code}");
             if n > 40 {
                 break;

@@ -14,7 +14,10 @@ use super::{
     gentle, ran,
     servers::{Server, some},
 };
-use crate::cli::rig::{EXPERIMENT, Rig, SYSTEM, Said};
+use crate::{
+    cli::rig::{EXPERIMENT, Rig, SYSTEM, Said},
+    support::residue,
+};
 
 const HEADER: &str = "planted-header-4711";
 const FORM: &str = "planted/form&4711";
@@ -31,10 +34,11 @@ fn forms() -> Vec<String> {
     out
 }
 
+#[track_caller]
 fn search(what: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for form in forms() {
-        assert!(!text.contains(&form), "{what} tells `{form}`:\n{}", &text[..text.len().min(5000)]);
+        residue::none(!text.contains(&form), format_args!("{what} tells `{form}`:\n{}", text.chars().take(5000).collect::<String>()));
     }
 }
 
@@ -103,6 +107,7 @@ fn firedrill(rig: &Rig, args: &[&str], secrets: &[(&'static str, String)]) -> Sa
     crate::cli::rig::Started::new(command.spawn().unwrap()).end()
 }
 
+#[track_caller]
 fn searched(said: &Said) {
     search("standard output", said.out.as_bytes());
     search("standard error", said.err.as_bytes());

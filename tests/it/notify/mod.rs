@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     cli::rig::{EXPERIMENT, Rig, SYSTEM, Said},
-    support::recorded::Recorded,
+    support::{recorded::Recorded, residue},
 };
 
 const SECRETS: [&str; 4] = ["planted-path-4711", "planted-slack-4711", "planted-token-4711", "planted-password-4711"];
@@ -68,7 +68,8 @@ fn nothing_told(rig: &Rig, said: &Said) {
     let search = |what: &str, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         for secret in SECRETS {
-            assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)), "{what} tells `{secret}`:\n{text}");
+            let told = text.contains(secret) || text.contains(&STANDARD.encode(secret));
+            residue::none(!told, format_args!("{what} tells `{secret}`:\n{text}"));
         }
     };
     search("stdout", said.out.as_bytes());

@@ -9,6 +9,7 @@ pub mod name_server;
 pub mod project;
 pub mod quiet;
 pub mod recorded;
+pub mod residue;
 pub mod scripted_prober;
 pub mod shop;
 pub mod stores;
