@@ -195,6 +195,16 @@ impl Platform for FakePlatform {
         self.with(|s| s.listeners.push(sender))?;
         Ok(receiver)
     }
+
+    fn guards(&self) -> Vec<String> {
+        self.with(|s| s.alarm.iter().map(|(name, _)| format!("the alarm `{name}` rings")).collect()).unwrap_or_default()
+    }
+
+    fn guard(&self) -> Option<mpsc::Receiver<Observation>> {
+        let (sender, receiver) = mpsc::channel(16);
+        self.with(|s| s.alarm.as_mut().map(|(_, asking)| asking.push(sender))).ok()??;
+        Some(receiver)
+    }
 }
 
 fn error(trouble: &Trouble) -> PlatformError {

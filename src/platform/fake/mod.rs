@@ -29,12 +29,15 @@ struct Shared {
     world: World,
     script: Script,
     listeners: Vec<mpsc::Sender<Observation>>,
+    /// What guards its runs, if anything does, and who asks it.
+    alarm: Option<(String, Vec<mpsc::Sender<Observation>>)>,
 }
 
 impl FakePlatform {
     /// A platform on a world in memory.
     pub fn new(world: World, clock: Clock) -> Self {
-        Self { shared: Arc::new(Mutex::new(Shared { world, script: Script::default(), listeners: Vec::new() })), clock, file: None }
+        let shared = Shared { world, script: Script::default(), listeners: Vec::new(), alarm: None };
+        Self { shared: Arc::new(Mutex::new(shared)), clock, file: None }
     }
 
     /// A platform on a world that lives in a file, which every call reads and writes under a lock; `world` is used when there is
@@ -52,6 +55,20 @@ impl FakePlatform {
     /// What the next calls will run into.
     pub fn script(&self, set: impl FnOnce(&mut Script)) {
         set(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner).script);
+    }
+
+    /// Runs that begin from now on are guarded by an alarm of this name.
+    pub fn guard_with(&self, alarm: &str) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).alarm = Some((alarm.to_owned(), Vec::new()));
+    }
+
+    /// The alarm rings: whoever asks it is told this now.
+    pub fn ring(&self, observation: &Observation) {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        for asks in shared.alarm.iter().flat_map(|(_, asking)| asking) {
+            // One whose run is over does not listen.
+            let _ = asks.try_send(observation.clone());
+        }
     }
 
     /// The world as it is now, for comparison.

@@ -77,10 +77,21 @@ async fn aborted(guard: &str, bad: impl Fn(&str) -> Answer + Send + Sync + 'stat
         (guard, ..10) if guard.starts_with("guard") => Answer::ok(""),
         (probe, _) => bad(probe),
     });
-    let done = drill.run().await.expect(Verdict::Aborted).restored();
+    undone(drill.run().await)
+}
+
+/// It was aborted, and when its undo was over.
+fn undone(done: Done) -> (Done, u64) {
+    let done = done.expect(Verdict::Aborted).restored();
     let undone = done.at("reverted 1.");
     assert!(done.at("halting") <= undone && undone - done.at("halting") < 1_000, "{:#?}", done.words());
     (done, undone)
+}
+
+/// A drill that is guarded by an alarm of its platform's, which rings at a moment.
+async fn rung(moment: u64, says: &str) -> (Done, u64) {
+    let file = "steady-state: [{ probe: home, availability: '>= 10%' }]\nmethod: [{ kill: { service: web, take: 3 }, hold: 60s }]\n";
+    undone(Drill::on(six()).file(file).rung_at(moment, "CloudWatch", says).await)
 }
 
 fn why(done: &Done) -> String {
@@ -108,11 +119,16 @@ async fn each_kind_of_guard_halts_and_undoes_within_a_second_of_its_condition() 
     all.push((aborted(command, only("guard 1", SampleOutcome::Expectation)).await, 12_000, "`well` fails for 2 s"));
     all.push((aborted(prometheus, only("guard 1", SampleOutcome::Expectation)).await, 10_000, "prometheus `up` < 1"));
     all.push((aborted(command, only("guard 1", SampleOutcome::Refused)).await, 12_000, "no answer 3 times in a row (refused)"));
+    // As `platform::aws::alarms` tells it: not in time with the engine's own looks, and in words of its own.
+    let rings = "the CloudWatch alarm errors rings: Threshold Crossed";
+    all.push((rung(12_345, rings).await, 12_345, rings));
+    let reasons = all.len();
     for ((done, undone), holds, words) in all {
         assert!(why(&done).contains(words), "`{words}` is not in `{}`", why(&done));
         println!("{words}: undone {} ms after the condition", undone.saturating_sub(holds));
         assert!((holds..=holds + 1_000).contains(&undone), "{words}: undone at {undone}, and it held from {holds} on: {:#?}", done.words());
     }
+    println!("{reasons} of {reasons} within 1 s of the condition");
 }
 
 #[tokio::test(start_paused = true)]

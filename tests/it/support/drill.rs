@@ -16,6 +16,7 @@ use firedrill::{
         environment::{Environment, PlatformSpec, Require},
         experiment::Experiment,
         ids::InstanceId,
+        observation::{Observation, Observed},
         outcome::Outcome,
         plan::Plan,
         sample::SampleOutcome,
@@ -172,6 +173,19 @@ impl Drill {
             }
         };
         tokio::join!(self.run_with(&halt), calls).0
+    }
+
+    /// Runs it, guarded by an alarm that rings at this moment of the run; `says` is told by who asks it, from a source.
+    pub async fn rung_at(self, moment: u64, source: &str, says: &str) -> Done {
+        self.world.guard_with("errors");
+        let (world, clock) = (Arc::clone(&self.world), self.clock);
+        let rings = async {
+            tokio::time::sleep(Duration::from_millis(moment)).await;
+            let what = Observed::Alarm { text: says.to_owned() };
+            world.ring(&Observation { at: clock.now(), source: source.to_owned(), what });
+        };
+        let halt = Halt::default();
+        tokio::join!(self.run_with(&halt), rings).0
     }
 
     pub async fn run_with(self, halt: &Halt) -> Done {
