@@ -35,10 +35,26 @@ pub fn folder(name: &str) -> io::Result<PathBuf> {
 /// As [`folder`].
 pub fn folder_of(state: &Path, name: &str) -> io::Result<PathBuf> {
     let dir = state.join(name);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    create(&dir)?;
     let mode = fs::metadata(&dir)?.permissions().mode();
     if mode & 0o022 != 0 {
         return Err(io::Error::other(format!("{} can be written by others (mode {:o})", dir.display(), mode & 0o777)));
     }
     Ok(dir)
+}
+
+/// Creates a folder, and those above it that are missing, and makes each new name durable: what is synced in a folder whose own name is lost
+/// with the power is lost with it.
+fn create(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create(above)?;
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        // Somebody else was faster, and may not have synced it yet.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        other => other?,
+    }
+    fs::File::open(above)?.sync_all()
 }

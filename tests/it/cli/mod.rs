@@ -30,6 +30,7 @@ mod schedules;
 mod serving;
 mod stepping;
 mod stopping;
+mod synced;
 mod terminal;
 mod torn;
 mod trouble;
