@@ -37,12 +37,12 @@ impl Capacity {
         if self.before.is_empty() {
             return None;
         }
-        let Ok(inventory) = platform.inventory().await else { return Some("the inventory cannot be read".to_owned()) };
+        let Ok(serving) = platform.serving().await else { return Some("the inventory cannot be read".to_owned()) };
         let missing: Vec<String> = self
             .before
             .iter()
             .filter_map(|(service, before)| {
-                let now = serving(&inventory, service);
+                let now = serving.get(service).copied().unwrap_or_default();
                 (now < *before).then(|| format!("{service} {now} of {before}"))
             })
             .collect();

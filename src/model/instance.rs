@@ -52,6 +52,15 @@ impl Instance {
     }
 }
 
+/// How many instances of each service serve.
+pub fn serving(instances: &[Instance]) -> BTreeMap<Service, usize> {
+    let mut all: BTreeMap<&Service, usize> = BTreeMap::new();
+    for instance in instances {
+        *all.entry(&instance.service).or_default() += usize::from(instance.serving());
+    }
+    all.into_iter().map(|(service, count)| (service.clone(), count)).collect()
+}
+
 /// The label (or tag) that protects an instance on every platform.
 pub const PROTECTED: &str = "firedrill.protected";
 /// The same in the way that tags are written on AWS.

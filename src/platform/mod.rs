@@ -20,8 +20,8 @@ use crate::model::{
     capabilities::Capabilities,
     claim::Claim,
     fault::{Fault, FaultKind},
-    ids::{RunId, Scope},
-    instance::{Instance, Inventory},
+    ids::{RunId, Scope, Service},
+    instance::{Instance, Inventory, serving},
     observation::Observation,
     undo::Undo,
 };
@@ -95,6 +95,15 @@ pub trait Platform: Send + Sync {
 
     /// Everything that is there.
     async fn inventory(&self) -> Result<Inventory, PlatformError>;
+
+    /// How many instances of each service serve. Asked many times while a run waits for capacity: a platform of many instances counts them
+    /// without handing them out.
+    ///
+    /// # Errors
+    /// Those of `inventory`.
+    async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
+        Ok(serving(&self.inventory().await?.instances))
+    }
 
     /// The acts that make up a fault on its victims, in the order in which they are to be done. Pure. One act a victim, unless
     /// the platform says otherwise (an outage first stops replacement). `group` describes where the victims were chosen.

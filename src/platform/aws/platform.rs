@@ -29,8 +29,8 @@ use crate::{
         capabilities::Capabilities,
         claim::Claim,
         fault::{Fault, FaultKind},
-        ids::{Region, RunId, Scope},
-        instance::{Instance, Inventory},
+        ids::{Region, RunId, Scope, Service},
+        instance::{Instance, Inventory, serving},
         observation::Observation,
         undo::Undo,
     },
@@ -137,6 +137,10 @@ impl Platform for AwsPlatform {
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
         let listed = self.reach.all().await?;
         Ok(Inventory { scope: self.scope().await?, instances: listed.instances.clone(), desired: listed.desired.clone() })
+    }
+
+    async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
+        Ok(serving(&self.reach.all().await?.instances))
     }
 
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
