@@ -33,13 +33,18 @@ pub(super) struct Listed {
     pub(super) asked: Mono,
     /// Each region as it was found.
     pub(super) worlds: BTreeMap<Region, World>,
-    /// The targets of it, by id.
+    /// The targets of it, sorted by id.
     pub(super) instances: Vec<Instance>,
     /// How many instances each service wants, where groups say so.
     pub(super) desired: BTreeMap<Service, u32>,
 }
 
 impl Listed {
+    /// A target.
+    pub(super) fn instance(&self, id: &InstanceId) -> Option<&Instance> {
+        self.instances.binary_search_by(|instance| instance.id.cmp(id)).ok().map(|at| &self.instances[at])
+    }
+
     /// An instance with its region's world.
     pub(super) fn machine(&self, region: &Region, id: &InstanceId) -> Option<(&World, &Machine)> {
         let world = self.worlds.get(region)?;

@@ -42,7 +42,7 @@ impl Watch {
             sight: Arc::clone(&reach.sight),
             spec: reach.spec.clone(),
             told,
-            known: BTreeMap::new(),
+            known: None,
             admitted: BTreeMap::new(),
             serving: BTreeMap::new(),
             activities: BTreeSet::new(),
@@ -71,8 +71,8 @@ struct Watcher {
     sight: Arc<Sight>,
     spec: AwsSpec,
     told: mpsc::Sender<Observation>,
-    /// The instances as they were last seen.
-    known: BTreeMap<InstanceId, Instance>,
+    /// What was last seen.
+    known: Option<Arc<Listed>>,
     /// What each target group's balancer sends to.
     admitted: BTreeMap<String, BTreeSet<String>>,
     serving: BTreeMap<Service, (u32, u32)>,
@@ -122,40 +122,40 @@ impl Watcher {
         self.told.send(Observation { at, source: SOURCE.to_owned(), what }).await.map_err(|_| Unheard)
     }
 
-    async fn compare(&mut self, listed: &Listed, first: bool) -> Result<(), Unheard> {
+    async fn compare(&mut self, listed: &Arc<Listed>, first: bool) -> Result<(), Unheard> {
         let at = clock::now();
-        let now: BTreeMap<InstanceId, Instance> = listed.instances.iter().map(|i| (i.id.clone(), i.clone())).collect();
-        if !first {
-            self.instances(listed, &now, at).await?;
+        if let Some(known) = &self.known {
+            self.instances(known, listed, at).await?;
             for pool in listed.worlds.values().flat_map(|world| world.pools.values()) {
-                self.pool(pool, &now, at).await?;
+                self.pool(pool, (known, listed), at).await?;
             }
         }
         for pool in listed.worlds.values().flat_map(|world| world.pools.values()) {
             self.admitted.insert(pool.arn.clone(), admitted(pool));
         }
         self.capacity(listed, first, at).await?;
-        self.known = now;
+        self.known = Some(Arc::clone(listed));
         Ok(())
     }
 
-    async fn instances(&self, listed: &Listed, now: &BTreeMap<InstanceId, Instance>, at: Mono) -> Result<(), Unheard> {
-        for (id, was) in &self.known {
-            let ended = now.get(id).is_none_or(|i| i.state == InstanceState::Gone);
-            let (instance, service, zone) = (id.clone(), was.service.clone(), was.zone.clone());
+    async fn instances(&self, known: &Listed, listed: &Listed, at: Mono) -> Result<(), Unheard> {
+        for was in &known.instances {
+            let now = listed.instance(&was.id);
+            let ended = now.is_none_or(|i| i.state == InstanceState::Gone);
+            let (instance, service, zone) = (was.id.clone(), was.service.clone(), was.zone.clone());
             if ended && was.state != InstanceState::Gone {
                 self.tell(at, Observed::Died { instance, service, zone, how: "terminated".to_owned() }).await?;
-            } else if was.state == InstanceState::Running && now.get(id).is_some_and(|i| i.state == InstanceState::Stopped) {
+            } else if was.state == InstanceState::Running && now.is_some_and(|i| i.state == InstanceState::Stopped) {
                 self.tell(at, Observed::Died { instance, service, zone, how: "stopped".to_owned() }).await?;
             }
         }
-        for (id, i) in now {
-            let was = self.known.get(id);
-            let (instance, service, zone) = (id.clone(), i.service.clone(), i.zone.clone());
+        for i in &listed.instances {
+            let was = known.instance(&i.id);
+            let (instance, service, zone) = (i.id.clone(), i.service.clone(), i.zone.clone());
             let up = matches!(i.state, InstanceState::Running | InstanceState::Starting);
             let was_up = was.is_some_and(|was| matches!(was.state, InstanceState::Running | InstanceState::Starting));
             if up && !was_up {
-                let at = listed.machine(&i.region, id).map_or(at, |(_, machine)| moment(machine.launched, self.before, at));
+                let at = listed.machine(&i.region, &i.id).map_or(at, |(_, machine)| moment(machine.launched, self.before, at));
                 self.tell(
                     at,
                     Observed::Launched { instance: instance.clone(), service: service.clone(), zone: zone.clone(), replaces: None },
@@ -201,10 +201,10 @@ impl Watcher {
     }
 
     /// What a balancer began and ceased to send to.
-    async fn pool(&self, pool: &Pool, now: &BTreeMap<InstanceId, Instance>, at: Mono) -> Result<(), Unheard> {
+    async fn pool(&self, pool: &Pool, seen: (&Listed, &Listed), at: Mono) -> Result<(), Unheard> {
         let Some(before) = self.admitted.get(&pool.arn) else { return Ok(()) };
         let after = admitted(pool);
-        let known = |id: &str| now.contains_key(&InstanceId(id.to_owned())) || self.known.contains_key(&InstanceId(id.to_owned()));
+        let known = |id: &str| [seen.0, seen.1].iter().any(|listed| listed.instance(&InstanceId(id.to_owned())).is_some());
         for id in before.difference(&after).filter(|id| known(id)) {
             let why = pool.targets.iter().find(|target| target.id == **id);
             let why = why.map_or("deregistered".to_owned(), |target| format!("{} {}", target.state, super::trouble::short(&target.reason)));
