@@ -19,6 +19,10 @@ pub const ZERO: &str = "Times are seconds since the first request was due, unles
 
 /// Whether a character could change how the text around it is shown.
 fn misleading(c: char) -> bool {
+    // Nearly everything that is written.
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

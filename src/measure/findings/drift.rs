@@ -34,8 +34,10 @@ pub fn replacements(course: &Course, observations: &[Observation]) -> Vec<Replac
         *known = Built { version, ..built.clone() };
     }
     let predecessors = Predecessors::new(before, observations);
+    // Once a service: many may have come.
+    let services: BTreeSet<&Service> = came.keys().map(|(service, _)| *service).collect();
     let siblings: BTreeMap<&Service, Siblings<'_>> =
-        came.keys().map(|(service, _)| (*service, Siblings::of(service, before, &are))).collect();
+        services.into_iter().map(|service| (service, Siblings::of(service, before, &are))).collect();
     came.values()
         .map(|built| {
             let siblings = siblings.get(&built.service);
