@@ -124,7 +124,7 @@ fn affected(hits: &[(&Hit<'_>, Touch<'_>)]) -> String {
     for who in hits.iter().filter_map(|(_, touch)| touch.by) {
         *by.entry(who).or_default() += 1;
     }
-    by.iter().map(|(who, n)| format!(", {n} of them affected by {who} already")).collect()
+    by.iter().map(|(who, n)| format!(", {n} of them affected by {who} already")).collect::<Vec<_>>().concat()
 }
 
 fn add(strength: &mut Strength, i: &Instance) {
