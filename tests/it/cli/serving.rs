@@ -113,7 +113,7 @@ fn what_is_disabled_at_the_last_moment_does_not_fire_and_a_record_that_was_broke
         daemon.wait_for("1 disabled");
         // The other one too late for any look at the folder, which is each three seconds now: its switch is asked right before it fires.
         let due: jiff::Timestamp = late.parse().unwrap();
-        let before = due.duration_since(jiff::Timestamp::now()) - jiff::SignedDuration::from_millis(400);
+        let before = due.duration_since(clock::moment()) - jiff::SignedDuration::from_millis(400);
         std::thread::sleep(before.try_into().expect("it is not due yet"));
         rig.firedrill(["schedule", "disable", "late", "--in", "drills"]).code(0);
         std::thread::sleep(Duration::from_secs(4));
