@@ -17,7 +17,8 @@ use super::{
     inject::{self, Looked},
     ledger::Ledger,
     mitigated::Mitigated,
-    planning, undo,
+    planning::{self, NotPlanned},
+    undo,
 };
 use crate::{
     clock::Clock,
@@ -209,7 +210,13 @@ impl Script<'_> {
         tokio::select! {
             biased;
             () = self.halt.reached(Urgency::Undo) => Err(self.halted().unwrap_or(Ended::Completed)),
-            room = asked => room.map_err(|why| Ended::NotStarted { why: format!("another run is at work here, too: {why}") }),
+            room = asked => room.map_err(|why| {
+                let what = match &why {
+                    NotPlanned::Refused(_) => "another run is at work here, too",
+                    NotPlanned::Platform(_) | NotPlanned::NotPrepared(_) => "it cannot be told what other runs are at work on",
+                };
+                Ended::NotStarted { why: format!("{what}: {why}") }
+            }),
         }
     }
 

@@ -191,6 +191,8 @@ fn environment(
                 let found = project.environment(name, &options.vars, &mut sink);
                 chosen = found.map(|(environment, vars)| (environment, vars, project.schedule));
             }
+            // Where there is none at all, every choice is wrong.
+            Err(_) if project.names().next().is_none() => {}
             Err(error) => return Err([at(*error), sink.finish().iter().cloned().collect()].concat()),
         }
     }
