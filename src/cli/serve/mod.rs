@@ -132,7 +132,8 @@ fn refuse(why: String) -> u8 {
 fn misnamed(args: &Serve) -> Option<Diagnostics> {
     let env = args.place.env.as_deref()?;
     let path = project::find(&args.folder.join("experiment.yaml"))?;
-    let further = gather::files(&args.folder).ok()?.into_iter().any(|file| file.ends_with(project::FILE) && !same(&file, &path));
+    // Folders in it may have project files of their own, with other environments.
+    let further = gather::files(&args.folder).ok()?.iter().filter_map(|file| project::find(file)).any(|other| !same(&other, &path));
     if further {
         return None;
     }

@@ -60,6 +60,19 @@ fn what_is_due_runs_once_also_after_a_restart() {
 }
 
 #[test]
+fn an_environment_of_a_folder_within_is_no_wrong_name() {
+    let _quiet = crate::support::quiet::quiet();
+    let rig = rig();
+    fs::create_dir_all(rig.path("drills/own")).unwrap();
+    let project = fs::read_to_string(rig.path("firedrill.yaml")).unwrap();
+    rig.write("drills/own/firedrill.yaml", &project.replace("here:", "there:"));
+    rig.write("drills/own/zone.yaml", &at("2999-12-01T10:30:00Z"));
+    let daemon = rig.start(["serve", "drills", "--env", "there", "--listen", "off"]);
+    daemon.wait_for("scheduled");
+    ends(daemon);
+}
+
+#[test]
 fn the_folder_is_read_again_and_a_broken_file_stops_no_other() {
     let _quiet = crate::support::quiet::quiet();
     let rig = rig();

@@ -6,7 +6,7 @@ use firedrill::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::rig::{User, eventually, four, world};
-use crate::support::{alone, engine::Engine, quiet::quiet, residue};
+use crate::support::{alone, engine::Engine, project::Project, quiet::quiet, residue};
 
 /// Each kind of way back that a container has.
 const METHOD: &str = "
@@ -68,6 +68,15 @@ fn a_container_whose_firedrill_hangs_goes_on_after_the_deadline() {
     world(&project).is(&before, &said);
 }
 
+/// A user who may affect half of a service, and measures it for so long before.
+fn capped<'p>(project: &'p Project<'p>, method: &str, baseline: &str) -> User<'p> {
+    let user = User::new(project, method);
+    let file = user.folder().join("experiment.yaml");
+    let text = std::fs::read_to_string(&file).expect("read").replace("service: 100%", "service: 50%");
+    std::fs::write(file, text.replace("baseline: 500ms", &format!("baseline: {baseline}"))).expect("written");
+    user
+}
+
 #[test]
 fn what_another_users_drill_has_taken_down_counts() {
     let engine = Engine::shared();
@@ -76,16 +85,9 @@ fn what_another_users_drill_has_taken_down_counts() {
         project.container("web").zone(zone).start();
     }
     let _quiet = quiet();
-    let capped = |method: &str| {
-        let user = User::new(&project, method);
-        let file = user.folder().join("experiment.yaml");
-        let text = std::fs::read_to_string(&file).expect("read").replace("service: 100%", "service: 50%");
-        std::fs::write(file, text).expect("written");
-        user
-    };
     // State directories of their own: no lock of one is seen by the other, but what it has done is.
-    let first = capped("  - pause: { service: web, zone: a, take: 2 }\n  - wait: 60s\n");
-    let second = capped("  - pause: { service: web, zone: b, take: 1 }\n    hold: 500ms\n");
+    let first = capped(&project, "  - pause: { service: web, zone: a, take: 2 }\n  - wait: 60s\n", "500ms");
+    let second = capped(&project, "  - pause: { service: web, zone: b, take: 1 }\n    hold: 500ms\n", "500ms");
     let mut child = first.in_the_middle("wait 1m");
     let (code, said) = second.says(&["run", "experiment.yaml", "--yes"]);
     assert!(code == Some(3) && said.contains("service web has 4 instances, 2 of them down already"), "{code:?}: {said}");
@@ -103,13 +105,7 @@ fn what_another_users_drill_only_limits_or_stresses_counts() {
         project.container("web").zone(zone).start();
     }
     let _quiet = quiet();
-    let user = |method: &str, baseline: &str| {
-        let user = User::new(&project, method);
-        let file = user.folder().join("experiment.yaml");
-        let text = std::fs::read_to_string(&file).expect("read").replace("service: 100%", "service: 50%");
-        std::fs::write(file, text.replace("baseline: 500ms", &format!("baseline: {baseline}"))).expect("written");
-        user
-    };
+    let user = |method: &str, baseline: &str| capped(&project, method, baseline);
     let pause = "  - pause: { service: web, zone: b, take: 1 }\n    hold: 500ms\n";
     // State directories of their own. All of web are up and answer; two are busy or slow.
     let first = user(
