@@ -5,7 +5,7 @@ use std::{fs, process::Child, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::rig::{EXPERIMENT, Lab, Said, WITHOUT_HELPER};
+use super::rig::{EXPERIMENT, GROUP, Lab, Said, WITHOUT_HELPER};
 
 fn outage(zone: &str, hold: &str) -> String {
     format!("{EXPERIMENT}  - zone-outage: {{ zone: {zone}, mechanism: blackhole }}\n    hold: {hold}\n")
@@ -24,7 +24,12 @@ impl Drop for Holding {
 impl Holding {
     /// One whose zone is cut off.
     fn new(lab: &Lab) -> Self {
-        lab.write("first.yaml", &outage("eu-west-1a", "120s"));
+        Self::of(lab, &outage("eu-west-1a", "120s"))
+    }
+
+    /// One in the middle of an experiment that cuts one subnet off.
+    fn of(lab: &Lab, experiment: &str) -> Self {
+        lab.write("first.yaml", experiment);
         let said = fs::File::create(lab.path("said")).unwrap();
         let mut command = lab.command(&["run", "first.yaml", "--yes"]);
         command.envs([WITHOUT_HELPER]);
@@ -67,6 +72,32 @@ fn what_another_machines_drill_holds_is_left_alone() {
     command.env("FIREDRILL_STATE_DIR", lab.path("third-state")).output().unwrap();
     assert_eq!(lab.shape(), during, "recover undid a drill that lives");
     first.halt();
+    lab.settled();
+    crate::support::residue::same(&lab.shape(), &before, "as before");
+}
+
+#[test]
+fn what_another_machines_drill_only_cuts_off_counts_for_the_caps() {
+    let lab = Lab::new();
+    // Instances that nobody can reach stay, as their group asks EC2 alone how they are: EC2 says that they are well.
+    lab.aws("autoscaling", "update_auto_scaling_group", &serde_json::json!({ "AutoScalingGroupName": GROUP, "HealthCheckType": "EC2" }));
+    let before = lab.shape();
+    assert_eq!(lab.running().values().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+    let kill = |take: u8| format!("{EXPERIMENT}  - kill: {{ zone: eu-west-1b, take: {take} }}\n    hold: 1s\n");
+    lab.write("one.yaml", &kill(1));
+    lab.write("two.yaml", &kill(2));
+    let elsewhere = |args: &[&str]| Said::of(lab.command(args).env("FIREDRILL_STATE_DIR", lab.path("other-state")).output().unwrap());
+    elsewhere(&["plan", "two.yaml"]).code(0);
+    let first = Holding::of(&lab, &format!("{EXPERIMENT}  - partition: {{ zone: eu-west-1a, take: all }}\n    hold: 120s\n"));
+    // Half of six may be affected at a time, and two are.
+    for command in [&["plan", "two.yaml"][..], &["run", "two.yaml", "--yes"]] {
+        elsewhere(command).code(3).says("service what-time-web has 6 instances, 2 of them affected by the partition of run");
+    }
+    assert!(lab.done("ec2:TerminateInstances").is_empty());
+    elsewhere(&["run", "one.yaml", "--yes"]).code(0);
+    assert_eq!(lab.done("ec2:TerminateInstances").len(), 1);
+    first.halt();
+    elsewhere(&["plan", "two.yaml"]).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, "as before");
 }
