@@ -90,6 +90,9 @@ def main() -> int:
     ready["names"] = ready["regions"].pop("names", None)
     calls.calls.clear()
     ready["sites"] = {key: value for site_of in control.sites for key, value in site_of().items()}
+    ready["stores"] = {
+        region: {name: store["url"] for name, store in found["stores"].items()} for region, found in ready["sites"].items() if "stores" in found
+    }
     ready["resolver"] = f"127.0.0.1:{reality.lookups.port}" if reality is not None else None
     ready["network"] = os.environ.get("FIREDRILL_AWS_LAB_NETWORK", "here")
     line = json.dumps(ready)

@@ -1,5 +1,5 @@
 """Where instances live: 127.L.B.N, each its own loopback address. L is this laboratory's number, B stands for the region and the zone
-(0 for load balancers)."""
+(0 for load balancers and the endpoints of stores)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Addresses:
         self.blocks: dict[tuple[str, str], int] = {}
         self.regions: list[str] = []
         self.taken: dict[str, str] = {}
-        self.balancers: dict[str, str] = {}
+        self.endpoints: dict[str, str] = {}
         self.last: dict[int, int] = {}
 
     def block(self, region: str, zone: str) -> int:
@@ -55,11 +55,11 @@ class Addresses:
                 return address
         raise Full(f"zone {zone} has {INSTANCES} instances already")
 
-    def of_balancer(self, arn: str) -> str:
-        """A load balancer has one for as long as the laboratory runs."""
-        if arn not in self.balancers:
-            self.balancers[arn] = f"127.{self.number}.0.{len(self.balancers) % 200 + 10}"
-        return self.balancers[arn]
+    def of_endpoint(self, who: str) -> str:
+        """A load balancer and the endpoint of a store have one for as long as the laboratory runs."""
+        if who not in self.endpoints:
+            self.endpoints[who] = f"127.{self.number}.0.{len(self.endpoints) % 200 + 10}"
+        return self.endpoints[who]
 
     def back(self, address: str) -> None:
         self.taken.pop(address, None)

@@ -72,7 +72,7 @@ class Balancers:
         haproxy = Haproxy(
             self.folder,
             f"{region}-{next(self.numbers)}",
-            own=(self.machines.addresses.of_balancer(load_balancer.arn), int(listener.port or 80)),
+            own=(self.machines.addresses.of_endpoint(load_balancer.arn), int(listener.port or 80)),
             connect=here(CONNECT),
             idle=here(IDLE),
             interval=here(float(group.health_check_interval_seconds)),

@@ -105,15 +105,7 @@ class Haproxy:
         self.servers: dict[str, bool] = {}
 
     def command(self, text: str) -> str:
-        """One or several commands, with semicolons between them. OSError when it does not answer."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(2.0)
-            connection.connect(str(self.socket))
-            connection.sendall(text.encode() + b"\n")
-            parts = []
-            while part := connection.recv(65536):
-                parts.append(part)
-        return b"".join(parts).decode("utf-8", "replace").strip()
+        return command(self.socket, text)
 
     def starting(self) -> bool:
         """Not yet answering, and not ended."""
@@ -164,6 +156,18 @@ class Haproxy:
         for it in self.sockets:
             it.close()
         self.socket.unlink(missing_ok=True)
+
+
+def command(place: Path, text: str) -> str:
+    """One or several commands to the HAProxy of this socket, with semicolons between them. OSError when it does not answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2.0)
+        connection.connect(str(place))
+        connection.sendall(text.encode() + b"\n")
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts).decode("utf-8", "replace").strip()
 
 
 def listen(address: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ from .balancers import Balancers
 from .lookups import Lookups
 from .machines import Machines
 from .network import Network, is_private
+from .stores import Stores
 
 OFTEN = 0.05
 # More processes than that are another machine's work.
@@ -34,6 +35,7 @@ class Reality:
         self.network = Network(self.addresses.number)
         self.machines = Machines(program, folder / "instances", self.addresses)
         self.balancers = Balancers(folder / "haproxy", self.machines)
+        self.stores = Stores(self.addresses, folder / "stores")
         self.lookups = Lookups(self.balancers.place)
         self.told_full = False
         targets.by_checks_of_others = True
@@ -43,6 +45,7 @@ class Reality:
         targets.target_watchers.append(lambda *_: world.soon(self.tend))
         control.probes.append(self.faults)
         control.sites.append(self.sites)
+        control.waits.append(self.stores.unsettled)
 
     def begin(self) -> None:
         self.told_full = False
@@ -87,6 +90,7 @@ class Reality:
         for wrong in self.network.tend(self.lost(instances)):
             world.fault(wrong)
         self.balancers.tend()
+        self.stores.tend()
 
     def lost(self, instances: list[Any]) -> set[str]:
         """Addresses of instances that nothing reaches."""
@@ -109,10 +113,11 @@ class Reality:
             f"HAProxy of {it.name} in {it.region} ended: {it.haproxy.process.returncode}"
             for it in self.balancers.all.values()
             if it.haproxy.process.poll() is not None
-        ]
+        ] + self.stores.faults()
 
     def sites(self) -> dict[str, Any]:
-        """{region: {load balancer: {"url": ..., "instances": {id: address}}}}; those that no balancer sends to are under "unbalanced"."""
+        """{region: {load balancer: {"url": ..., "instances": {id: address}}}}; those that no balancer sends to are under "unbalanced",
+        real stores under "stores"."""
         found: dict[str, Any] = {}
         for it in self.balancers.all.values():
             found.setdefault(it.region, {})[it.name] = {
@@ -126,6 +131,8 @@ class Reality:
             if machine is not None and machine.process is not None and instance.id not in balanced:
                 alone = found.setdefault(instance.region_name, {}).setdefault("unbalanced", {"instances": {}})
                 alone["instances"][instance.id] = f"{machine.address}:{machine.port}"
+        for region, stores in self.stores.shown().items():
+            found.setdefault(region, {})["stores"] = stores
         return found
 
     def end(self) -> None:
@@ -133,4 +140,5 @@ class Reality:
         self.network.end()
         for balancer in self.balancers.all.values():
             balancer.haproxy.end()
+        self.stores.end()
         self.machines.end()

@@ -15,6 +15,7 @@ from moto.elasticache.responses import ElastiCacheResponse
 
 from ..overrule import overrule
 from ..world import world
+from . import keeping
 
 # As many failovers in a day as AWS lets one test.
 A_DAY = 15
@@ -45,6 +46,9 @@ def _create(old: Any, self: ElastiCacheBackend, *args: Any, **kwargs: Any) -> Re
         for number, member in enumerate(node_group["node_group_members"]):
             if number >= len(wanted) and not kwargs.get("node_group_configuration"):
                 member["preferred_availability_zone"] = zones[number % len(zones)]
+    if keeping.keeper.keeps(group):
+        # Available as soon as it is there.
+        group.status = "creating"
     return group
 
 
@@ -76,10 +80,15 @@ def test_failover(self: ElastiCacheResponse) -> ActionResult:
     group.status = node_group["status"] = "modifying"
     tell(backend, identity, f"Test Failover API called for node group {shard}")
 
+    members = node_group["node_group_members"]
+    old = primary_of(node_group)
+    new = next(it for it in members if it is not old)
+    keeping.keeper.lose(group)
+
     def over() -> None:
-        members = node_group["node_group_members"]
-        old = primary_of(node_group)
-        new = next(it for it in members if it is not old)
+        keeping.keeper.promote(group, new["cache_cluster_id"], taken_over)
+
+    def taken_over() -> None:
         if "current_role" in old:
             old["current_role"], new["current_role"] = "replica", "primary"
         node_group["lab_primary"] = members.index(new)
@@ -90,7 +99,7 @@ def test_failover(self: ElastiCacheResponse) -> ActionResult:
             group.status = node_group["status"] = "available"
             tell(backend, identity, f"Finished recovery for cache nodes {old['cache_node_id']}")
 
-        world.after(world.times.cache_failover, recovered)
+        world.after(world.times.cache_failover, lambda: keeping.keeper.recover(group, recovered))
 
     world.after(world.times.cache_failover, over)
     return ActionResult({"ReplicationGroup": group})

@@ -15,6 +15,7 @@ from moto.rds.responses import RDSResponse
 
 from ..overrule import overrule
 from ..world import world
+from . import keeping
 
 
 def tell(backend: RDSBackend, kind: str, identity: str, arn: str, categories: list[str], message: str) -> None:
@@ -58,6 +59,36 @@ def _new(old: Any, self: DBInstance, *args: Any, **kwargs: Any) -> None:
             self.availability_zone = places[0]
         if self.multi_az:
             self.secondary_availability_zone = next((it for it in places if it != self.availability_zone), None)
+    if keeping.keeper.keeps(self):
+        # Available as soon as it is there.
+        self.status = "creating"
+
+
+@overrule(DBInstance, "create_from_cloudformation_json")
+def _from_template(old: Any, name: str, template: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """A template that names no port means the engine's own; to moto it means MySQL's."""
+    wanted = template["Properties"]
+    if "Port" not in wanted:
+        template = {**template, "Properties": {**wanted, "Port": DBInstance.default_port(wanted["Engine"])}}
+    return old(name, template, *args, **kwargs)
+
+
+@overrule(RDSBackend, "modify_db_instance")
+def _modify(old: Any, self: RDSBackend, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
+    """Another standby, or none, is seen at once; moto knows no zone of it."""
+    database = old(self, db_instance_identifier, db_kwargs)
+    database.multi_az = database.multi_az in (True, "true", "True")
+    second = next((it for it in zones(database) if it != database.availability_zone), None)
+    if not database.multi_az:
+        database.secondary_availability_zone = None
+    elif database.secondary_availability_zone is None:
+        database.secondary_availability_zone = second
+    return database
+
+
+_address = DBInstance.address.fget  # type: ignore[attr-defined]
+# That of a real one leads there; on AWS it is a name.
+DBInstance.address = property(lambda self: getattr(self, "lab_address", None) or _address(self))  # type: ignore[assignment,method-assign]
 
 
 @overrule(RDSResponse, "reboot_db_instance")
@@ -71,19 +102,32 @@ def _answer_reboot(_old: Any, self: RDSResponse) -> ActionResult:
     database.status = "rebooting"
     if failover:
         of_instance(database, ["failover"], "Multi-AZ instance failover started.")
+        keeping.keeper.lose(database)
+    else:
+        keeping.keeper.halt(database)
 
     def over() -> None:
         if database.status != "rebooting":
             return
         if failover:
-            database.availability_zone, database.secondary_availability_zone = (
-                database.secondary_availability_zone or database.availability_zone,
-                database.availability_zone,
-            )
-            of_instance(database, ["availability"], "DB instance restarted")
-            of_instance(database, ["failover"], "Multi-AZ instance failover completed")
+            keeping.keeper.promote(database, "", taken_over)
         else:
-            of_instance(database, ["availability"], "DB instance restarted")
+            keeping.keeper.restart(database, restarted)
+
+    def restarted() -> None:
+        of_instance(database, ["availability"], "DB instance restarted")
+        database.status = "available"
+
+    def taken_over() -> None:
+        database.availability_zone, database.secondary_availability_zone = (
+            database.secondary_availability_zone or database.availability_zone,
+            database.availability_zone,
+        )
+        of_instance(database, ["availability"], "DB instance restarted")
+        of_instance(database, ["failover"], "Multi-AZ instance failover completed")
+        keeping.keeper.recover(database, has_a_standby)
+
+    def has_a_standby() -> None:
         database.status = "available"
 
     world.after(world.times.failover if failover else world.times.reboot, over)

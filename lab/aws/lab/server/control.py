@@ -6,8 +6,8 @@
     GET    /lab/trouble    the rules that hold, with how often each has struck; PUT sets the list (?seed=N draws its shares
                            from another seed than the laboratory's), DELETE empties it
     GET    /lab/policy     the policy of IAM that holds; PUT sets one, DELETE allows everything again
-    GET    /lab/settled    waits until all groups are as they should be, at most ?within=SECONDS (30); 504 when they are not by then
-    GET    /lab/site       where the sites listen
+    GET    /lab/settled    waits until all groups and stores are as they should be, at most ?within=SECONDS (30); 504 when they are not by then
+    GET    /lab/site       where the sites listen, and the real stores
     POST   /lab/reset      empties moto and begins anew; ?seed=N makes ids repeat
 """
 
@@ -36,6 +36,8 @@ from ..call import body_of
 # Set by the reality layer: what else must be right, and where the sites listen.
 probes: list[Callable[[], list[str]]] = []
 sites: list[Callable[[], dict[str, Any]]] = []
+# What else is not as it should be yet, in words.
+waits: list[Callable[[], list[str]]] = []
 seed = 42
 
 
@@ -70,7 +72,7 @@ def health() -> Answer:
 
 def unsettled() -> list[str]:
     """What is not as it should be yet."""
-    found = []
+    found = [wrong for wait in waits for wrong in wait()]
     for backend in targets.all_backends(autoscaling_backends):
         for group in backend.autoscaling_groups.values():
             if not members.settled(group):

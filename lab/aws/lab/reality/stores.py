@@ -1,0 +1,148 @@
+"""The managed stores that are real, and which are not.
+
+Real: instances of RDS for PostgreSQL that belong to no cluster and copy no other one, and replication groups of Redis without shards. All
+others are in the books only, as everything is with `--rules-only`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from moto.elasticache import elasticache_backends
+from moto.rds import rds_backends
+
+from ..rules import keeping, targets
+from ..world import Action, world
+from .addresses import Addresses
+from .postgres import Postgres, programs
+from .redis import Redis
+from .store import Site, Store
+
+
+def is_postgres(store: Any) -> bool:
+    return (
+        getattr(store, "db_instance_identifier", None) is not None
+        and store.engine == "postgres"
+        and not store.db_cluster_identifier
+        and not store.is_replica
+        and store.status != "deleting"
+    )
+
+
+def is_redis(store: Any) -> bool:
+    return (
+        getattr(store, "replication_group_id", None) is not None
+        and store.engine in ("redis", "valkey")
+        and [("primary_endpoint" in it) for it in store.node_groups] == [True]
+        and store.status != "deleting"
+    )
+
+
+class Stores(keeping.Keeper):
+    """RuntimeError when a program is missing."""
+
+    def __init__(self, addresses: Addresses, folder: Path) -> None:
+        missing = [it for it in ("redis-server", "redis-cli", "unshare") if shutil.which(it) is None]
+        if missing:
+            raise RuntimeError(f"there is no program {missing[0]!r} here: \"scripts/aws-lab install\" gets it")
+        self.site = Site(addresses, folder, programs())
+        self.all: list[Store] = []
+        keeping.keeper = self
+
+    def wanted(self) -> list[tuple[str, Any]]:
+        """What the books have, and its region."""
+        databases = [(it.region_name, store) for it in targets.all_backends(rds_backends) for store in it.databases.values()]
+        caches = [(it.region_name, store) for it in targets.all_backends(elasticache_backends) for store in it.replication_groups.values()]
+        return [it for it in [*databases, *caches] if self.keeps(it[1])]
+
+    def tend(self) -> None:
+        """Those in the books are here, and no others. Only the engine's thread may."""
+        wanted = self.wanted()
+        for store in [it for it in self.all if all(it.of is not one for _, one in wanted)]:
+            self.all.remove(store)
+            store.end()
+        for region, one in wanted:
+            if self.find(one) is None:
+                self.new(region, one)
+        for store in self.all:
+            if not store.busy():
+                store.as_booked()
+            self.guarded(store, store.tend)
+
+    @staticmethod
+    def guarded(store: Store, act: Action) -> None:
+        try:
+            act()
+        except OSError as wrong:
+            store.stop()
+            world.fault(f"{store.name} in {store.region} is not what it should be: {wrong}")
+
+    def new(self, region: str, one: Any) -> None:
+        store = Postgres(self.site, one) if is_postgres(one) else Redis(self.site, one, region)
+        self.all.append(store)
+
+        def there() -> None:
+            if one.status == "creating":
+                one.status = "available"
+
+        store.begin(store.create(there))
+
+    def find(self, one: Any) -> Store | None:
+        return next((it for it in self.all if it.of is one), None)
+
+    # ── as the keeper of what is in them ──
+
+    def keeps(self, store: Any) -> bool:
+        return is_postgres(store) or is_redis(store)
+
+    def lose(self, store: Any) -> None:
+        found = self.find(store)
+        if found is not None:
+            self.guarded(found, found.lose)
+
+    def halt(self, store: Any) -> None:
+        found = self.find(store)
+        if isinstance(found, Postgres):
+            self.guarded(found, found.halt)
+
+    def promote(self, store: Any, to: str, done: Action) -> None:
+        found = self.find(store)
+        if found is None:
+            done()
+        else:
+            found.begin(found.promote(to, done))
+
+    def recover(self, store: Any, done: Action) -> None:
+        found = self.find(store)
+        if found is None:
+            done()
+        else:
+            found.begin(found.recover(done))
+
+    def restart(self, store: Any, done: Action) -> None:
+        found = self.find(store)
+        if found is None:
+            done()
+        else:
+            found.begin(found.restart(done))
+
+    # ── for the control endpoint ──
+
+    def faults(self) -> list[str]:
+        return [fault for store in self.all for fault in store.faults()]
+
+    def unsettled(self) -> list[str]:
+        return [f"{it.name} in {it.region} is being made or has no standby yet" for it in self.all if it.busy() or it.of.status != "available"]
+
+    def shown(self) -> dict[str, dict[str, Any]]:
+        """{region: {identifier: {"url": ..., "primary": ..., "others": [...]}}}"""
+        found: dict[str, dict[str, Any]] = {}
+        for store in self.all:
+            found.setdefault(store.region, {})[store.name] = store.shown()
+        return found
+
+    def end(self) -> None:
+        for store in self.all:
+            store.end()
+        self.all = []
