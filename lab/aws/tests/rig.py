@@ -204,6 +204,20 @@ class LabTest(unittest.TestCase):
         return answer["Error"]["Message"]
 
 
+def processes_of(folder: Path) -> list[str]:
+    """The names of the processes that the laboratory in this folder started. PostgreSQL writes its title over its environment: it works there."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            marked = f"FIREDRILL_AWS_LAB={folder}".encode() in (place / "environ").read_bytes().split(b"\0")
+            works_there = (place / "cwd").readlink().is_relative_to(folder)
+            if (marked or works_there) and b"State:\tZ" not in (place / "status").read_bytes():
+                found.append((place / "comm").read_text().strip())
+        except OSError:
+            continue
+    return found
+
+
 def ask(resolver: str, name: str, kind: int = 1) -> tuple[int, list[str]]:
     """One question to the laboratory's name server: the answer's code, and its addresses."""
     host, port = resolver.split(":")

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .rig import Lab, LabTest, wait
+from .rig import Lab, LabTest, processes_of, wait
 from .users import Users
 
 
@@ -179,25 +179,14 @@ class Reality(LabTest):
 
 
 class Ends(unittest.TestCase):
-    def processes(self, folder: Path) -> list[str]:
-        found = []
-        for place in Path("/proc").iterdir():
-            try:
-                marked = f"FIREDRILL_AWS_LAB={folder}".encode() in (place / "environ").read_bytes().split(b"\0")
-                if marked and b"State:\tZ" not in (place / "status").read_bytes():
-                    found.append((place / "comm").read_text())
-            except OSError:
-                continue
-        return found
-
     def test_nothing_is_left_when_it_is_told_to_end_and_when_it_is_killed(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with self.subTest(number):
                 lab = Lab("--speed", "30")
                 try:
-                    self.assertGreaterEqual(len(self.processes(lab.folder)), 8)
+                    self.assertGreaterEqual(len(processes_of(lab.folder)), 8)
                     lab.process.send_signal(number)
                     lab.process.wait(20)
-                    wait("all are gone", lambda: not self.processes(lab.folder), 5)
+                    wait("all are gone", lambda: not processes_of(lab.folder), 5)
                 finally:
                     lab.end()
