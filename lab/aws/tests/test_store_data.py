@@ -155,14 +155,18 @@ class Caches(Real):
             **{"ReplicationGroupId": CARTS, "ReplicationGroupDescription": "carts", "NumCacheClusters": 3, "AutomaticFailoverEnabled": True},
         )
         self.available()
-        place = self.group()["NodeGroups"][0]["PrimaryEndpoint"]
+        place = self.carts()["NodeGroups"][0]["PrimaryEndpoint"]
         return f"redis://{place['Address']}:{place['Port']}"
 
-    def group(self) -> dict[str, Any]:
-        return self.cache.describe_replication_groups(ReplicationGroupId=CARTS)["ReplicationGroups"][0]
+    def carts(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.cache.describe_replication_groups(ReplicationGroupId=CARTS)["ReplicationGroups"][0]
+        return found
+
+    def has(self, node: dict[str, Any], key: str) -> None:
+        wait("the replica has it", lambda: redis(f"redis://{node['address']}", "get", key) == "kept")
 
     def available(self) -> None:
-        wait("it is available", lambda: self.group()["Status"] == "available")
+        wait("it is available", lambda: self.carts()["Status"] == "available")
 
     def test_a_replica_takes_over_and_the_old_primary_follows_it(self) -> None:
         url = self.create()
@@ -170,7 +174,7 @@ class Caches(Real):
         before = self.store(CARTS)
         self.assertEqual(before["primary"]["name"], f"{CARTS}-001")
         for it in before["others"]:
-            wait("the replica has it", lambda it=it: redis(f"redis://{it['address']}", "get", "early") == "kept")
+            self.has(it, "early")
         self.writer = writer = Writer(lambda number: redis(url, "sadd", "numbers", str(number)))
         wait("it writes", lambda: len(writer.acknowledged) > 4)
         self.cache.test_failover(ReplicationGroupId=CARTS, NodeGroupId="0001")
@@ -190,7 +194,7 @@ class Caches(Real):
         self.assertLess(len(lost), 3)
         redis(url, "set", "late", "kept")
         for it in after["others"]:
-            wait("all follow the new one", lambda it=it: redis(f"redis://{it['address']}", "get", "late") == "kept")
+            self.has(it, "late")
 
     def test_a_node_that_dies_by_itself_is_a_fault_of_the_laboratory(self) -> None:
         self.faulty = True

@@ -1,8 +1,10 @@
-//! Managed stores fail over.
+//! Managed stores fail over: how often the call is made, and with real stores behind it what users lose by it.
 
-use serde_json::json;
+use std::{fs, path::Path};
 
-use super::rig::Lab;
+use serde_json::{Value, json};
+
+use super::rig::{Lab, Said};
 
 const SERVICES: &str = "        services: { accounts: { database: what-time-accounts }, carts: { cache: what-time-carts } }\n";
 
@@ -56,4 +58,76 @@ fn a_cluster_of_aurora_has_another_writer() {
     lab.firedrill(&["run", "experiment.yaml", "--yes"]).code(0);
     assert_eq!(lab.done("rds:FailoverDBCluster").len(), 1);
     assert_eq!(writer(), "two");
+}
+
+/// The example in a laboratory whose stores are real, with holds that fit one in which everything is thirty times faster.
+fn example(lab: &Lab, name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws");
+    let mut text = fs::read_to_string(folder.join(name)).unwrap();
+    for (there, here) in [("baseline: 10s", "baseline: 3s"), ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"), ("hold: 3m", "hold: 8s")] {
+        text = text.replace(there, here);
+    }
+    lab.write(name, &text);
+    fs::copy(folder.join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
+}
+
+/// A user of the stores: the binary with their addresses.
+fn with_stores(lab: &Lab, args: &[&str]) -> Said {
+    let url = |store: &str| lab.ready["stores"]["eu-west-1"][store].as_str().unwrap_or_else(|| panic!("{store}: {}", lab.ready)).to_owned();
+    let mut command = lab.command(args);
+    command.env("ACCOUNTS_DB", url("what-time-accounts")).env("CARTS_URL", url("what-time-carts"));
+    Said::of(command.env("AWS_ENDPOINT_URL", &lab.endpoint).output().unwrap())
+}
+
+/// The processes of a store: the primary's, and the other one's.
+fn processes(lab: &Lab, store: &str) -> [Value; 2] {
+    let all = lab.ask("GET", "/lab/site", "");
+    let store = &all["eu-west-1"]["stores"][store];
+    [store["primary"]["pid"].clone(), store["others"][0]["pid"].clone()]
+}
+
+#[test]
+fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
+    let lab = Lab::real(&["--stores", "--size", "3"]);
+    example(&lab, "failover.yaml");
+    let stores = ["what-time-accounts", "what-time-carts"];
+    let before = stores.map(|store| processes(&lab, store));
+    with_stores(&lab, &["run", "failover.yaml", "--yes"]).code(0);
+    lab.settled();
+    for (store, [_, standby]) in stores.iter().zip(&before) {
+        let [primary, other] = processes(&lab, store);
+        assert!(
+            primary == *standby && other.is_u64(),
+            "the standby of {store} has taken over, and has one itself: {primary} {other} {before:?}"
+        );
+    }
+    let result = lab.result();
+    assert_eq!(result["verdict"], "passed", "{result}");
+    let probe = |name: &str| {
+        let all = result["measurement"]["probes"].as_array().unwrap();
+        all.iter().find(|probe| probe["name"] == name).unwrap_or_else(|| panic!("{name}: {result}")).clone()
+    };
+    for name in ["accounts", "carts"] {
+        let found = probe(name);
+        let fault = found["phases"].as_array().unwrap().iter().find(|phase| phase["phase"] == "fault").unwrap();
+        // Played: 2.5 s and 1.5 s.
+        let outage = fault["longest_outage_s"].as_f64().unwrap();
+        assert!((0.5..20.0).contains(&outage), "nothing could be written to {name} for {outage} s: {found}");
+        assert!(found["state"]["acknowledged"].as_u64() > Some(100), "{found}");
+    }
+    // What a standby does not have, the database does not acknowledge. A cache does.
+    let accounts = probe("accounts");
+    let state = &accounts["state"];
+    assert_eq!((&state["lost"], &state["unchecked"]), (&0.into(), &0.into()), "{state}");
+
+    // Without a standby nobody could take over: nothing is touched.
+    lab.aws(
+        "rds",
+        "modify_db_instance",
+        &json!({ "DBInstanceIdentifier": "what-time-accounts", "MultiAZ": false, "ApplyImmediately": true }),
+    );
+    lab.settled();
+    lab.ask("DELETE", "/lab/calls", "");
+    with_stores(&lab, &["run", "failover.yaml", "--yes"]).code(3).says("it has no standby in another zone (Multi-AZ)");
+    assert!(lab.done("rds:RebootDBInstance").is_empty() && lab.done("elasticache:TestFailover").is_empty());
 }
