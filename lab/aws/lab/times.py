@@ -31,6 +31,10 @@ class Times:
     aurora_failover: float = 30.0
     cache_failover: float = 45.0
     reboot: float = 20.0
+    # A database from the request until it is available: an empty one, one from a snapshot; and the snapshot itself.
+    create_database: float = 300.0
+    restore_database: float = 420.0
+    snapshot: float = 120.0
     # A command on an instance takes until it has an answer.
     command: float = 10.0
 

@@ -58,9 +58,12 @@ def programs() -> Path:
 
 
 class Postgres(Store):
-    def __init__(self, site: Site, database: Any) -> None:
+    """`copy`: the folder of the snapshot from which it is made; an empty one without."""
+
+    def __init__(self, site: Site, database: Any, copy: Path | None) -> None:
         super().__init__(site, database, database.db_instance_identifier, database.region, int(database.port))
         database.lab_address = self.endpoint.address
+        self.copy = copy
 
     # ── words ──
 
@@ -90,23 +93,46 @@ class Postgres(Store):
 
     def create(self, done: Action) -> Work:
         self.primary = self.host(self.of.availability_zone, "first")
+        if self.copy is not None:
+            yield self.run("cp", "-a", str(self.copy), str(data(self.primary)))
+            (data(self.primary) / TOGETHER).write_text("")
+            self.start(self.primary)
+            yield self.until_says(self.primary, "f", "SELECT pg_is_in_recovery()")
+        else:
+            yield from self.empty(self.primary)
+        if self.of.multi_az:
+            yield from self.attach()
+        done()
+
+    def empty(self, host: Host) -> Work:
+        """The master user and the database that was asked for, and nothing in it."""
         yield self.run(
-            *(self.program("initdb"), "-D", str(data(self.primary)), "-U", "lab"),
-            *("--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync"),
+            *(self.program("initdb"), "-D", str(data(host)), "-U", "lab", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync")
         )
-        (data(self.primary) / "pg_hba.conf").write_text(RULES)
-        (data(self.primary) / TOGETHER).write_text("")
-        with (data(self.primary) / "postgresql.conf").open("a") as settings:
+        (data(host) / "pg_hba.conf").write_text(RULES)
+        (data(host) / TOGETHER).write_text("")
+        with (data(host) / "postgresql.conf").open("a") as settings:
             settings.write(f"include '{TOGETHER}'\n")
-        self.start(self.primary)
-        yield self.until_says(self.primary, "t", "SELECT true")
+        self.start(host)
+        yield self.until_says(host, "t", "SELECT true")
         name, password, database = self.master()
         words = MASTER if database != "postgres" else MASTER.splitlines()[0]
         variables = (f"name={name}", f"password={password}", f"database={database}")
-        yield self.run(*self.psql(self.primary, *(word for it in variables for word in ("-v", it))), text=words)
-        if self.of.multi_az:
-            yield from self.attach()
-        yield from self.lead()
+        yield self.run(*self.psql(host, *(word for it in variables for word in ("-v", it))), text=words)
+
+    def copied(self, host: Host, into: Path) -> subprocess.Popen[bytes]:
+        """Everything that it has, as of now."""
+        return self.run(
+            *(self.program("pg_basebackup"), "-d", f"host={host.address} port={self.port} user=lab connect_timeout=2"),
+            *("-D", str(into), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        )
+
+    def save(self, into: Path, done: Action) -> Work:
+        """For a snapshot: what is started from it is nobody's standby."""
+        assert self.primary is not None
+        yield self.copied(self.primary, into)
+        (into / "standby.signal").unlink()
+        self.saving = False
         done()
 
     def attach(self) -> Work:
@@ -114,10 +140,7 @@ class Postgres(Store):
         assert self.primary is not None
         standby = self.host(self.of.secondary_availability_zone or self.of.availability_zone, "second" if self.primary.name == "first" else "first")
         self.others = [standby]
-        yield self.run(
-            *(self.program("pg_basebackup"), "-d", f"host={self.primary.address} port={self.port} user=lab connect_timeout=2"),
-            *("-D", str(data(standby)), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
-        )
+        yield self.copied(self.primary, data(standby))
         (data(standby) / TOGETHER).write_text("")
         self.start(standby)
         yield self.until_says(self.primary, "1", STREAMS)

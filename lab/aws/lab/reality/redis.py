@@ -47,7 +47,6 @@ class Redis(Store):
         for it in self.shard["node_group_members"]:
             if it["cache_cluster_id"] != first:
                 yield from self.follow(self.member(it["cache_cluster_id"]))
-        yield from self.lead()
         done()
 
     def follow(self, host: Host) -> Work:

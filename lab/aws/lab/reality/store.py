@@ -50,6 +50,8 @@ class Store:
         self.works: deque[Work] = deque()
         self.step: subprocess.Popen[bytes] | None = None
         self.since = 0.0
+        # Deleted, it is there until its last snapshot is made.
+        self.saving = False
 
     # ── work ──
 
@@ -114,6 +116,7 @@ class Store:
             self.step.kill()
             self.step.wait()
         self.step = None
+        self.saving = False
 
     # ── what every store does ──
 
@@ -134,6 +137,10 @@ class Store:
 
     def url(self) -> str:
         raise NotImplementedError
+
+    def open(self, done: Action) -> Work:
+        yield from self.lead()
+        done()
 
     def lead(self) -> Work:
         """Users reach the primary."""

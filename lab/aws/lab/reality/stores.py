@@ -48,6 +48,8 @@ class Stores(keeping.Keeper):
             raise RuntimeError(f"there is no program {missing[0]!r} here: \"scripts/aws-lab install\" gets it")
         self.site = Site(addresses, folder, programs())
         self.all: list[Store] = []
+        # What is in each snapshot, and where.
+        self.copies: list[tuple[Any, Path]] = []
         keeping.keeper = self
 
     def wanted(self) -> list[tuple[str, Any]]:
@@ -60,8 +62,13 @@ class Stores(keeping.Keeper):
         """Those in the books are here, and no others. Only the engine's thread may."""
         wanted = self.wanted()
         for store in [it for it in self.all if all(it.of is not one for _, one in wanted)]:
-            self.all.remove(store)
-            store.end()
+            if not store.saving:
+                self.all.remove(store)
+                store.end()
+        snapshots = [it for backend in targets.all_backends(rds_backends) for it in backend.database_snapshots.values()]
+        for snapshot, folder in [it for it in self.copies if all(it[0] is not one for one in snapshots)]:
+            self.copies.remove((snapshot, folder))
+            shutil.rmtree(folder, ignore_errors=True)
         for region, one in wanted:
             if self.find(one) is None:
                 self.new(region, one)
@@ -79,19 +86,38 @@ class Stores(keeping.Keeper):
             world.fault(f"{store.name} in {store.region} is not what it should be: {wrong}")
 
     def new(self, region: str, one: Any) -> None:
-        store = Postgres(self.site, one) if is_postgres(one) else Redis(self.site, one, region)
+        snapshot = getattr(one, "lab_from", None)
+        copy = next((folder for it, folder in self.copies if it is snapshot), None)
+        if snapshot is not None and copy is None:
+            world.fault(f"{snapshot.db_snapshot_identifier} holds nothing here: only snapshots of a real database that a user made do")
+        store = Postgres(self.site, one, copy) if is_postgres(one) else Redis(self.site, one, region)
         self.all.append(store)
+        played = 0.0
+        if isinstance(store, Postgres) and not getattr(one, "lab_of_a_stack", False):
+            played = world.times.restore_database if snapshot is not None else world.times.create_database
 
         def there() -> None:
             if one.status == "creating":
                 one.status = "available"
 
-        store.begin(store.create(there))
+        # Nobody finds it before it is available.
+        keeping.at_least(played, lambda made: store.begin(store.create(made)), lambda: store.begin(store.open(there)))
 
     def find(self, one: Any) -> Store | None:
         return next((it for it in self.all if it.of is one), None)
 
     # ── as the keeper of what is in them ──
+
+    def copy(self, store: Any, snapshot: Any, done: Action) -> None:
+        found = self.find(store)
+        if isinstance(found, Postgres):
+            folder = self.site.folder / found.region / "snapshots" / f"{len(self.copies)}-{snapshot.db_snapshot_identifier}"
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            found.saving = True
+            self.copies.append((snapshot, folder))
+            found.begin(found.save(folder, done))
+        else:
+            done()
 
     def keeps(self, store: Any) -> bool:
         return is_postgres(store) or is_redis(store)

@@ -3,16 +3,14 @@ once. The reality layer puts a keeper with real databases in place of this one."
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..world import Action
+from ..world import Action, world
 
 
 class Keeper:
     """`store` is moto's DBInstance or ReplicationGroup; `done` is called when it is so."""
-
-    # Whether a store that was just created must become one first.
-    real = False
 
     def lose(self, store: Any) -> None:
         """The primary ends, as a host that dies. Nobody reaches the store until `promote`."""
@@ -32,9 +30,26 @@ class Keeper:
         """It serves again, where it was."""
         done()
 
+    def copy(self, store: Any, snapshot: Any, done: Action) -> None:
+        """The snapshot has what the store has now."""
+        done()
+
     def keeps(self, store: Any) -> bool:
         """Whether it is a real one."""
         return False
 
 
 keeper = Keeper()
+
+
+def at_least(seconds: float, begin: Callable[[Action], None], done: Action) -> None:
+    """`done` is called when what `begin` began is done, and not before so many seconds of AWS are over."""
+    missing = ["time", "work"]
+
+    def over(what: str) -> None:
+        missing.remove(what)
+        if not missing:
+            done()
+
+    world.after(seconds, lambda: over("time"))
+    begin(lambda: over("work"))
