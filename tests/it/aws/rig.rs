@@ -244,7 +244,7 @@ pub fn credentials() -> [(&'static str, &'static str); 4] {
 }
 
 /// The laboratory's Python.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let cache = std::env::var_os("FIREDRILL_LAB_CACHE").map_or_else(|| target.join("lab"), PathBuf::from).join("aws");
     let found = fs::read_dir(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));

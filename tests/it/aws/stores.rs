@@ -1,10 +1,15 @@
 //! Managed stores fail over: how often the call is made, and with real stores behind it what users lose by it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
-use super::rig::{Lab, Said};
+use super::rig::{Lab, Said, python};
 
 const SERVICES: &str = "        services: { accounts: { database: what-time-accounts }, carts: { cache: what-time-carts } }\n";
 
@@ -60,23 +65,43 @@ fn a_cluster_of_aurora_has_another_writer() {
     assert_eq!(writer(), "two");
 }
 
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws")
+}
+
 /// The example in a laboratory whose stores are real, with holds that fit one in which everything is thirty times faster.
 fn example(lab: &Lab, name: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws");
-    let mut text = fs::read_to_string(folder.join(name)).unwrap();
-    for (there, here) in [("baseline: 10s", "baseline: 3s"), ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"), ("hold: 3m", "hold: 8s")] {
+    let mut text = fs::read_to_string(examples().join(name)).unwrap();
+    for (there, here) in [
+        ("baseline: 10s", "baseline: 3s"),
+        ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"),
+        ("hold: 10s, limit: 15m", "hold: 3s, limit: 60s"),
+        ("hold: 3m", "hold: 8s"),
+    ] {
         text = text.replace(there, here);
     }
     lab.write(name, &text);
-    fs::copy(folder.join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
+    fs::copy(examples().join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
 }
 
 /// A user of the stores: the binary with their addresses.
-fn with_stores(lab: &Lab, args: &[&str]) -> Said {
+fn user(lab: &Lab, args: &[&str]) -> Command {
     let url = |store: &str| lab.ready["stores"]["eu-west-1"][store].as_str().unwrap_or_else(|| panic!("{store}: {}", lab.ready)).to_owned();
     let mut command = lab.command(args);
-    command.env("ACCOUNTS_DB", url("what-time-accounts")).env("CARTS_URL", url("what-time-carts"));
-    Said::of(command.env("AWS_ENDPOINT_URL", &lab.endpoint).output().unwrap())
+    command.env("ACCOUNTS_DB", url("what-time-accounts")).env("CARTS_URL", url("what-time-carts")).env("AWS_ENDPOINT_URL", &lab.endpoint);
+    command
+}
+
+/// What a ledger or another probe measured.
+fn probe(result: &Value, name: &str) -> Value {
+    let all = result["measurement"]["probes"].as_array().unwrap();
+    all.iter().find(|probe| probe["name"] == name).unwrap_or_else(|| panic!("{name}: {result}")).clone()
+}
+
+/// For how long the probe was not answered while the fault lasted, in seconds.
+fn outage(probe: &Value) -> f64 {
+    let phases = probe["phases"].as_array().unwrap();
+    phases.iter().find(|phase| phase["phase"] == "fault").unwrap()["longest_outage_s"].as_f64().unwrap()
 }
 
 /// The processes of a store: the primary's, and the other one's.
@@ -92,7 +117,8 @@ fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
     example(&lab, "failover.yaml");
     let stores = ["what-time-accounts", "what-time-carts"];
     let before = stores.map(|store| processes(&lab, store));
-    with_stores(&lab, &["run", "failover.yaml", "--yes"]).code(0);
+    let drill = || Said::of(user(&lab, &["run", "failover.yaml", "--yes"]).output().unwrap());
+    drill().code(0);
     lab.settled();
     for (store, [_, standby]) in stores.iter().zip(&before) {
         let [primary, other] = processes(&lab, store);
@@ -103,20 +129,14 @@ fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
     }
     let result = lab.result();
     assert_eq!(result["verdict"], "passed", "{result}");
-    let probe = |name: &str| {
-        let all = result["measurement"]["probes"].as_array().unwrap();
-        all.iter().find(|probe| probe["name"] == name).unwrap_or_else(|| panic!("{name}: {result}")).clone()
-    };
     for name in ["accounts", "carts"] {
-        let found = probe(name);
-        let fault = found["phases"].as_array().unwrap().iter().find(|phase| phase["phase"] == "fault").unwrap();
+        let found = probe(&result, name);
         // Played: 2.5 s and 1.5 s.
-        let outage = fault["longest_outage_s"].as_f64().unwrap();
-        assert!((0.5..20.0).contains(&outage), "nothing could be written to {name} for {outage} s: {found}");
+        assert!((0.5..20.0).contains(&outage(&found)), "so long nothing could be written to {name}: {found}");
         assert!(found["state"]["acknowledged"].as_u64() > Some(100), "{found}");
     }
     // What a standby does not have, the database does not acknowledge. A cache does.
-    let accounts = probe("accounts");
+    let accounts = probe(&result, "accounts");
     let state = &accounts["state"];
     assert_eq!((&state["lost"], &state["unchecked"]), (&0.into(), &0.into()), "{state}");
 
@@ -128,6 +148,47 @@ fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
     );
     lab.settled();
     lab.ask("DELETE", "/lab/calls", "");
-    with_stores(&lab, &["run", "failover.yaml", "--yes"]).code(3).says("it has no standby in another zone (Multi-AZ)");
+    drill().code(3).says("it has no standby in another zone (Multi-AZ)");
     assert!(lab.done("rds:RebootDBInstance").is_empty() && lab.done("elasticache:TestFailover").is_empty());
+}
+
+/// The tool that a user of AWS has, as far as the example needs it.
+fn write_tool(lab: &Lab) {
+    let place = lab.path("bin/aws");
+    fs::create_dir(place.parent().unwrap()).unwrap();
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/aws/tests/cli.py");
+    lab.write(
+        "bin/aws",
+        &format!("#!/bin/sh\nAWS_DEFAULT_REGION=eu-west-1 exec '{}' '{}' \"$@\"\n", python().display(), program.display()),
+    );
+    fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_database_comes_back_from_a_snapshot_and_from_nothing_and_both_times_are_measured() {
+    // Played: 15 s and 4 s.
+    let lab = Lab::real(&["--stores", "--size", "3", "--speed", "60", "--time", "restore_database=900", "--time", "create_database=240"]);
+    example(&lab, "restore.yaml");
+    fs::copy(examples().join("restore.sh"), lab.path("restore.sh")).unwrap();
+    write_tool(&lab);
+    let path = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").unwrap());
+    let drill = |from: &str| {
+        let mut command = user(&lab, &["run", "restore.yaml", "--yes", "--var", &format!("from={from}"), "--var", "within=13s"]);
+        let said = Said::of(command.env("PATH", &path).output().unwrap());
+        lab.settled();
+        (said, probe(&lab.result(), "accounts"))
+    };
+    let (said, nothing) = drill("nothing");
+    said.code(0);
+    // The one that takes longer than it may fails.
+    let (said, snapshot) = drill("snapshot");
+    said.code(1);
+    assert!(outage(&nothing) > 4.0 && outage(&snapshot) > 15.0, "{nothing} {snapshot}");
+    for found in [nothing, snapshot] {
+        // What came after the backup is in none; what came before is in both.
+        let [acknowledged, lost] = ["acknowledged", "lost"].map(|key| found["state"][key].as_u64().unwrap());
+        assert!(lost > 0 && lost < acknowledged, "{found}");
+    }
+    let left = lab.aws("rds", "describe_db_snapshots", &json!({ "SnapshotType": "manual" }));
+    assert_eq!(left["DBSnapshots"], json!([]));
 }
