@@ -16,7 +16,7 @@ from . import keeping
 def _create(
     old: Any, self: RDSBackend, db_instance_identifier: str, db_snapshot_identifier: str, snapshot_type: str = "manual", *args: Any, **kwargs: Any
 ) -> DBSnapshot:
-    database = self.databases.get(db_instance_identifier)
+    database: Any = self.databases.get(db_instance_identifier)
     real = database is not None and snapshot_type == "manual" and keeping.keeper.keeps(database)
     if real and database.status != "available":
         raise InvalidDBInstanceStateFault(f"Instance {db_instance_identifier} is not in available state.")
