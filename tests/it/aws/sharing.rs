@@ -4,8 +4,9 @@
 use std::{fs, process::Child, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
-use super::rig::{EXPERIMENT, GROUP, Lab, Said, WITHOUT_HELPER};
+use super::rig::{EXPERIMENT, Lab, Said, WITHOUT_HELPER};
 
 fn outage(zone: &str, hold: &str) -> String {
     format!("{EXPERIMENT}  - zone-outage: {{ zone: {zone}, mechanism: blackhole }}\n    hold: {hold}\n")
@@ -79,8 +80,13 @@ fn what_another_machines_drill_holds_is_left_alone() {
 #[test]
 fn what_another_machines_drill_only_cuts_off_counts_for_the_caps() {
     let lab = Lab::new();
-    // Instances that nobody can reach stay, as their group asks EC2 alone how they are: EC2 says that they are well.
-    lab.aws("autoscaling", "update_auto_scaling_group", &serde_json::json!({ "AutoScalingGroupName": GROUP, "HealthCheckType": "EC2" }));
+    // The moment in which they are cut off and nobody has noticed it yet, made long: what a balancer holds for unhealthy is down, and counted
+    // as that.
+    let pools = lab.aws("elbv2", "describe_target_groups", &json!({}));
+    for pool in pools["TargetGroups"].as_array().unwrap() {
+        let slow = json!({ "TargetGroupArn": pool["TargetGroupArn"], "HealthCheckIntervalSeconds": 300, "UnhealthyThresholdCount": 10 });
+        lab.aws("elbv2", "modify_target_group", &slow);
+    }
     let before = lab.shape();
     assert_eq!(lab.running().values().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
     let kill = |take: u8| format!("{EXPERIMENT}  - kill: {{ zone: eu-west-1b, take: {take} }}\n    hold: 1s\n");
@@ -91,7 +97,7 @@ fn what_another_machines_drill_only_cuts_off_counts_for_the_caps() {
     let first = Holding::of(&lab, &format!("{EXPERIMENT}  - partition: {{ zone: eu-west-1a, take: all }}\n    hold: 120s\n"));
     // Half of six may be affected at a time, and two are.
     for command in [&["plan", "two.yaml"][..], &["run", "two.yaml", "--yes"]] {
-        elsewhere(command).code(3).says("service what-time-web has 6 instances, 2 of them affected by the partition of run");
+        elsewhere(command).code(3).says("2 of them affected by the partition of");
     }
     assert!(lab.done("ec2:TerminateInstances").is_empty());
     elsewhere(&["run", "one.yaml", "--yes"]).code(0);
@@ -122,7 +128,7 @@ fn hostile_tags_stay_text() {
     let lab = Lab::new();
     let victim = lab.running()["eu-west-1a"][0].clone();
     let hostile = format!("</td><script>alert(1)</script>\u{202e}line\n{}", "x".repeat(150));
-    let tags = serde_json::json!({ "Resources": [victim], "Tags": [{ "Key": "Name", "Value": hostile }] });
+    let tags = json!({ "Resources": [victim], "Tags": [{ "Key": "Name", "Value": hostile }] });
     lab.aws("ec2", "create_tags", &tags);
     lab.experiment(&format!("  - kill: {{ id: {victim} }}\n    hold: 1s\n"));
     for args in [&["targets"][..], &["plan", "experiment.yaml"], &["run", "experiment.yaml", "--yes"]] {

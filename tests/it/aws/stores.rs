@@ -148,7 +148,7 @@ fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
     );
     lab.settled();
     lab.ask("DELETE", "/lab/calls", "");
-    drill().code(3).says("it has no standby in another zone (Multi-AZ)");
+    drill().code(3).says("has no standby in another zone (Multi-AZ)");
     assert!(lab.done("rds:RebootDBInstance").is_empty() && lab.done("elasticache:TestFailover").is_empty());
 }
 

@@ -60,10 +60,27 @@ impl Kind {
     }
 }
 
+/// In which a store serves as when it is `available`, beside being worked on: a backup or a snapshot, settings of what is watched and logged,
+/// storage that grows (Amazon RDS user guide, "DB instance status"; `snapshotting` is the word of `ElastiCache`).
+const WORKED_ON: [&str; 7] = [
+    "backing-up",
+    "snapshotting",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "storage-optimization",
+    "storage-config-upgrade",
+];
+
 impl Store {
-    /// Whether it takes writes.
+    /// Whether nothing goes on with it: only then does AWS let it fail over.
     pub(super) fn available(&self) -> bool {
         self.status == "available"
+    }
+
+    /// Whether it takes writes.
+    fn serves(&self) -> bool {
+        self.available() || WORKED_ON.contains(&self.status.as_str())
     }
 
     /// As a target.
@@ -77,7 +94,7 @@ impl Store {
             service,
             zone: Zone(self.zone.clone()),
             region: region.clone(),
-            state: if self.available() { InstanceState::Running } else { InstanceState::Starting },
+            state: if self.serves() { InstanceState::Running } else { InstanceState::Starting },
             healthy: None,
             labels,
             address: None,
@@ -86,5 +103,31 @@ impl Store {
             managed: true,
             kept_out,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_backed_up_serves_and_one_that_fails_over_does_not() {
+        let store = |status: &str| Store {
+            kind: Kind::Database("accounts".to_owned()),
+            status: status.to_owned(),
+            primary: String::new(),
+            zone: String::new(),
+            alone: None,
+            engine: String::new(),
+            tags: BTreeMap::new(),
+        };
+        let state = |status: &str| store(status).instance(&Region("r".to_owned()), Service("accounts".to_owned()), None).state;
+        for status in ["available", "backing-up", "storage-optimization"] {
+            assert_eq!(state(status), InstanceState::Running, "{status}");
+        }
+        for status in ["rebooting", "failing-over", "creating", "stopped", ""] {
+            assert_eq!(state(status), InstanceState::Starting, "{status}");
+        }
+        assert!(store("available").available() && !store("backing-up").available());
     }
 }
