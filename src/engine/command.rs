@@ -19,7 +19,8 @@ use crate::{
     platform::{PlatformError, Reverted},
 };
 
-/// How long an undo command may take.
+/// How long an undo command may take at least: where its step has a longer `timeout`, as long as that, since what rolls a deployment back takes
+/// as long as what rolls it out.
 const UNDO_LIMIT: Duration = Duration::from_mins(1);
 /// How much of a failing command's last words is told.
 const LAST_WORDS: usize = 400;
@@ -27,7 +28,10 @@ const LAST_WORDS: usize = 400;
 /// How a command step is undone: by its `undo:` command, or not at all.
 pub(crate) fn undo_of(step: &CommandStep) -> Undo {
     match &step.undo {
-        Some(command) => Undo::restore(format!("run {}", command.join(" ")), serde_json::json!({ "command": command })),
+        Some(command) => {
+            let limit = step.timeout.max(UNDO_LIMIT).as_secs();
+            Undo::restore(format!("run {}", command.join(" ")), serde_json::json!({ "command": command, "limit_s": limit }))
+        }
         None => Undo::Nothing { why: "a command without an `undo:` is taken to leave nothing behind".to_owned() },
     }
 }
@@ -54,7 +58,9 @@ pub(crate) async fn revert(prepared: &Prepared, env: &BTreeMap<String, String>) 
     };
     let command: Vec<String> = serde_json::from_value(before["command"].clone())
         .map_err(|error| PlatformError::Refused(format!("the journal's undo command cannot be read: {error}")))?;
-    execute(&command, env, UNDO_LIMIT, None).await.map_err(PlatformError::Failed)?;
+    // Journals of older versions have no limit.
+    let limit = before["limit_s"].as_u64().map_or(UNDO_LIMIT, Duration::from_secs);
+    execute(&command, env, limit, None).await.map_err(PlatformError::Failed)?;
     Ok(Reverted::Restored { says: says.clone() })
 }
 
@@ -122,6 +128,7 @@ async fn execute(argv: &[String], env: &BTreeMap<String, String>, limit: Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{act::Target, ids::ActId};
 
     fn argv(words: &[&str]) -> Vec<String> {
         words.iter().map(ToString::to_string).collect()
@@ -134,6 +141,24 @@ mod tests {
         assert!(failed.contains("gone wrong") && failed.contains('7'), "{failed}");
         let missing = execute(&argv(&["no-such-program-here"]), &BTreeMap::new(), UNDO_LIMIT, None).await.unwrap_err();
         assert!(missing.contains("could not be started"), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn an_undo_may_take_as_long_as_its_step_and_a_minute_at_least() {
+        let limit = |timeout: Duration| {
+            let step = CommandStep { command: argv(&["true"]), undo: Some(argv(&["sleep", "30"])), timeout };
+            let Undo::Restore { before, .. } = undo_of(&step) else { panic!("it has an undo") };
+            before["limit_s"].as_u64().unwrap()
+        };
+        assert_eq!([limit(Duration::from_secs(5)), limit(Duration::from_mins(15))], [60, 900]);
+        let act = Act {
+            id: ActId { step: 1, act: 1 },
+            fault: Fault::Run { command: argv(&["true"]), timeout: UNDO_LIMIT, undo: None },
+            target: Target::Command,
+        };
+        let undo = Undo::restore("run sleep 30".to_owned(), serde_json::json!({ "command": ["sleep", "30"], "limit_s": 0 }));
+        let late = revert(&Prepared { act, undo }, &BTreeMap::new()).await.unwrap_err().to_string();
+        assert!(late.contains("took longer than"), "{late}");
     }
 
     #[tokio::test]

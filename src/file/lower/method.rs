@@ -91,7 +91,11 @@ pub static STEP: Table = Table::new(
             Kind::Either(&[Kind::Text, Kind::Table(&phoenix::PHOENIX)]),
             "instances are ended one after another, each once the one before is replaced, until all are new",
         ),
-        key("undo", Kind::List(&Kind::Text), "the command that undoes the command of `run`"),
+        key(
+            "undo",
+            Kind::List(&Kind::Text),
+            "the command that undoes the command of `run`; it may take as long as `timeout` says, and a minute at least",
+        ),
         key("timeout", Kind::Duration, "the limit of the command of `run`; 30s when left out"),
     ],
 )
