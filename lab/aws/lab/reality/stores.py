@@ -159,7 +159,12 @@ class Stores(keeping.Keeper):
         return [fault for store in self.all for fault in store.faults()]
 
     def unsettled(self) -> list[str]:
-        return [f"{it.name} in {it.region} is being made or has no standby yet" for it in self.all if it.busy() or it.of.status != "available"]
+        wanted = [it for _, it in self.wanted()]
+        made = [f"{it.name} in {it.region} is being made or has no standby yet" for it in self.all if it.busy() or it.of.status != "available"]
+        # In the books for a moment already, or no more: an address that is told now would be that of a lost one.
+        coming = ["a store is to be made" for it in wanted if self.find(it) is None]
+        going = [f"{it.name} in {it.region} is to end" for it in self.all if all(it.of is not one for one in wanted)]
+        return made + coming + going
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """{region: {identifier: {"url": ..., "primary": ..., "others": [...]}}}"""
