@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     clock::Clock,
-    model::{act::Act, ids::Service, instance::Inventory},
+    model::{
+        act::Act,
+        ids::Service,
+        instance::{Inventory, serving},
+    },
     platform::Platform,
 };
 
@@ -26,9 +30,10 @@ impl Capacity {
             .map(|instance| instance.service.clone())
             .filter(|service| !self.before.contains_key(service))
             .collect();
+        let serving = serving(&inventory.instances);
         for service in hit {
-            let serving = serving(inventory, &service);
-            self.before.insert(service, serving);
+            let now = serving.get(&service).copied().unwrap_or_default();
+            self.before.insert(service, now);
         }
     }
 
@@ -55,14 +60,12 @@ impl Capacity {
 pub(crate) async fn settled(platform: &dyn Platform, clock: Clock, limit: Duration) {
     let give_up = clock.now().plus(limit);
     while let Ok(inventory) = platform.inventory().await {
-        let whole = inventory.desired.iter().all(|(service, desired)| serving(&inventory, service) >= *desired as usize);
+        let serving = serving(&inventory.instances);
+        let whole =
+            inventory.desired.iter().all(|(service, desired)| serving.get(service).copied().unwrap_or_default() >= *desired as usize);
         if whole || clock.now() >= give_up {
             return;
         }
         clock.sleep(LOOK_EVERY).await;
     }
-}
-
-fn serving(inventory: &Inventory, service: &Service) -> usize {
-    inventory.instances.iter().filter(|i| i.service == *service && i.serving()).count()
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    commands::commands,
     gate::Gate,
     record::RunRecord,
     state,
@@ -49,6 +50,8 @@ pub fn render(record: &RunRecord) -> String {
     if let Some(m) = &record.measurement {
         measured(&mut out, m);
     }
+    let rows = commands(record).into_iter().map(|ran| ran.cells().map(|cell| escaped(&cell)).to_vec()).collect();
+    table(&mut out, &["Step", "Command", "Started", "Took", "Ended"], rows);
     if let Some(outcome) = record.outcome.as_ref().filter(|outcome| !outcome.residue.is_empty()) {
         out.push_str("\n**What is left, and how to undo it**\n\n");
         for residue in &outcome.residue {

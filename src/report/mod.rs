@@ -5,6 +5,7 @@
 //! `write` makes the files of a run folder; `gate` has the one sentence that says why a verdict is what it is.
 
 pub mod against;
+pub mod commands;
 pub mod console;
 pub mod fan_out;
 pub mod gameday;

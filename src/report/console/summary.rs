@@ -11,6 +11,7 @@ use crate::{
         measurement::{JudgedResult, Measurement, ProbeMeasurement},
     },
     report::{
+        commands::{Ran, commands},
         gate::Gate,
         record::RunRecord,
         state,
@@ -44,6 +45,7 @@ pub fn render(record: &RunRecord, style: Style) -> String {
         table(&mut out, style, "Victims (last three after the effect)", &heads, victims(m));
         table(&mut out, style, "Capacity (after the step's first effect)", &["step", "services", "effect", "capacity"], capacity(m));
         let findings: Vec<String> = m.findings.iter().map(|found| format!("{}: {}", found.kind.name(), found.says)).collect();
+        table(&mut out, style, "Commands", &Ran::HEADS, ran(record));
         list(&mut out, style, "Found", &findings);
         list(&mut out, style, "Not to be trusted", &m.trust.doubts);
     }
@@ -185,6 +187,16 @@ fn victims(m: &Measurement) -> Vec<Row> {
             ]
         })
         .collect()
+}
+
+fn ran(record: &RunRecord) -> Vec<Row> {
+    let row = |ran: Ran| {
+        let tone = if ran.well { Tone::Plain } else { Tone::Bad };
+        let mut row: Row = ran.cells().into_iter().map(plain).collect();
+        row[4].0 = tone;
+        row
+    };
+    commands(record).into_iter().map(row).collect()
 }
 
 fn capacity(m: &Measurement) -> Vec<Row> {

@@ -45,6 +45,7 @@ pub fn render(record: &RunRecord) -> String {
             (states::render(record))
             (tables::outages(record))
             (tables::victims(record))
+            (tables::ran(record))
             (details::render(record))
             (footer(record))
         },

@@ -4,11 +4,13 @@ use maud::{Markup, html};
 
 use crate::{
     model::{
+        act::Target,
         ids::Service,
         measurement::{GroupBy, JudgedResult, Measurement, Stats},
         steady_state::Phase,
     },
     report::{
+        commands::commands,
         record::RunRecord,
         words::{self, classes, count, interval, maybe_seconds, moment, percent, plural, seconds, step_capacity, visible, whole},
     },
@@ -194,7 +196,9 @@ pub fn outages(record: &RunRecord) -> Markup {
 /// The victims: when each was hit, and what followed.
 pub fn victims(record: &RunRecord) -> Markup {
     let times = record.measurement.as_ref().map_or(&[][..], |m| &m.victims);
-    if record.effects.is_empty() {
+    let is_command = |act| record.act(act).is_some_and(|p| matches!(p.act.target, Target::Command));
+    let effects: Vec<_> = record.effects.iter().filter(|e| !is_command(e.act)).collect();
+    if effects.is_empty() {
         return html! {};
     }
     html! {
@@ -204,7 +208,7 @@ pub fn victims(record: &RunRecord) -> Markup {
             div.scroll tabindex="0" role="region" aria-label="Victims" { table {
                 thead { tr { th scope="col" { "Victim" } th scope="col" { "Fault" } th scope="col" { "Zone" } th scope="col" { "Status" } th.num scope="col" { "Requested" } th.num scope="col" { "Took effect" } th.num scope="col" { "Ejected" } th.num scope="col" { "Replaced" } th.num scope="col" { "In service" } } }
                 tbody {
-                    @for e in &record.effects {
+                    @for e in &effects {
                         @let act = record.act(e.act);
                         @let v = times.iter().find(|v| v.act == e.act);
                         tr {
@@ -231,6 +235,32 @@ pub fn victims(record: &RunRecord) -> Markup {
                 }
             } }
             @if let Some(m) = &record.measurement { (capacity(m)) }
+        }
+    }
+}
+
+/// The commands of the method.
+pub fn ran(record: &RunRecord) -> Markup {
+    let all = commands(record);
+    html! {
+        @if !all.is_empty() {
+            section {
+                h2 { "Commands" }
+                div.scroll tabindex="0" role="region" aria-label="Commands" { table {
+                    thead { tr { th scope="col" { "Step" } th scope="col" { "Command" } th.num scope="col" { "Started" } th.num scope="col" { "Took" } th scope="col" { "Ended" } } }
+                    tbody {
+                        @for ran in &all {
+                            tr {
+                                th scope="row" { "step " (ran.step) }
+                                td { code { (ran.command) } }
+                                td.num { (ran.started) }
+                                td.num { (ran.took) }
+                                td { span.pill.(if ran.well { "plain" } else { "doubt" }) { (ran.ended) } }
+                            }
+                        }
+                    }
+                } }
+            }
         }
     }
 }

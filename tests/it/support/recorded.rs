@@ -428,6 +428,23 @@ impl Recorded {
         out
     }
 
+    /// Two commands of the experimenter's: one that ends well, and one that does not.
+    fn commands(&self) -> Vec<(f64, EventKind)> {
+        let command = |step: u32, words: &[&str], (from, to): (f64, f64), status: EffectStatus| {
+            let command = words.iter().map(|word| self.name(word)).collect();
+            let fault = Fault::Run { command, undo: None, timeout: Duration::from_secs(30) };
+            let act = Act { id: ActId { step, act: 1 }, fault, target: Target::Command };
+            let took_effect = status.happened().then_some(Bracket { after: at(from), by: at(to) });
+            let (id, source) = (act.id, "exit status".to_owned());
+            let effect = Effect { act: id, instance: None, status, requested: at(from), answered: Some(at(to)), took_effect, source };
+            let undo = Undo::Nothing { why: "a command without an `undo:` is taken to leave nothing behind".to_owned() };
+            [(from, EventKind::Armed { act: Box::new(act), undo }), (to, EventKind::Acted { effect })]
+        };
+        let failed = EffectStatus::Failed { why: self.name("`./warm-up` ended with exit status: 7: no route") };
+        let well = command(2, &["./shift-traffic", "--away-from", "a"], (14.2, 17.45), EffectStatus::Happened);
+        [well, command(3, &["./warm-up"], (17.5, 17.532), failed)].concat()
+    }
+
     /// The events of the run.
     pub fn events(&self) -> Vec<Event> {
         let acts = self.acts();
@@ -466,6 +483,9 @@ impl Recorded {
                     },
                 },
             ));
+        }
+        if self.failing {
+            list.extend(self.commands());
         }
         let mut see = |s: f64, what: Observed| {
             list.push((s, EventKind::Observed { observation: Observation { at: at(s), source: self.name("balancer edge"), what } }));
