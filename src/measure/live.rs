@@ -10,7 +10,7 @@ use super::{
     abort::AbortView,
     reading::{decide_availability, decide_latency},
     sliding::{BUCKET_NS, Slice, Sliding},
-    words,
+    trust, words,
 };
 use crate::{
     event::Tick,
@@ -214,8 +214,8 @@ impl Live {
         for probe in &self.probes {
             let slice = &probe.since_warm_up;
             let all = slice.requests + slice.late;
-            if super::trust::too_late(slice.late, all) {
-                why.push(words::late_share(probe.name.as_str(), Phase::Baseline, slice.late, all));
+            if trust::too_late(slice.late, all) {
+                why.push(words::late_share(probe.name.as_str(), Phase::Baseline, slice.late, all, trust::most_late(all)));
             }
         }
         for condition in self.conditions.iter().filter(|c| c.phases.is_empty() || c.phases.contains(&Phase::Baseline)) {

@@ -9,11 +9,37 @@ use crate::model::{
     steady_state::Phase,
 };
 
-/// More late requests than this share of a phase's are too many.
+/// A prober that is late for this share of a phase's requests still measures the system.
 const LATE_SHARE: f64 = 0.01;
+/// How sure it must be that the prober was late more often than that: the share itself, of a few requests, would trust none that is late,
+/// and refuse a drill for one moment of a busy machine. Late ones are in no number either way.
+const SURE: f64 = 0.95;
+/// From so many requests on the binomial distribution is as good as normal.
+const MANY: u64 = 20_000;
+/// The normal distribution's quantile at `SURE`.
+const SURE_Z: f64 = 1.645;
+
+/// How many of a phase's requests may be late: the quantile of the binomial distribution at 95 %, if each were late with a chance of 1 %.
+/// One of 6, three of 100, 117 of 10,000.
+pub(super) fn most_late(requests: u64) -> u64 {
+    let n = requests as f64;
+    if requests >= MANY {
+        return SURE_Z.mul_add((n * LATE_SHARE * (1.0 - LATE_SHARE)).sqrt(), n * LATE_SHARE).ceil() as u64;
+    }
+    let mut late = 0_u64;
+    let mut chance = (1.0 - LATE_SHARE).powf(n);
+    let mut so_far = chance;
+    while so_far < SURE && late < requests {
+        chance *= (requests - late) as f64 / (late + 1) as f64 * (LATE_SHARE / (1.0 - LATE_SHARE));
+        so_far += chance;
+        late += 1;
+    }
+    late
+}
+
 /// Whether so many late requests of a phase make its numbers ours.
 pub(super) fn too_late(late: u64, requests: u64) -> bool {
-    late as f64 > LATE_SHARE * requests as f64
+    late > most_late(requests)
 }
 
 /// Being late for so long in the fault phase is too long.
@@ -103,7 +129,7 @@ impl Watch {
         for phase in Phase::COUNTED.into_iter().filter(|phase| phases.has(*phase)) {
             let (requests, late) = self.phases.get(&phase).copied().unwrap_or_default();
             if too_late(late, requests) {
-                doubts.push(words::late_share(name, phase, late, requests));
+                doubts.push(words::late_share(name, phase, late, requests, most_late(requests)));
             }
         }
         if self.longest_ns >= LATE_SPAN_NS {
@@ -157,6 +183,17 @@ mod tests {
         assert_eq!(doubts.len(), 2, "1.6 % of the phase, and half a second on end: {doubts:?}");
         assert_eq!(gaps.len(), 1);
         assert!((gaps[0].worst_error_s - 0.5).abs() < 1e-9 && (gaps[0].from_s - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn how_many_may_be_late_grows_with_the_requests() {
+        // Values of the binomial distribution, from R's `qbinom(0.95, n, 0.01)`.
+        for (requests, most) in [(0, 0), (5, 0), (6, 1), (35, 1), (36, 2), (100, 3), (111, 3), (301, 6), (1_000, 15), (10_000, 117)] {
+            assert_eq!(most_late(requests), most, "of {requests}");
+        }
+        let (exact, normal) = (most_late(MANY - 1), most_late(MANY));
+        assert!(exact.abs_diff(normal) <= 1, "{exact} and {normal}");
+        assert_eq!(most_late(10_000_000), 100_518);
     }
 
     #[test]

@@ -161,13 +161,14 @@ pub fn holes(probe: &str, missing: u64, due: u64) -> String {
 }
 
 /// Too many late requests.
-pub fn late_share(probe: &str, phase: Phase, late: u64, requests: u64) -> String {
+pub fn late_share(probe: &str, phase: Phase, late: u64, requests: u64, most: u64) -> String {
     let share = late as f64 / requests.max(1) as f64;
     format!(
-        "probe {probe}: we sent {} of {} requests of the {phase} phase more than 10 ms late ({} %, at most 1 % is trusted)",
+        "probe {probe}: we sent {} of {} requests of the {phase} phase more than 10 ms late ({} %; at most {} of so many are trusted)",
         count(late),
         count(requests),
-        percent(share)
+        percent(share),
+        if most == 0 { "none".to_owned() } else { count(most) }
     )
 }
 
