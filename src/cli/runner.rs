@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -105,7 +105,9 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
         reporters.push(Box::new(Console::on_stdout(Some(folder.join("report.html")))));
     }
     reporters.push(Box::new(JsonLines::create(&folder).map_err(|error| format!("{}: {error}", folder.display()))?));
-    reporters.push(Box::new(RunFiles::new(folder.clone())));
+    let files = RunFiles::new(folder.clone());
+    let whole = files.record();
+    reporters.push(Box::new(files));
     #[cfg(feature = "notify")]
     let telling = Telling::start(&job.environment.notify);
     #[cfg(feature = "notify")]
@@ -146,6 +148,7 @@ pub async fn run(job: Job, platform: &connect::Connected, out: &Path, halt: &Hal
     }
     #[cfg(feature = "notify")]
     telling.finish().await;
-    let record = write::load(&folder).unwrap_or_default();
+    // Where the run folder could not be finished, what is in it says as much as there is.
+    let record = whole.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(|| write::load(&folder).unwrap_or_default());
     Ok(Ran { verdict: finished.verdict, record, folder })
 }

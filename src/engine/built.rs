@@ -31,7 +31,7 @@ pub(crate) async fn tell(script: &Script<'_>) {
 }
 
 async fn list(script: &Script<'_>) -> Result<Vec<Built>, String> {
-    let inventory = script.platform.inventory().await.map_err(|error| error.to_string())?;
+    let inventory = script.platform.seen().await.map_err(|error| error.to_string())?;
     let mut asked = 0;
     let mut one = |instance: &Instance| {
         let built = Built::of(instance)?;

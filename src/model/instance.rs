@@ -53,7 +53,7 @@ impl Instance {
 }
 
 /// How many instances of each service serve.
-pub fn serving(instances: &[Instance]) -> BTreeMap<Service, usize> {
+pub fn serving<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> BTreeMap<Service, usize> {
     let mut all: BTreeMap<&Service, usize> = BTreeMap::new();
     for instance in instances {
         *all.entry(&instance.service).or_default() += usize::from(instance.serving());

@@ -96,6 +96,14 @@ pub trait Platform: Send + Sync {
     /// Everything that is there.
     async fn inventory(&self) -> Result<Inventory, PlatformError>;
 
+    /// Everything, for who decides nothing by it: what nobody has told of may be seen half a minute late, where a whole list costs much.
+    ///
+    /// # Errors
+    /// Those of `inventory`.
+    async fn seen(&self) -> Result<Inventory, PlatformError> {
+        self.inventory().await
+    }
+
     /// How many instances of each service serve. Asked many times while a run waits for capacity: a platform of many instances counts them
     /// without handing them out.
     ///

@@ -28,6 +28,11 @@ pub trait Reporter: Send {
     /// Takes one event. After an error it is not called again.
     fn event(&mut self, event: &Event) -> io::Result<()>;
 
+    /// Whether it shows clocks, and so wants `idle` ten times a second; who does not sleeps until something comes.
+    fn live(&self) -> bool {
+        false
+    }
+
     /// Nothing has come for a while: redraw clocks.
     fn idle(&mut self) -> io::Result<()> {
         Ok(())
@@ -156,7 +161,11 @@ fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
     loop {
         let mut queue = lane.lock();
         if queue.events.is_empty() && !queue.closed {
-            queue = lane.changed.wait_timeout(queue, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner).0;
+            queue = if reporter.live() {
+                lane.changed.wait_timeout(queue, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                lane.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+            };
         }
         match queue.events.pop_front() {
             Some(event) => {

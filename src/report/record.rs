@@ -119,6 +119,18 @@ pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> RunRecord {
 }
 
 impl RunRecord {
+    /// Whether an event leaves nothing in the record but that it was: what follows from it is in the measurement.
+    pub fn passes_by(kind: &EventKind) -> bool {
+        matches!(
+            kind,
+            EventKind::StepEnded { .. }
+                | EventKind::Built { .. }
+                | EventKind::Replaced { .. }
+                | EventKind::NotReplaced { .. }
+                | EventKind::Tick { .. }
+        )
+    }
+
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         self.events += 1;
@@ -138,7 +150,7 @@ impl RunRecord {
             EventKind::Planned { plan } => self.plan = Some(plan.clone()),
             EventKind::PhaseStarted { phase } => self.phases.push((*phase, event.at)),
             EventKind::StepStarted { step, says } => self.steps.push((event.at, *step, says.clone())),
-            // What follows from the others is in the measurement.
+            // See `passes_by`.
             EventKind::StepEnded { .. }
             | EventKind::Built { .. }
             | EventKind::Replaced { .. }

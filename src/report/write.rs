@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -129,12 +130,18 @@ pub fn all(folder: &Path, record: &RunRecord) -> io::Result<()> {
 pub struct RunFiles {
     folder: PathBuf,
     record: RunRecord,
+    whole: Arc<Mutex<Option<RunRecord>>>,
 }
 
 impl RunFiles {
     /// For this folder, which exists.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, record: RunRecord::default() }
+        Self { folder, record: RunRecord::default(), whole: Arc::default() }
+    }
+
+    /// Where the record is once everything is written, as it would be read back from the folder.
+    pub fn record(&self) -> Arc<Mutex<Option<RunRecord>>> {
+        Arc::clone(&self.whole)
     }
 }
 
@@ -144,8 +151,7 @@ impl Reporter for RunFiles {
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        if let crate::event::EventKind::Tick { .. } = event.kind {
-            // Ticks leave nothing in the record but that they were.
+        if RunRecord::passes_by(&event.kind) {
             self.record.apply(event);
         } else {
             // A number that JSON cannot hold (a NaN) must not cost the reader the whole report.
@@ -161,7 +167,9 @@ impl Reporter for RunFiles {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        all(&self.folder, &self.record)
+        let written = all(&self.folder, &self.record);
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::mem::take(&mut self.record));
+        written
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is there, in few calls: instances and the named groups at once, then what the balancers say, one call a target group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_sdk_ec2::types::Filter;
 use futures_util::future::{try_join, try_join_all};
 
 use super::{
     connection::{Connection, Place},
+    glance::{self, Hints},
     own,
     read::{self, FILTER_VALUES, filter},
     service::{Named, service_of, service_of_store},
@@ -19,8 +23,8 @@ use crate::{
     file::suggest::{listed, nearest},
     model::{
         aws::{AwsMembers, AwsSpec},
-        ids::{InstanceId, Region, Service, Zone},
-        instance::{Instance, InstanceState, PROTECTED, PROTECTED_TAG},
+        ids::{InstanceId, Region, Scope, Service, Zone},
+        instance::{Instance, InstanceState, Inventory, PROTECTED, PROTECTED_TAG},
         time::Mono,
     },
     platform::PlatformError,
@@ -31,24 +35,43 @@ use crate::{
 pub(super) struct Listed {
     /// When it was asked for.
     pub(super) asked: Mono,
+    /// When everything was last asked for: this time, or before (`glance`).
+    pub(super) whole: Mono,
     /// Each region as it was found.
     pub(super) worlds: BTreeMap<Region, World>,
     /// The targets of it, sorted by id.
-    pub(super) instances: Vec<Instance>,
+    pub(super) instances: Vec<Arc<Instance>>,
     /// How many instances each service wants, where groups say so.
     pub(super) desired: BTreeMap<Service, u32>,
 }
 
 impl Listed {
+    /// The targets.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().map(AsRef::as_ref)
+    }
+
+    /// As the engine takes it.
+    pub(super) fn inventory(&self, scope: Scope) -> Inventory {
+        Inventory { scope, instances: self.targets().cloned().collect(), desired: self.desired.clone() }
+    }
+
     /// A target.
-    pub(super) fn instance(&self, id: &InstanceId) -> Option<&Instance> {
+    pub(super) fn instance(&self, id: &InstanceId) -> Option<&Arc<Instance>> {
         self.instances.binary_search_by(|instance| instance.id.cmp(id)).ok().map(|at| &self.instances[at])
+    }
+
+    /// The same target as it was seen before, if neither it nor what its group says of it has changed since.
+    fn as_before(&self, before: &World, world: &World, machine: &Arc<Machine>) -> Option<Arc<Instance>> {
+        let member = |world: &World| world.group_of(&machine.id).map(|(group, member)| (group.name.clone(), member.clone()));
+        let same = Arc::ptr_eq(before.machines.get(&machine.id)?, machine) && member(before) == member(world);
+        same.then(|| self.instance(&InstanceId(machine.id.clone())).cloned()).flatten()
     }
 
     /// An instance with its region's world.
     pub(super) fn machine(&self, region: &Region, id: &InstanceId) -> Option<(&World, &Machine)> {
         let world = self.worlds.get(region)?;
-        world.machines.get(id.as_str()).map(|machine| (world, machine))
+        world.machines.get(id.as_str()).map(|machine| (world, machine.as_ref()))
     }
 }
 
@@ -63,8 +86,42 @@ pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<List
     let worlds = try_join_all(connection.places.iter().map(|place| world(place, spec))).await?;
     let worlds: BTreeMap<Region, World> = connection.places.iter().map(|place| place.region.clone()).zip(worlds).collect();
     unknown_names(connection, spec, &worlds).await?;
+    put_together(asked, asked, spec, worlds, None)
+}
+
+/// The same after an earlier look, of which only what may have changed is asked for anew where a region allows that (`glance`). None when
+/// everything has to be asked for.
+pub(super) async fn list_after(
+    connection: &Connection,
+    spec: &AwsSpec,
+    before: &Listed,
+    hints: &BTreeMap<Region, Hints>,
+) -> Result<Option<Listed>, PlatformError> {
+    let asked = clock::now();
+    if asked.since(before.whole) >= glance::WHOLE_EVERY {
+        return Ok(None);
+    }
+    let none = Hints::default();
+    let looks = connection.places.iter().map(|place| async {
+        let Some(known) = before.worlds.get(&place.region) else { return Ok(None) };
+        glance::glance(place, spec, known, hints.get(&place.region).unwrap_or(&none)).await
+    });
+    let Some(worlds) = try_join_all(looks).await?.into_iter().collect::<Option<Vec<World>>>() else { return Ok(None) };
+    let worlds = connection.places.iter().map(|place| place.region.clone()).zip(worlds).collect();
+    put_together(asked, before.whole, spec, worlds, Some(before)).map(Some)
+}
+
+/// The targets of what was found.
+fn put_together(
+    asked: Mono,
+    whole: Mono,
+    spec: &AwsSpec,
+    worlds: BTreeMap<Region, World>,
+    before: Option<&Listed>,
+) -> Result<Listed, PlatformError> {
     let (mut instances, mut wanted) = (Vec::new(), BTreeMap::new());
     for (region, world) in &worlds {
+        let before = before.and_then(|before| Some((before, before.worlds.get(region)?))).filter(|(_, was)| was.alike_around(world));
         let mut services: BTreeMap<&str, Service> = BTreeMap::new();
         for machine in world.machines.values() {
             if !narrowed(spec, world, machine) {
@@ -72,18 +129,19 @@ pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<List
             }
             let Some(service) = service_of(spec, world, machine)? else { continue };
             services.insert(&machine.id, service.clone());
-            instances.push(instance(spec, region, world, machine, service));
+            let as_before = before.and_then(|(before, was)| before.as_before(was, world, machine));
+            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, world, machine, service))));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
-            instances.push(store.instance(region, service, store_kept_out(spec, store)));
+            instances.push(Arc::new(store.instance(region, service, store_kept_out(spec, store))));
         }
         for (service, desired) in desired(spec, world, &services) {
             *wanted.entry(service).or_default() += desired;
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Listed { asked, worlds, instances, desired: wanted })
+    Ok(Listed { asked, whole, worlds, instances, desired: wanted })
 }
 
 /// Reads what a region shows of the environment.
@@ -102,6 +160,18 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
     if !further.is_empty() {
         groups.extend(read::groups(place, &further.into_iter().collect::<Vec<_>>()).await?);
     }
+    let (pools, stores) = around(place, spec, &groups).await?;
+    let machines = machines.into_iter().map(|(id, machine)| (id, Arc::new(machine))).collect();
+    Ok(World { machines, groups, pools, stores, ended: BTreeSet::new() })
+}
+
+/// What is around the instances of a region: what the balancers say of their targets, and the managed stores.
+pub(super) async fn around(
+    place: &Place,
+    spec: &AwsSpec,
+    groups: &BTreeMap<String, AutoGroup>,
+) -> Result<(BTreeMap<String, Pool>, BTreeMap<String, Store>), Trouble> {
+    let named = Named::of(spec);
     let mut arns: BTreeSet<String> = groups.values().flat_map(|group| group.pools.iter().cloned()).collect();
     if !named.pools.is_empty() {
         let names: Vec<String> = named.pools.iter().cloned().collect();
@@ -113,13 +183,19 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
         }
     }
     let pools = read::pools(place, &arns.into_iter().collect::<Vec<_>>()).await?;
-    let stores = stores(place, spec).await?;
-    Ok(World { machines, groups, pools, stores })
+    Ok((pools, stores(place, spec).await?))
 }
 
 /// What EC2 itself is to leave out: the less comes over the wire, the better.
 pub(super) fn filters(spec: &AwsSpec) -> Vec<Filter> {
     let mut filters = vec![filter("instance-state-name", ["pending", "running", "stopping", "stopped", "shutting-down"])];
+    filters.extend(fleet(spec));
+    filters
+}
+
+/// What the environment means, in whatever state.
+pub(super) fn fleet(spec: &AwsSpec) -> Vec<Filter> {
+    let mut filters = Vec::new();
     if let Some(vpc) = &spec.vpc {
         filters.push(filter("vpc-id", [vpc]));
     }

@@ -3,7 +3,7 @@
 //! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
 //!   `trouble` (the one place that reads AWS's errors).
 //! * What is there: `read` (pages become our own types), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
-//!   `sight` (what was seen a moment ago), `observe` and `activity` (what changes by itself).
+//!   `sight` (what was seen a moment ago), `glance` (of a large fleet only what may have changed), `observe` and `activity` (what changes by itself).
 //! * What guards a run beside all that, and is asked apart from it: `alarms`.
 //! * What a run has for itself: `claims`.
 //! * What is looked at first: `preflight`. What it needs: [`policy`].
@@ -26,6 +26,7 @@ mod connection;
 mod cut;
 mod deed;
 mod effect;
+mod glance;
 mod group;
 mod inventory;
 mod keeper;

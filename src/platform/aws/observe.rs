@@ -15,7 +15,7 @@ use crate::{
     model::{
         aws::AwsSpec,
         ids::{InstanceId, Service},
-        instance::{Instance, InstanceState},
+        instance::InstanceState,
         observation::{Observation, Observed},
         time::Mono,
     },
@@ -91,7 +91,7 @@ impl Watcher {
     async fn run(mut self) {
         let (mut first, mut failures) = (true, 0);
         loop {
-            match self.sight.all(&self.connection, &self.spec).await {
+            match self.sight.now(&self.connection, &self.spec).await {
                 Ok(listed) => {
                     failures = 0;
                     if self.compare(&listed, first).await.is_err() {
@@ -162,7 +162,7 @@ impl Watcher {
                 )
                 .await?;
             }
-            match (was.is_some_and(Instance::serving), i.serving()) {
+            match (was.is_some_and(|was| was.serving()), i.serving()) {
                 (false, true) => self.tell(at, Observed::InService { instance, service, zone }).await?,
                 (true, false) if i.state == InstanceState::Running => {
                     let why = "its group or its balancer holds it for unhealthy".to_owned();

@@ -135,12 +135,15 @@ impl Platform for AwsPlatform {
     }
 
     async fn inventory(&self) -> Result<Inventory, PlatformError> {
-        let listed = self.reach.all().await?;
-        Ok(Inventory { scope: self.scope().await?, instances: listed.instances.clone(), desired: listed.desired.clone() })
+        Ok(self.reach.all().await?.inventory(self.scope().await?))
+    }
+
+    async fn seen(&self) -> Result<Inventory, PlatformError> {
+        Ok(self.reach.now().await?.inventory(self.scope().await?))
     }
 
     async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
-        Ok(serving(&self.reach.all().await?.instances))
+        Ok(serving(self.reach.now().await?.targets()))
     }
 
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
@@ -212,6 +215,9 @@ impl Platform for AwsPlatform {
             if let On::Group(_) = On::of(&prepared.act) {
                 effects[at] = Some(group::inject(&self.reach, prepared).await);
             }
+        }
+        for victim in kinds.values().flatten().filter_map(|(_, prepared)| prepared.act.target.instance()) {
+            self.reach.sight.doubt(&victim.region, std::iter::once(victim.id.to_string()));
         }
         let done = join_all(kinds.into_values().map(|acts| async move {
             let (at, acts): (Vec<usize>, Vec<&Prepared>) = acts.into_iter().unzip();
@@ -341,7 +347,7 @@ impl Platform for AwsPlatform {
             all.extend(listed.instances.iter().filter_map(|instance| {
                 let (_, machine) = listed.machine(&place.region, &instance.id)?;
                 let by = cut.get(machine.subnet.as_ref()?)?.clone();
-                Some(Held { instance: instance.clone(), kind: FaultKind::Partition, by })
+                Some(Held { instance: Instance::clone(instance), kind: FaultKind::Partition, by })
             }));
         }
         Ok(all)

@@ -121,7 +121,7 @@ fn capacity(group: &AutoGroup, lost: &BTreeSet<&InstanceId>, held: &[(Option<&st
     let mut notes = Vec::new();
     let name = &group.name;
     let stay: Vec<&Instance> =
-        listed.instances.iter().filter(|i| group.members.contains_key(i.id.as_str()) && i.serving() && !lost.contains(&i.id)).collect();
+        listed.targets().filter(|i| group.members.contains_key(i.id.as_str()) && i.serving() && !lost.contains(&i.id)).collect();
     let mut by_zone: BTreeMap<&str, usize> = BTreeMap::new();
     for instance in &stay {
         *by_zone.entry(instance.zone.as_str()).or_default() += 1;

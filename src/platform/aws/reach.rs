@@ -110,6 +110,11 @@ impl Reach {
         self.sight.all(&self.connection, &self.spec).await
     }
 
+    /// Everything, for who only watches.
+    pub(super) async fn now(&self) -> Result<Arc<Listed>, PlatformError> {
+        self.sight.now(&self.connection, &self.spec).await
+    }
+
     /// The network ACLs of a VPC, as they were a moment ago.
     pub(super) async fn acls(&self, place: &Place, vpc: &str) -> Result<Arc<Vec<Acl>>, Trouble> {
         self.sight.acls(vpc, || cut::of_vpc(place, vpc)).await

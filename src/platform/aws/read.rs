@@ -58,8 +58,21 @@ pub(super) async fn machines_by_id<'a>(
     place: &Place,
     ids: impl IntoIterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Machine>, Trouble> {
+    machines_of(place, ids, &[]).await
+}
+
+/// Those of these instances that further filters let through.
+pub(super) async fn machines_of<'a>(
+    place: &Place,
+    ids: impl IntoIterator<Item = &'a str>,
+    further: &[Filter],
+) -> Result<BTreeMap<String, Machine>, Trouble> {
     let ids: Vec<&str> = ids.into_iter().collect();
-    let parts = ids.chunks(FILTER_VALUES).map(|part| machines(place, vec![filter("instance-id", part.iter().copied())]));
+    let parts = ids.chunks(FILTER_VALUES).map(|part| {
+        let mut filters = vec![filter("instance-id", part.iter().copied())];
+        filters.extend_from_slice(further);
+        machines(place, filters)
+    });
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
 }
 

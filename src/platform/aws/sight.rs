@@ -1,10 +1,11 @@
 //! What was seen a moment ago: acts that are prepared at the same time, undos that wait, and the engine's looks in between share their
-//! calls. AWS itself is no faster than this: what it lists is true with some delay.
+//! calls. AWS itself is no faster than this: what it lists is true with some delay. Who only watches asks a large fleet for what may have
+//! changed (`glance`).
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,10 +16,11 @@ use tokio::sync::Mutex;
 use super::{
     connection::{Connection, Place},
     cut::Acl,
+    glance::Hints,
     inventory::{self, Listed},
     read,
     trouble::Trouble,
-    world::Machine,
+    world::{Machine, Phase},
 };
 use crate::{
     clock,
@@ -40,6 +42,7 @@ pub(super) struct Sight {
     all: Mutex<Look<Listed>>,
     machines: Mutex<BTreeMap<Region, Look<BTreeMap<String, Machine>>>>,
     acls: Mutex<BTreeMap<String, Look<Vec<Acl>>>>,
+    hints: StdMutex<BTreeMap<Region, Hints>>,
     changes: AtomicU64,
 }
 
@@ -50,10 +53,61 @@ impl Sight {
         if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
+        self.whole(&mut latest, connection, spec).await
+    }
+
+    /// The same for who watches, and decides nothing by it: of a large fleet only what may have changed is asked for.
+    pub(super) async fn now(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
+        let mut latest = self.all.lock().await;
+        if let Some(seen) = self.fresh(latest.as_ref()) {
+            return Ok(seen);
+        }
+        let Some((_, _, before)) = latest.as_ref() else { return self.whole(&mut latest, connection, spec).await };
         let changes = self.changes();
+        let hints = std::mem::take(&mut *self.hints());
+        let listed = inventory::list_after(connection, spec, before, &hints).await;
+        self.doubt_still(hints, listed.as_ref().ok().and_then(Option::as_ref));
+        let Some(listed) = listed?.map(Arc::new) else { return self.whole(&mut latest, connection, spec).await };
+        *latest = Some((clock::now(), changes, Arc::clone(&listed)));
+        Ok(listed)
+    }
+
+    async fn whole(&self, latest: &mut Look<Listed>, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
+        let changes = self.changes();
+        for hints in self.hints().values_mut() {
+            hints.seen.clear();
+        }
         let listed = Arc::new(inventory::list(connection, spec).await?);
         *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
+    }
+
+    /// These instances of a region were acted on: whatever their group says, they may have changed.
+    pub(super) fn doubt(&self, region: &Region, ids: impl Iterator<Item = String>) {
+        self.hints().entry(region.clone()).or_default().doubtful.extend(ids);
+    }
+
+    /// These instances of a region were seen by their ids.
+    pub(super) fn learn(&self, region: &Region, found: &BTreeMap<String, Machine>) {
+        let seen = found.iter().map(|(id, machine)| (id.clone(), machine.clone()));
+        self.hints().entry(region.clone()).or_default().seen.extend(seen);
+    }
+
+    /// Who was acted on and is still up stays in doubt: AWS may show a change late. Who is not is asked for anyway.
+    fn doubt_still(&self, before: BTreeMap<Region, Hints>, listed: Option<&Listed>) {
+        let up = |region: &Region, id: &String| {
+            listed.is_none_or(|listed| {
+                listed.worlds.get(region).and_then(|world| world.machines.get(id)).is_some_and(|machine| machine.state == Phase::Running)
+            })
+        };
+        for (region, Hints { mut doubtful, .. }) in before {
+            doubtful.retain(|id| up(&region, id));
+            self.doubt(&region, doubtful.into_iter());
+        }
+    }
+
+    fn hints(&self) -> MutexGuard<'_, BTreeMap<Region, Hints>> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instances of a region that the environment means and that have not ended, without what groups and balancers say of them.

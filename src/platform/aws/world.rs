@@ -1,6 +1,9 @@
 //! What a region shows, in our own words: machines, the groups that keep them, the balancers' target groups. Only what a drill needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::store::Store;
 use crate::model::ids::Region;
@@ -13,14 +16,16 @@ pub(super) const BEANSTALK_TAG: &str = "elasticbeanstalk:environment-name";
 /// One look at a region.
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
-    /// Instances by id.
-    pub(super) machines: BTreeMap<String, Machine>,
+    /// Instances by id. Shared with the looks before: most stay as they are.
+    pub(super) machines: BTreeMap<String, Arc<Machine>>,
     /// Auto Scaling groups by name.
     pub(super) groups: BTreeMap<String, AutoGroup>,
     /// Target groups by ARN.
     pub(super) pools: BTreeMap<String, Pool>,
     /// Managed stores by the id that they have as targets.
     pub(super) stores: BTreeMap<String, Store>,
+    /// Who was seen to have ended while a group still lists it: EC2 never gives an id twice.
+    pub(super) ended: BTreeSet<String>,
 }
 
 /// An EC2 instance.
@@ -155,6 +160,12 @@ impl PoolTarget {
 }
 
 impl World {
+    /// Whether what groups and balancers say of instances from outside of their members' lists is the same in both.
+    pub(super) fn alike_around(&self, other: &Self) -> bool {
+        let groups = |world: &Self| world.groups.values().map(|g| (g.name.clone(), g.tags.clone(), g.pools.clone())).collect::<Vec<_>>();
+        self.pools == other.pools && groups(self) == groups(other)
+    }
+
     /// The group that an instance is a member of.
     pub(super) fn group_of(&self, id: &str) -> Option<(&AutoGroup, &Member)> {
         let by_tag = self.machines.get(id).and_then(|m| m.tags.get(GROUP_TAG)).and_then(|name| self.groups.get(name));

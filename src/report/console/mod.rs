@@ -92,8 +92,12 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.put(&text)
     }
 
+    fn live(&self) -> bool {
+        self.style.live
+    }
+
     fn idle(&mut self) -> io::Result<()> {
-        if !self.style.live || self.record.events == 0 {
+        if self.record.events == 0 {
             return Ok(());
         }
         let text = self.live.draw(None, &self.record, self.style, crate::clock::now());

@@ -5,6 +5,7 @@ mod alarms;
 mod commands;
 mod conforming;
 mod held_back;
+mod large;
 mod meanwhile;
 mod names;
 mod permissions;

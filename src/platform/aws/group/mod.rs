@@ -117,7 +117,7 @@ pub(super) async fn prepare(reach: &Reach, act: &Act, group: &Group) -> Result<U
 pub(super) async fn may_be_held(reach: &Reach, group: &AutoGroup) -> Result<(), PlatformError> {
     let listed = reach.all().await?;
     let members: Vec<&Instance> =
-        listed.instances.iter().filter(|i| i.region == group.region && group.members.contains_key(i.id.as_str())).collect();
+        listed.targets().filter(|i| i.region == group.region && group.members.contains_key(i.id.as_str())).collect();
     which::may_touch(reach, group, &members)
 }
 

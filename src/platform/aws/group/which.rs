@@ -30,7 +30,7 @@ pub(super) fn affected<'a>(reach: &Reach, listed: &'a Listed, group: &Group) -> 
         }
         for found in world.groups.values() {
             let members: Vec<&Instance> =
-                listed.instances.iter().filter(|i| i.region == *region && found.members.contains_key(i.id.as_str())).collect();
+                listed.targets().filter(|i| i.region == *region && found.members.contains_key(i.id.as_str())).collect();
             let meant = |i: &&&Instance| group.services.is_empty() || group.services.contains(&i.service);
             let by_members = members.iter().any(|i| meant(&i));
             if !by_members && !named(reach, group, found) {

@@ -47,6 +47,9 @@ pub(super) async fn seen(reach: &Reach, acts: &[&Prepared], mut effects: Vec<Eff
         loop {
             let asked = clock::now();
             let found = look(place, &waiting).await;
+            if let Ok(found) = &found {
+                reach.sight.learn(&region, found);
+            }
             let mut rest = Vec::new();
             for (at, prepared) in waiting {
                 let Some(instance) = prepared.act.target.instance() else { continue };

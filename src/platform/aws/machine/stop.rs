@@ -134,7 +134,7 @@ async fn serves_again(reach: &Reach, place: &Place, id: &str) -> Result<(), Plat
     while clock::now() < give_up {
         let listed = reach.all().await?;
         let found = listed.instances.iter().find(|i| i.region == place.region && i.id.as_str() == id);
-        if found.is_none_or(crate::model::instance::Instance::serving) {
+        if found.is_none_or(|instance| instance.serving()) {
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;
