@@ -1,8 +1,8 @@
 //! A look at a large fleet while it is watched: only what may have changed is asked for anew. A whole list of a thousand instances is
 //! three megabytes of XML and most of what a drill costs; of those that their group keeps as before, nothing new would be in it.
 //!
-//! What may have changed: members that are not known yet; instances that are not up; those that their group or their balancer sees
-//! otherwise than before; and what was acted on. An instance that ends without any of these knowing is seen by the next whole look.
+//! What may have changed: members that are not known yet; instances that are starting or stopping; those that their group or their balancer
+//! holds for worse than before; and what was acted on. Who has ended stays so. An instance that ends without any of these knowing is seen by the next whole look.
 //! Nothing is *decided* on a glance: plans, caps and acts look at everything.
 
 use std::{
@@ -16,7 +16,7 @@ use super::{
     inventory::{around, fleet},
     read::{self, FILTER_VALUES},
     trouble::Trouble,
-    world::{AutoGroup, Machine, Phase, Pool, World},
+    world::{AutoGroup, Machine, Member, Phase, Pool, World},
 };
 use crate::model::aws::{AwsMembers, AwsSpec};
 
@@ -73,20 +73,24 @@ fn kept_by_groups(spec: &AwsSpec) -> bool {
 /// The instances that may be otherwise than they are known to be.
 fn changed(before: &World, now: &World, doubtful: &BTreeSet<String>) -> BTreeSet<String> {
     let member = |groups: &BTreeMap<String, AutoGroup>, id: &str| groups.values().find_map(|group| group.members.get(id).cloned());
+    let serves = |member: &Member| member.healthy && member.lifecycle == "InService";
     let mut ask: BTreeSet<String> = now
         .machines
         .values()
+        .filter(|machine| !machine.state.ended())
         .filter(|machine| {
             let is = member(&now.groups, &machine.id);
-            machine.state != Phase::Running || doubtful.contains(&machine.id) || is.is_none() || is != member(&before.groups, &machine.id)
+            let worse = || !is.as_ref().is_some_and(serves) && (is.is_none() || is != member(&before.groups, &machine.id));
+            machine.state != Phase::Running || doubtful.contains(&machine.id) || worse()
         })
         .map(|machine| machine.id.clone())
         .collect();
     let members = now.groups.values().flat_map(|group| group.members.keys());
     ask.extend(members.filter(|id| !now.machines.contains_key(*id) && !now.ended.contains(*id)).cloned());
     let (was, is) = (targets(&before.pools), targets(&now.pools));
-    let differ = was.iter().filter(|(target, state)| is.get(*target) != Some(*state)).map(|((_, id), _)| *id);
-    ask.extend(differ.filter(|id| now.machines.contains_key(*id)).map(str::to_owned));
+    let worse = was.iter().filter(|(target, state)| is.get(*target).is_none_or(|now| now != *state && *now != "healthy"));
+    let up = |id: &str| now.machines.get(id).is_some_and(|machine| !machine.state.ended());
+    ask.extend(worse.map(|((_, id), _)| *id).filter(|id| up(id)).map(str::to_owned));
     ask
 }
 
@@ -112,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{
         model::ids::Region,
-        platform::aws::world::{GROUP_TAG, Member, PoolTarget},
+        platform::aws::world::{GROUP_TAG, PoolTarget},
     };
 
     fn machine(id: &str, state: Phase) -> (String, Arc<Machine>) {
@@ -190,6 +194,12 @@ mod tests {
         assert_eq!(ask(&ejected, &[]), "i-3 i-4", "who is no target any more");
         let ending = world(&up, &[all[0], all[1], ("i-3", "Terminating"), all[3]], &healthy);
         assert_eq!(ask(&ending, &[]), "i-3 i-4", "whom its group ends");
+        let over = world(&[("i-1", Phase::ShuttingDown), up[1], up[2], up[3]], &all[1..], &healthy[1..]);
+        assert_eq!(ask(&over, &["i-1"]), "i-4", "who is ending has ended");
+        let mut better = before.clone();
+        better.groups.get_mut("fleet").unwrap().members.insert("i-1".to_owned(), member("Pending"));
+        better.pools.get_mut("arn").unwrap().targets[1].state = "initial".to_owned();
+        assert_eq!(changed(&better, &before, &BTreeSet::new()).into_iter().collect::<Vec<_>>(), ["i-4"], "who serves now");
         let mut new = world(&up, &[&all[..], &[("i-5", "Pending"), ("i-0", "InService")]].concat(), &healthy);
         assert_eq!(ask(&new, &[]), "i-0 i-4 i-5", "who is new");
         new.ended.insert("i-0".to_owned());

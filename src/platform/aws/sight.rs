@@ -47,10 +47,10 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    /// Everything, as it was listed at most a second ago.
+    /// Everything, as it was listed at most a second ago: a glance is no list.
     pub(super) async fn all(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
         let mut latest = self.all.lock().await;
-        if let Some(seen) = self.fresh(latest.as_ref()) {
+        if let Some(seen) = self.fresh(latest.as_ref()).filter(|seen| seen.asked == seen.whole) {
             return Ok(seen);
         }
         self.whole(&mut latest, connection, spec).await
