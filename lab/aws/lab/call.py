@@ -16,7 +16,7 @@ SCOPE = re.compile(r"Credential=([A-Za-z0-9]+)/\d+/([a-z0-9-]+)/([a-z0-9-]+)/aws
 CBOR = re.compile(r"^/service/[^/]+/operation/([A-Za-z0-9]+)$")
 
 # Which words each service speaks, for errors that moto does not write.
-PROTOCOLS = {"ec2": "ec2", "ssm": "json", "cloudtrail": "json", "route53": "rest-xml"}
+PROTOCOLS = {"ec2": "ec2", "ssm": "json", "cloudtrail": "json", "route53": "rest-xml", "arc-zonal-shift": "rest-json"}
 # Names in a signature that are not those of IAM's actions.
 IAM_NAMES = {"monitoring": "cloudwatch"}
 
@@ -36,6 +36,16 @@ ROUTE53 = [
     ("GET", r"^/2013-04-01/change/", "GetChange"),
     ("GET", r"^/2013-04-01/tags/", "ListTagsForResource"),
     ("POST", r"^/2013-04-01/tags/", "ChangeTagsForResource"),
+]
+
+
+SHIFTS = [
+    ("GET", r"^/managedresources/(?P<resourceIdentifier>.+)$", "GetManagedResource"),
+    ("GET", r"^/managedresources$", "ListManagedResources"),
+    ("GET", r"^/zonalshifts$", "ListZonalShifts"),
+    ("POST", r"^/zonalshifts$", "StartZonalShift"),
+    ("PATCH", r"^/zonalshifts/(?P<zonalShiftId>[^/]+)$", "UpdateZonalShift"),
+    ("DELETE", r"^/zonalshifts/(?P<zonalShiftId>[^/]+)$", "CancelZonalShift"),
 ]
 
 
@@ -80,6 +90,15 @@ def body_of(environ: dict[str, Any]) -> bytes:
     return data
 
 
+def object_of(body: bytes) -> dict[str, Any]:
+    """A body in JSON; empty when it is none."""
+    try:
+        decoded = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
 def read(environ: dict[str, Any]) -> Call | None:
     """None: not a signed call of the API."""
     found = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -95,15 +114,19 @@ def read(environ: dict[str, Any]) -> Call | None:
         call.action, call.protocol = cbor.group(1), "cbor"
     elif target:
         call.action, call.protocol = target.rsplit(".", 1)[-1], "json"
-        try:
-            decoded = json.loads(body or b"{}")
-            call.parameters = decoded if isinstance(decoded, dict) else {}
-        except ValueError:
-            pass
+        call.parameters = object_of(body)
     elif service == "route53":
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
         call.action = next((name for verb, form, name in ROUTE53 if verb == method and re.search(form, path)), f"{method} {path}")
         call.parameters = {"path": path, "body": body.decode("utf-8", "replace")[:4000]}
+    elif service == "arc-zonal-shift":
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        call.action, call.parameters = f"{method} {path}", dict(parse_qsl(environ.get("QUERY_STRING", "")))
+        for verb, form, name in SHIFTS:
+            told = re.search(form, path) if verb == method else None
+            if told:
+                call.action = name
+                call.parameters |= object_of(body) | told.groupdict()
     else:
         text = body.decode("utf-8", "replace") or environ.get("QUERY_STRING", "")
         call.parameters = dict(parse_qsl(text, keep_blank_values=True))

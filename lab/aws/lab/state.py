@@ -16,7 +16,7 @@ from moto.elbv2 import elbv2_backends
 from moto.rds import rds_backends
 from moto.route53 import route53_backends
 
-from .rules import targets
+from .rules import shifts, targets
 
 Table = dict[str, Any]
 
@@ -228,6 +228,7 @@ PARTS: list[tuple[str, Any, Callable[[Any], Table]]] = [
     ("subnets", ec2_backends, subnets),
     ("groups", autoscaling_backends, groups),
     ("balancers", elbv2_backends, balancers),
+    ("shifts", elbv2_backends, lambda backend: shifts.shown(backend.account_id, backend.region_name)),
     ("databases", rds_backends, databases),
     ("caches", elasticache_backends, caches),
     ("names", route53_backends, names),

@@ -15,6 +15,7 @@ from moto.iam.models import get_account_id_from
 from moto.rds import rds_backends
 
 from ..call import Call
+from ..rules import shifts
 from .document import Touched
 
 READS = re.compile(r"^(Describe|Get|List|Lookup)")
@@ -93,6 +94,17 @@ def balancing(call: Call, account: str) -> list[tuple[str, Touched]]:
     return found
 
 
+def shifting(call: Call, account: str) -> list[tuple[str, Touched]]:
+    """The balancer that is shifted, also where the call names the shift only."""
+    shift = shifts.shifts.get(str(call.parameters.get("zonalShiftId", "")))
+    arn = call.parameters.get("resourceIdentifier") or (shift.arn if shift else None)
+    if not arn:
+        return []
+    tags = dict(elbv2_backends[account][call.region].tagging_service.get_tag_dict_for_resource(arn))
+    of = context(call, tags, "elasticloadbalancing")
+    return [(call.name, Touched(str(arn), {**of, "arc-zonal-shift:resourceidentifier": [str(arn)]}))]
+
+
 def plain(tags: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags or []}
 
@@ -140,6 +152,7 @@ BY_SERVICE = {
     "elasticache": stores,
     "ssm": commands,
     "route53": names,
+    "arc-zonal-shift": shifting,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.elbv2 import elbv2_backends
 
-from ..rules import targets
+from ..rules import shifts, targets
 from ..world import world
 from .haproxy import Haproxy
 from .machines import Machines
@@ -103,11 +103,12 @@ class Balancers:
             if balancer.haproxy.starting() and time.monotonic() - balancer.born < 10:
                 continue
             try:
-                self.tend_one(balancer, group)
+                self.tend_one(balancer, group, shifts.away(group.ec2_backend.account_id, region, load_balancer))
             except OSError as wrong:
                 world.fault(f"HAProxy of {balancer.name} in {balancer.region} does not do what it should: {wrong}")
 
-    def tend_one(self, balancer: Balancer, group: Any) -> None:
+    def tend_one(self, balancer: Balancer, group: Any, away: set[str]) -> None:
+        """`away`: the zones that users are shifted away from."""
         haproxy = balancer.haproxy
         registered, leaving = targets.table(group), targets.draining(group)
         for identity in list(haproxy.servers):
@@ -126,6 +127,8 @@ class Balancers:
             machine = self.machines.all.get(identity)
             if identity not in haproxy.servers and machine is not None:
                 haproxy.add(identity, machine.address, int(target.port))
+            if machine is not None and haproxy.servers.get(identity) is False:
+                haproxy.shift(identity, machine.zone in away)
         for identity, (status, check) in haproxy.health().items():
             target = registered.get(identity)
             if target is not None:
@@ -134,7 +137,8 @@ class Balancers:
 
 def judge(group: Any, target: targets.Target, status: str, check: str) -> None:
     """HAProxy's word, as DescribeTargetHealth says it."""
-    if status.startswith("UP"):
+    # What is shifted away from is checked as ever.
+    if status.startswith(("UP", "DRAIN")):
         if target.state != "initial" or check not in ("", "INI"):
             target.become("healthy")
     elif status.startswith("DOWN"):

@@ -103,6 +103,8 @@ class Haproxy:
             )
         # Id of each server that it has, and whether it only finishes what it has.
         self.servers: dict[str, bool] = {}
+        # Those in a zone that users are shifted away from.
+        self.away: set[str] = set()
 
     def command(self, text: str) -> str:
         return command(self.socket, text)
@@ -126,6 +128,14 @@ class Haproxy:
         self.command(f"enable server {ALL}/{identity}")
         self.servers[identity] = False
 
+    def shift(self, identity: str, away: bool) -> None:
+        """Sends nobody new to a server that is well, or sends to it again. Its checks go on; and with no other healthy target the balancer
+        fails open as ever, to all of them."""
+        if away == (identity in self.away):
+            return
+        self.command(f"set server {CHECKED}/{identity} state {'drain' if away else 'ready'}")
+        (self.away.add if away else self.away.discard)(identity)
+
     def drain(self, identity: str) -> None:
         self.command(f"set server {CHECKED}/{identity} state drain; set server {ALL}/{identity} state drain")
         self.servers[identity] = True
@@ -140,6 +150,7 @@ class Haproxy:
             gone = gone and ("deleted" in said or "No such server" in said)
         if gone:
             self.servers.pop(identity, None)
+            self.away.discard(identity)
 
     def health(self) -> dict[str, tuple[str, str]]:
         """Of each server: its status as HAProxy shows it, and what its last check found."""

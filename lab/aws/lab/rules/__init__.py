@@ -19,6 +19,7 @@ from . import (  # noqa: F401
     quick,
     reads,
     refresh,
+    shifts,
     snapshots,
     stacks,
     tags,

@@ -1,4 +1,5 @@
-"""Load balancers and target groups as AWS makes them: attributes of a template are kept, an application balancer crosses zones.
+"""Load balancers and target groups as AWS makes them: attributes and tags of a template are kept, an application balancer
+crosses zones.
 
 moto drops the first and turns the second off."""
 
@@ -23,8 +24,9 @@ def _group(old: Any, name: str, template: dict[str, Any], *args: Any, **kwargs: 
 
 
 @overrule(FakeLoadBalancer, "create_from_cloudformation_json")
-def _balancer(old: Any, name: str, template: dict[str, Any], *args: Any, **kwargs: Any) -> FakeLoadBalancer:
-    balancer = old(name, template, *args, **kwargs)
+def _balancer(old: Any, name: str, template: dict[str, Any], account: str, region: str, **kwargs: Any) -> FakeLoadBalancer:
+    balancer = old(name, template, account, region, **kwargs)
+    elbv2_backends[account][region].tagging_service.tag_resource(balancer.arn, template["Properties"].get("Tags") or [])
     for it in template["Properties"].get("LoadBalancerAttributes", []):
         balancer.attrs[it["Key"]] = it["Value"]
     return balancer

@@ -6,6 +6,7 @@ know is an error of AWS's form (moto sends a page of HTML, which clients cannot 
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 import struct
@@ -18,7 +19,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from ..iam.policy import policy
-from ..rules import errors
+from ..rules import errors, shifts
 from ..trouble import plan
 from ..world import world
 from . import cbor, control, dryrun
@@ -99,12 +100,14 @@ class Gate:
         try:
             if call.dry_run:
                 return dryrun.answer(call)
+            if call.service == "arc-zonal-shift":
+                return shifted(call)
             if call.protocol == "cbor":
                 status, _, body = self.ask(cbor.as_json(environ, environ["PATH_INFO"], body_of(environ)))
                 return cbor.as_cbor(status, body)
             return in_form(call, self.ask(environ))
         except NotImplementedError as missing:
-            world.fault(f"moto cannot do {call.name}: {missing}")
+            world.fault(f"neither moto nor the laboratory can do {call.name}: {missing}")
             return error(call, "InvalidAction", 400, f"The laboratory cannot do {call.name}.")
         except Exception:  # noqa: BLE001 - whatever moto cannot do
             world.fault(f"{call.name}: {traceback.format_exc()}")
@@ -126,6 +129,15 @@ class Gate:
             if hasattr(parts, "close"):
                 parts.close()
         return seen[0], seen[1], body
+
+
+def shifted(call: Call) -> Answer:
+    """The answer of a service that moto has not got."""
+    try:
+        status, told = shifts.do(call)
+    except shifts.Refused as no:
+        return error(call, no.code, no.status, no.words, **no.more)
+    return status, [("Content-Type", "application/json")], json.dumps(told).encode()
 
 
 def shorten(environ: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ A rule is a table with `kind` and, of these, what the kind needs:
 Kinds: throttle, error (500), unavailable (503), deny, expired, unknown-key are answered instead of the call; cut-before loses the call,
 cut-after its answer; stall answers late; duplicate does it twice. no-capacity (`zones`, `groups`), late-news (`milliseconds`) and
 acl-quota (`number`) hold for the world; command (`code`, `output`) is what instances answer to commands of SSM; short-pages (`number`)
-bounds the pages of every list, as AWS may do whatever is asked for."""
+bounds the pages of every list, as AWS may do whatever is asked for; autoshift (`zones`): AWS itself shifts users away from them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..rules import acls, commands, members
+from ..rules import acls, commands, members, shifts
 from ..call import Call
 from ..world import world
 
 INSTEAD = ("throttle", "error", "unavailable", "deny", "expired", "unknown-key", "cut-before")
 BESIDE = ("cut-after", "stall", "duplicate")
-WORLD = ("no-capacity", "late-news", "acl-quota", "command", "short-pages")
+WORLD = ("no-capacity", "autoshift", "late-news", "acl-quota", "command", "short-pages")
 KEYS = {
     "kind": str,
     "share": (int, float),
@@ -167,6 +167,11 @@ def refuses(group: Any, zone: str) -> bool:
     return False
 
 
+def shifts_itself(zone: str) -> bool:
+    """Whether AWS itself shifts users away from the zone."""
+    return any(it.kind == "autoshift" and zone in it.zones for it in plan.rules)
+
+
 def replies(_instance: str) -> tuple[int, str] | None:
     """What an instance answers to the next command."""
     for rule in plan.rules:
@@ -182,4 +187,6 @@ def _forget() -> None:
 
 members.refusals.append(refuses)
 commands.replies.append(replies)
+shifts.autoshifts.append(shifts_itself)
+shifts.pages.append(page)
 world.beginnings.append(_forget)
