@@ -26,7 +26,7 @@ use crate::{
     model::{
         act::{Act, Effect, EffectStatus, Prepared, Target},
         experiment::Experiment,
-        fault::Fault,
+        fault::{Fault, Mechanism},
         ids::ActId,
         observation::{Observation, Observed},
         outcome::Ended,
@@ -425,12 +425,14 @@ pub(crate) fn not_happened(effects: &[Effect]) -> Option<String> {
 
 /// Until when acts without a hold are watched, and whether for the whole of that time. `None` when there are none.
 fn watch_until(pending: &[Prepared], holds: &[(ActId, Option<Duration>)], give_up: Mono) -> Option<(Mono, bool)> {
+    // Users who are moved away come back when they are led back, and what they left is there all the time.
+    let shifted = |p: &Prepared| p.act.fault.mechanism() == Some(Mechanism::Shift);
     let unheld: Vec<&Prepared> = pending
         .iter()
         .filter(|p| holds.contains(&(p.act.id, None)))
-        .filter(|p| !matches!(p.act.target, Target::Command | Target::Group(_)))
+        .filter(|p| shifted(p) || !matches!(p.act.target, Target::Command | Target::Group(_)))
         .collect();
-    let whole = unheld.iter().any(|p| !p.undo.restores() || !p.act.fault.kind().takes_capacity());
+    let whole = unheld.iter().any(|p| shifted(p) || !p.undo.restores() || !p.act.fault.kind().takes_capacity());
     (!unheld.is_empty()).then_some((give_up, whole))
 }
 

@@ -99,6 +99,7 @@ impl Checker<'_> {
         }
         self.partition_mode(&here, &step.fault);
         self.mechanism(&here, &step.fault);
+        self.shifted(&here, step);
         self.decrement(&here, &step.fault);
         if kind == FaultKind::Stress
             && let Some(hold) = step.hold
@@ -182,8 +183,12 @@ impl Checker<'_> {
 
     /// An outage does to each instance what the platform must be able to do.
     fn mechanism(&mut self, here: &str, fault: &Fault) {
+        let zone = matches!(fault, Fault::ZoneOutage { .. });
         let can = |checker: &Self, mechanism: Mechanism| {
             let capabilities = checker.capabilities;
+            if mechanism == Mechanism::Shift {
+                return capabilities.shifts && zone;
+            }
             let fault = mechanism.on_each();
             let mode = matches!(fault, Fault::Partition { mode } if capabilities.no_mode.contains_key(&mode));
             capabilities.can(fault.kind()) && !mode
@@ -198,11 +203,29 @@ impl Checker<'_> {
         let why = self.capabilities.why_not.get(&kind).or_else(|| self.capabilities.no_mode.get(&PartitionMode::Hang)).cloned();
         let said = format!("{here}.mechanism");
         let path = if self.loaded.spans.contains_key(&said) { said } else { format!("{here}#key") };
-        let error = self
-            .error(&path, format!("an outage by `{}` needs `{kind}`, which the platform `{platform}` cannot do here", mechanism.name()));
+        let message = if mechanism == Mechanism::Shift {
+            format!(
+                "`shift` needs load balancers that lead users out of a zone when they are told to, which the platform `{platform}` has not got"
+            )
+        } else {
+            format!("an outage by `{}` needs `{kind}`, which the platform `{platform}` cannot do here", mechanism.name())
+        };
+        let why = why.filter(|_| mechanism != Mechanism::Shift);
+        let error = self.error(&path, message);
         error.expected(listed(possible.iter().map(String::as_str), "or"));
         if let Some(why) = why {
             error.note(why);
+        }
+    }
+
+    /// A load balancer leads everybody out of a zone, not the users of some instances.
+    fn shifted(&mut self, here: &str, step: &FaultStep) {
+        if step.fault.mechanism() == Some(Mechanism::Shift) && self.capabilities.shifts && !step.target.labels.is_empty() {
+            self.error(
+                &format!("{here}.labels"),
+                "`shift` moves all users of a load balancer, whatever labels its instances carry".to_owned(),
+            )
+            .expected("a zone, perhaps with `service`");
         }
     }
 

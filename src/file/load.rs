@@ -329,6 +329,7 @@ environments:
             why_not: BTreeMap::new(),
             no_mode: BTreeMap::new(),
             keeps_place: false,
+            shifts: false,
             foreign: false,
         };
         let known = Known { services: vec!["web".to_owned()], zones: vec!["a".to_owned()], regions: Vec::new(), replaced: Vec::new() };

@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub no_mode: BTreeMap<PartitionMode, String>,
     /// Whether `remove` can end an instance and leave its place to be filled again: `decrement: false`.
     pub keeps_place: bool,
+    /// Whether an outage of a zone can lead its users elsewhere and take nothing down: `mechanism: shift`.
+    pub shifts: bool,
     /// Whether it can target things the tool did not start.
     pub foreign: bool,
 }

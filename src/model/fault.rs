@@ -156,11 +156,14 @@ pub enum Mechanism {
     Stop,
     /// They run on, and nothing reaches them: connections hang.
     Blackhole,
+    /// They run on, and users are led to other zones: nothing is taken down. Of a zone only, and where the platform says so
+    /// ([`shifts`](super::capabilities::Capabilities::shifts)).
+    Shift,
 }
 
 impl Mechanism {
     /// Every mechanism, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Terminate, Self::Stop, Self::Blackhole];
+    pub const ALL: [Self; 4] = [Self::Terminate, Self::Stop, Self::Blackhole, Self::Shift];
 
     /// The name in the file.
     pub const fn name(self) -> &'static str {
@@ -168,15 +171,17 @@ impl Mechanism {
             Self::Terminate => "terminate",
             Self::Stop => "stop",
             Self::Blackhole => "blackhole",
+            Self::Shift => "shift",
         }
     }
 
-    /// What it does to each instance.
+    /// What it does to each instance. A shift does nothing to them: it is no fault of theirs, and this is the shift itself.
     pub fn on_each(self) -> Fault {
         match self {
             Self::Terminate => Fault::Kill { signal: None },
             Self::Stop => Fault::Stop { grace: Duration::from_secs(10) },
             Self::Blackhole => Fault::Partition { mode: PartitionMode::Hang },
+            Self::Shift => Fault::ZoneOutage { mechanism: self },
         }
     }
 

@@ -35,6 +35,7 @@ fn capabilities() -> Capabilities {
         why_not: BTreeMap::from([(FaultKind::Failover, "local processes have no managed standby".to_owned())]),
         no_mode: local::capabilities().no_mode,
         keeps_place: false,
+        shifts: local::capabilities().shifts,
         foreign: true,
     }
 }

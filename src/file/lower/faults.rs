@@ -217,8 +217,8 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
                 .unwrap_or_default(),
         },
         FaultKind::Remove => Fault::Remove { decrement: fields.get("decrement", sink, read::boolean).unwrap_or(true) },
-        FaultKind::ZoneOutage => Fault::ZoneOutage { mechanism: mechanism(fields, sink) },
-        FaultKind::RegionOutage => Fault::RegionOutage { mechanism: mechanism(fields, sink) },
+        FaultKind::ZoneOutage => Fault::ZoneOutage { mechanism: mechanism(fields, selector::ZONE_MECHANISMS, sink) },
+        FaultKind::RegionOutage => Fault::RegionOutage { mechanism: mechanism(fields, selector::MECHANISMS, sink) },
         FaultKind::Slow => {
             let jitter = fields.duration("jitter", sink).unwrap_or_default();
             Fault::Slow { latency: fields.get("latency", sink, read::some_time)?, jitter }
@@ -251,8 +251,8 @@ fn parameters(kind: FaultKind, fields: Fields<'_>, sink: &mut Sink) -> Option<Fa
     })
 }
 
-fn mechanism(fields: Fields<'_>, sink: &mut Sink) -> Mechanism {
-    let word = fields.get("mechanism", sink, |node, sink| read::word(node, selector::MECHANISMS, sink));
+fn mechanism(fields: Fields<'_>, words: &'static [&'static str], sink: &mut Sink) -> Mechanism {
+    let word = fields.get("mechanism", sink, |node, sink| read::word(node, words, sink));
     word.and_then(|word| Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == word)).unwrap_or_default()
 }
 

@@ -54,6 +54,14 @@ const MECHANISM: Key = key(
     Kind::Words(MECHANISMS),
     "how the instances are lost: they end (`terminate`, when left out), are stopped and started again (`stop`), or run on unreachable (`blackhole`)",
 );
+/// The same of a zone, where users have other zones to go to.
+pub const ZONE_MECHANISMS: &[&str] =
+    &[Mechanism::Terminate.name(), Mechanism::Stop.name(), Mechanism::Blackhole.name(), Mechanism::Shift.name()];
+const ZONE_MECHANISM: Key = key(
+    "mechanism",
+    Kind::Words(ZONE_MECHANISMS),
+    "how the instances are lost: they end (`terminate`, when left out), are stopped and started again (`stop`), run on unreachable (`blackhole`), or run on while the load balancers lead users to other zones (`shift`, on AWS)",
+);
 
 /// The keys of an outage's target: a whole zone, perhaps of some services only.
 pub static ZONE: Table = Table::new(
@@ -62,7 +70,7 @@ pub static ZONE: Table = Table::new(
         must("zone", ONE_OR_MANY, "the zone (or zones), or `random`"),
         key("service", ONE_OR_MANY, "only these services"),
         key("labels", Kind::Map(&Kind::Text), "only instances with these labels"),
-        MECHANISM,
+        ZONE_MECHANISM,
     ],
 );
 

@@ -39,6 +39,7 @@ pub fn capabilities() -> Capabilities {
         ]),
         no_mode: BTreeMap::from([(PartitionMode::Refuse, acl.to_owned()), (PartitionMode::Disconnect, acl.to_owned())]),
         keeps_place: true,
+        shifts: true,
         foreign: false,
     }
 }

@@ -47,6 +47,7 @@ pub(super) struct Place {
     pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) rds: aws_sdk_rds::Client,
     pub(super) elasticache: aws_sdk_elasticache::Client,
+    pub(super) shifts: aws_sdk_arczonalshift::Client,
     pub(super) commands: aws_sdk_ssm::Client,
     pub(super) alarms: aws_sdk_cloudwatch::Client,
     /// Those to `alarms`: a guard does not wait behind a look at a large account, nor for EC2's patience.
@@ -156,6 +157,7 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         ),
         rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
         elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        shifts: aws_sdk_arczonalshift::Client::from_conf(aws_sdk_arczonalshift::config::Builder::from(config).region(there()).build()),
         commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
         alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
         alarm_calls: Calls::guard(region.as_str()),

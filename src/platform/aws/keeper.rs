@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::Mutex as Lock, task::JoinSet};
 
-use super::{connection::Connection, cut, group, mark::LEASE, names};
+use super::{connection::Connection, cut, group, mark::LEASE, names, shift};
 use crate::model::ids::Region;
 
 /// What carries tags.
@@ -17,9 +17,14 @@ enum Kept {
     Group(String),
     Acl(String),
     Check(String),
+    /// By the mark and the run of its comment: a shift has no tags.
+    Shift {
+        mark: String,
+        run: String,
+    },
 }
 
-/// By region, and what it is let go by: a group's name, the mark of an ACL, or a health check's id.
+/// By region, and what it is let go by: a group's name, the mark of an ACL, a health check's id, or a balancer's ARN.
 type All = BTreeMap<(Region, String), Kept>;
 
 /// Renews the promise of the tags.
@@ -46,6 +51,11 @@ impl Keeper {
         self.keep(region, id, Kept::Check(id.to_owned())).await;
     }
 
+    /// Keeps a balancer's shift alive.
+    pub(super) async fn keep_shift(&self, region: &Region, balancer: &str, mark: &str, run: &str) {
+        self.keep(region, balancer, Kept::Shift { mark: mark.to_owned(), run: run.to_owned() }).await;
+    }
+
     async fn keep(&self, region: &Region, by: &str, kept: Kept) {
         self.kept.lock().await.insert((region.clone(), by.to_owned()), kept);
     }
@@ -68,12 +78,13 @@ async fn keep(kept: Arc<Lock<All>>, connection: Arc<Connection>, every: Duration
     loop {
         tokio::time::sleep(every).await;
         let all = kept.lock().await;
-        for ((region, _), kept) in &*all {
+        for ((region, by), kept) in &*all {
             let Ok(place) = connection.place(region) else { continue };
             let renewed = match kept {
                 Kept::Group(name) => group::renew(place, name).await,
                 Kept::Acl(acl) => cut::renew(place, acl).await,
                 Kept::Check(id) => names::renew(&connection.names, id).await,
+                Kept::Shift { mark, run } => shift::renew(place, by, mark, run).await,
             };
             if let Err(trouble) = renewed {
                 tracing::warn!(%trouble, ?kept, "the tags could not be renewed");

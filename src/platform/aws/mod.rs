@@ -8,7 +8,8 @@
 //! * What a run has for itself: `claims`.
 //! * What is looked at first: `preflight`. What it needs: [`policy`].
 //! * What is done: `platform` only dispatches. Faults on instances are `deed`s: `machine` (terminate, stop, reboot, remove, deregister), `cut`
-//!   (a network ACL that denies everything). `group` holds replacement back, `store` makes managed stores fail over, `names` makes a region's health check fail. `undo` is what a recovery
+//!   (a network ACL that denies everything). `group` holds replacement back, `store` makes managed stores fail over, `names` makes a region's health check fail,
+//!   `shift` moves users away from a zone. `undo` is what a recovery
 //!   needs.
 //! * What was left behind: `mark` (tags tell whose a fault is and how it was before), `keeper` (they say that the run lives).
 //!
@@ -41,6 +42,7 @@ mod preflight;
 mod reach;
 mod read;
 mod service;
+mod shift;
 mod sight;
 mod store;
 mod trouble;

@@ -17,7 +17,7 @@ use super::{
     effect::effect,
     group, names, observe, preflight,
     reach::Reach,
-    store,
+    shift, store,
     trouble::Trouble,
     undo::{Before, Owed},
 };
@@ -28,7 +28,7 @@ use crate::{
         aws::AwsSpec,
         capabilities::Capabilities,
         claim::Claim,
-        fault::{Fault, FaultKind},
+        fault::{Fault, FaultKind, Mechanism},
         ids::{Region, RunId, Scope, Service},
         instance::{Instance, Inventory, serving},
         observation::Observation,
@@ -79,6 +79,8 @@ enum On<'a> {
     Group(&'a Group),
     /// A region's health check: `names`.
     HealthCheck(&'a Region),
+    /// Users of a zone, whom it moves away: `shift`.
+    Users(&'a Group),
     /// A managed store: `store`.
     Store,
     /// An instance: its fault's deed.
@@ -90,13 +92,17 @@ impl<'a> On<'a> {
         match (&act.fault, &act.target) {
             (Fault::SuspendReplacement, Target::Group(group)) => Self::Group(group),
             (Fault::Failover, _) => Self::Store,
-            _ => names::failed(act).map_or(Self::Instance, Self::HealthCheck),
+            _ => match (shift::moved(act), names::failed(act)) {
+                (Some(group), _) => Self::Users(group),
+                (None, Some(region)) => Self::HealthCheck(region),
+                (None, None) => Self::Instance,
+            },
         }
     }
 
     /// Whether it is on something around instances.
     fn around(&self) -> bool {
-        matches!(self, Self::Group(_) | Self::HealthCheck(_))
+        matches!(self, Self::Group(_) | Self::HealthCheck(_) | Self::Users(_))
     }
 }
 
@@ -111,6 +117,17 @@ fn places(victims: &[Instance], group: &Group, whole_region: bool) -> Vec<Group>
         }
     }
     all
+}
+
+/// What other runs do, as far as these credentials may see it.
+fn counted<T: Default>(found: Result<T, Trouble>) -> Result<T, PlatformError> {
+    match found {
+        Err(Trouble::Denied { action, .. }) => {
+            tracing::warn!(action, "what other runs do is not counted: access denied");
+            Ok(T::default())
+        }
+        found => Ok(found?),
+    }
 }
 
 /// The acts that have a deed of this kind, with their places.
@@ -149,6 +166,10 @@ impl Platform for AwsPlatform {
     fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
         let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
         match fault {
+            // Nothing is lost: nothing is to be held back.
+            Fault::ZoneOutage { mechanism: Mechanism::Shift } => {
+                places(victims, group, false).into_iter().map(|place| (fault.clone(), Target::Group(place))).collect()
+            }
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 let whole_region = matches!(fault, Fault::RegionOutage { .. });
                 let places = places(victims, group, whole_region);
@@ -179,6 +200,7 @@ impl Platform for AwsPlatform {
         match On::of(act) {
             On::Group(group) => group::prepare(&self.reach, act, group).await,
             On::HealthCheck(region) => names::prepare(&self.reach, act, region).await,
+            On::Users(group) => shift::prepare(&self.reach, act, group).await,
             On::Store => store::prepare(&self.reach, act, instance()?).await,
             On::Instance => self.prepare_on(act, instance()?).await,
         }
@@ -192,7 +214,7 @@ impl Platform for AwsPlatform {
             let listed = self.reach.all().await;
             for (at, prepared) in acts.iter().enumerate() {
                 match On::of(&prepared.act) {
-                    On::Group(_) | On::HealthCheck(_) => continue,
+                    On::Group(_) | On::HealthCheck(_) | On::Users(_) => continue,
                     On::Store => {
                         kinds.entry(FaultKind::Failover).or_default().push((at, prepared));
                         continue;
@@ -232,10 +254,12 @@ impl Platform for AwsPlatform {
         for (at, effect) in done.into_iter().flatten() {
             effects[at] = Some(effect);
         }
-        // All zones are lost by now: names lead elsewhere.
+        // What is to be lost is lost by now: users are led elsewhere.
         for (at, prepared) in acts.iter().enumerate() {
-            if let On::HealthCheck(_) = On::of(&prepared.act) {
-                effects[at] = Some(names::inject(&self.reach, prepared).await);
+            match On::of(&prepared.act) {
+                On::HealthCheck(_) => effects[at] = Some(names::inject(&self.reach, prepared).await),
+                On::Users(_) => effects[at] = Some(shift::inject(&self.reach, prepared).await),
+                _ => {}
             }
         }
         let nobody = |prepared: &Prepared| effect(prepared, looked, EffectStatus::Unknown { why: "it was not asked for".to_owned() });
@@ -250,6 +274,7 @@ impl Platform for AwsPlatform {
             }
             match On::of(&prepared.act) {
                 On::HealthCheck(_) => effects[at] = names::verify(&self.reach, prepared, effects[at].clone()).await,
+                On::Users(_) => effects[at] = shift::verify(&self.reach, prepared, effects[at].clone()).await,
                 On::Group(_) => effects[at] = group::verify(&self.reach, prepared, effects[at].clone()).await,
                 On::Store | On::Instance => kinds.entry(prepared.act.fault.kind()).or_default().push((at, prepared)),
             }
@@ -282,6 +307,8 @@ impl Platform for AwsPlatform {
             group::revert(&self.reach, act).await
         } else if let Before::Checked(failing) = &owed.before {
             names::revert(&self.reach, failing, &owed.region).await
+        } else if let Before::Sent { balancers } = &owed.before {
+            shift::revert(&self.reach, balancers, &owed.region).await
         } else {
             let deed = deed_of(&act.act.fault)
                 .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;
@@ -312,6 +339,7 @@ impl Platform for AwsPlatform {
             // What was held back first is put back last.
             looked.push(cut::left_behind(account, place).await);
             looked.push(group::left_behind(account, place).await);
+            looked.push(shift::left_behind(account, place).await);
         }
         looked.push(names::left_behind(account, &self.reach.connection.names, &self.reach.spec).await);
         let mut all = Vec::new();
@@ -331,24 +359,20 @@ impl Platform for AwsPlatform {
     async fn held(&self) -> Result<Vec<Held>, PlatformError> {
         let mut all = Vec::new();
         for place in &self.reach.connection.places {
-            let cut = match cut::of_others(place).await {
-                Ok(cut) => cut,
-                Err(Trouble::Denied { action, .. }) => {
-                    tracing::warn!(action, "what other runs cut off is not counted: access denied");
-                    continue;
-                }
-                Err(trouble) => return Err(trouble.into()),
-            };
+            let cut = counted(cut::of_others(place).await)?;
+            let away = counted(shift::of_others(place).await)?;
             // Nothing else is asked for while nobody is at work.
-            if cut.is_empty() {
+            if cut.is_empty() && away.is_empty() {
                 continue;
             }
             let listed = self.reach.sight.all(&self.reach.connection, &self.reach.spec).await?;
-            all.extend(listed.instances.iter().filter_map(|instance| {
-                let (_, machine) = listed.machine(&place.region, &instance.id)?;
-                let by = cut.get(machine.subnet.as_ref()?)?.clone();
-                Some(Held { instance: Instance::clone(instance), kind: FaultKind::Partition, by })
-            }));
+            for instance in listed.targets() {
+                let Some((_, machine)) = listed.machine(&place.region, &instance.id) else { continue };
+                let held = |kind, by: &Option<RunId>| Held { instance: instance.clone(), kind, by: by.clone() };
+                all.extend(machine.subnet.as_ref().and_then(|subnet| cut.get(subnet)).map(|by| held(FaultKind::Partition, by)));
+                // Whatever balancer it is: rather one too many is counted.
+                all.extend(away.get(&instance.zone).map(|by| held(FaultKind::ZoneOutage, by)));
+            }
         }
         Ok(all)
     }

@@ -56,6 +56,11 @@ pub fn policy(experiment: &Experiment, spec: &AwsSpec) -> Value {
         statements.extend(cut(spec));
     }
     statements.extend(health_checks(&needs, spec));
+    if needs.shift {
+        // The service goes by tags and by its own key, not by the resource of a statement.
+        let actions = set(&["arc-zonal-shift:CancelZonalShift", "arc-zonal-shift:StartZonalShift", "arc-zonal-shift:UpdateZonalShift"]);
+        statements.push(statement("ShiftUsers", &actions, &json!("*"), tagged(spec, "elasticloadbalancing:ResourceTag"), spec));
+    }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -73,6 +78,8 @@ struct Needs {
     failover: bool,
     run: bool,
     cut: bool,
+    /// Users are moved away from a zone.
+    shift: bool,
     targets: bool,
     /// Regions that are lost whole; none of them named means any.
     regions: Option<BTreeSet<Region>>,
@@ -121,6 +128,7 @@ impl Needs {
             Fault::SuspendReplacement => self.groups = true,
             Fault::Failover => self.failover = true,
             Fault::Run { .. } => self.run = true,
+            Fault::ZoneOutage { mechanism: Mechanism::Shift } => self.shift = true,
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 self.groups = true;
                 self.fault(&Mechanism::on_each(*mechanism));
@@ -141,12 +149,17 @@ fn reads(needs: &Needs, spec: &AwsSpec) -> Value {
         "autoscaling:DescribeInstanceRefreshes",
         "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstances",
+        // What another run left behind or is at work on: a shift tells by its comment.
+        "arc-zonal-shift:ListZonalShifts",
         // What another run cuts off counts for the caps.
         "ec2:DescribeNetworkAcls",
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetHealth",
     ]);
-    if !Named::of(spec).pools.is_empty() {
+    if needs.shift {
+        actions.extend(["arc-zonal-shift:GetManagedResource", "ec2:DescribeAvailabilityZones", "elasticloadbalancing:DescribeTags"]);
+    }
+    if needs.shift || !Named::of(spec).pools.is_empty() {
         actions.insert("elasticloadbalancing:DescribeTargetGroups");
     }
     if needs.kill {

@@ -14,6 +14,7 @@ use super::{
     inventory::Listed,
     names,
     reach::Reach,
+    shift,
     trouble::Trouble,
     world::{AutoGroup, pool_name},
 };
@@ -62,6 +63,7 @@ pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, Pla
         notes.extend(pool?);
     }
     notes.extend(acts.iter().filter_map(|act| names::note(reach, act)));
+    notes.extend(shift::notes(reach, acts).await?);
     Ok(notes)
 }
 

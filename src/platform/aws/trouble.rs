@@ -96,7 +96,7 @@ const UNKNOWN_CREDENTIALS: [&str; 7] = [
     "InvalidAccessKeyId",
 ];
 const DENIED: [&str; 4] = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"];
-const BUSY: [&str; 7] = [
+const BUSY: [&str; 8] = [
     "ResourceContention",
     "ScalingActivityInProgress",
     "IncorrectInstanceState",
@@ -104,6 +104,7 @@ const BUSY: [&str; 7] = [
     "DependencyViolation",
     "ConcurrentModification",
     "HealthCheckVersionMismatch",
+    "ConflictException",
 ];
 
 /// The words for a call that was understood and answered with an error.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{cut::Cut, group::Held, names::Failing};
+use super::{cut::Cut, group::Held, names::Failing, shift::Away};
 use crate::{
     model::{ids::Region, undo::Undo},
     platform::PlatformError,
@@ -38,6 +38,8 @@ pub(super) enum Before {
     Reached(Cut),
     /// The region's health check went by what it found.
     Checked(Failing),
+    /// Load balancers sent users to every zone.
+    Sent { balancers: Vec<Away> },
     /// Groups launched instances in a place.
     Launching { groups: Vec<Held> },
 }

@@ -33,7 +33,8 @@ pub fn capabilities(endpoints: &[Endpoint]) -> Capabilities {
         }
     }
     let no_hang = (!far.is_empty()).then(|| (PartitionMode::Hang, cannot_hang(&far.join(", "))));
-    Capabilities { platform: "docker", faults, why_not, no_mode: no_hang.into_iter().collect(), keeps_place: false, foreign: false }
+    let no_mode = no_hang.into_iter().collect();
+    Capabilities { platform: "docker", faults, why_not, no_mode, keeps_place: false, shifts: false, foreign: false }
 }
 
 /// Takes back what this machine has not got the means for, of the faults that an experiment asks for. Tries them out, in network

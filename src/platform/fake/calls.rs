@@ -62,6 +62,7 @@ impl Platform for FakePlatform {
             why_not: BTreeMap::new(),
             no_mode: BTreeMap::new(),
             keeps_place: false,
+            shifts: false,
             foreign: false,
         }
     }

@@ -153,6 +153,7 @@ pub fn capabilities() -> Capabilities {
         .into(),
         no_mode: [(PartitionMode::Disconnect, NO_DISCONNECT.to_owned())].into(),
         keeps_place: false,
+        shifts: false,
         foreign: true,
     }
 }
