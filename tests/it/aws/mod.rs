@@ -14,6 +14,7 @@ mod rig;
 mod roles;
 mod selecting;
 mod sharing;
+mod shift;
 mod sites;
 mod stores;
 mod terminating;
