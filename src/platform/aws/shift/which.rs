@@ -145,7 +145,9 @@ async fn only_victims(
     zone: &Zone,
     victims: &[&Instance],
 ) -> Result<(), PlatformError> {
-    let allowed: BTreeSet<&str> = victims.iter().filter(|i| i.kept_out.is_none()).map(|i| i.id.as_str()).collect();
+    let spared =
+        |i: &Instance| i.kept_out.clone().or_else(|| protected(&i.labels).then(|| format!("it carries the tag {PROTECTED_TAG}=true")));
+    let allowed: BTreeSet<&str> = victims.iter().filter(|i| spared(i).is_none()).map(|i| i.id.as_str()).collect();
     let name = balancer_name(balancer);
     for pool in groups_of(place, None, Some(balancer)).await? {
         let arn = pool.target_group_arn.unwrap_or_default();
@@ -169,10 +171,10 @@ async fn only_victims(
             }
             let listed = listed.targets().find(|i| i.id.as_str() == machine.id);
             // One that does not serve has no users to lose.
-            if listed.is_some_and(|i| !i.serving() && i.kept_out.is_none()) {
+            if listed.is_some_and(|i| !i.serving() && spared(i).is_none()) {
                 continue;
             }
-            let why = listed.and_then(|i| i.kept_out.as_deref()).map(|why| format!(" ({why})")).unwrap_or_default();
+            let why = listed.and_then(spared).map(|why| format!(" ({why})")).unwrap_or_default();
             return Err(PlatformError::Refused(format!(
                 "the load balancer {name} sends users in {zone} to {} too (target group {}), which is no target of this step{why}",
                 machine.id,
