@@ -6,6 +6,7 @@ others are in the books only, as everything is with `--rules-only`."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,25 +134,21 @@ class Stores(keeping.Keeper):
             self.guarded(found, found.halt)
 
     def promote(self, store: Any, to: str, done: Action) -> None:
-        found = self.find(store)
-        if found is None:
-            done()
-        else:
-            found.begin(found.promote(to, done))
+        self.real(store, done, lambda it: it.promote(to, done))
 
     def recover(self, store: Any, done: Action) -> None:
-        found = self.find(store)
-        if found is None:
-            done()
-        else:
-            found.begin(found.recover(done))
+        self.real(store, done, lambda it: it.recover(done))
 
     def restart(self, store: Any, done: Action) -> None:
+        self.real(store, done, lambda it: it.restart(done))
+
+    def real(self, store: Any, done: Action, way: Callable[[Any], Any]) -> None:
+        """What is in the books only is done at once."""
         found = self.find(store)
         if found is None:
             done()
         else:
-            found.begin(found.restart(done))
+            found.begin(way(found))
 
     # ── for the control endpoint ──
 
