@@ -1,6 +1,10 @@
 //! The account: credentials, regions, and a client for each service in each region.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sts::config::SharedCredentialsProvider;
@@ -48,6 +52,8 @@ pub(super) struct Place {
     pub(super) rds: aws_sdk_rds::Client,
     pub(super) elasticache: aws_sdk_elasticache::Client,
     pub(super) shifts: aws_sdk_arczonalshift::Client,
+    /// Zonal shifts cannot be asked for from here: found out once.
+    pub(super) no_shifts: AtomicBool,
     pub(super) commands: aws_sdk_ssm::Client,
     pub(super) alarms: aws_sdk_cloudwatch::Client,
     /// Those to `alarms`: a guard does not wait behind a look at a large account, nor for EC2's patience.
@@ -157,6 +163,7 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         ),
         rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
         elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        no_shifts: AtomicBool::new(false),
         shifts: aws_sdk_arczonalshift::Client::from_conf(aws_sdk_arczonalshift::config::Builder::from(config).region(there()).build()),
         commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
         alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),

@@ -54,9 +54,9 @@ fn the_zone_of_a_large_fleet_is_seen_to_end_and_to_come_back_without_listing_eve
     assert_eq!(observed("launched"), FLEET / 3, "and each replacement to be launched");
     assert_eq!(observed("in-service"), FLEET / 3, "and to be in service");
     // Here a zone is back within a second or two: it may be lost and whole again between two looks, and then nothing is told.
-    let capacity = observations.iter().filter(|observation| observation["observed"] == "capacity");
+    let mut capacity = observations.iter().filter(|observation| observation["observed"] == "capacity");
     let whole = json!(FLEET);
-    let last = capacity.last().map_or((&whole, &whole), |last| (&last["serving"], &last["desired"]));
+    let last = capacity.next_back().map_or((&whole, &whole), |last| (&last["serving"], &last["desired"]));
     assert_eq!(last, (&whole, &whole), "all is back");
     let back = &result["measurement"]["capacity_back_after_s"];
     assert!(back.as_f64().is_some() || result["measurement"]["capacity_lost"] == false, "{back}");

@@ -200,6 +200,18 @@ fn answers_that_are_lost_leave_nothing() {
     crate::support::residue::same(&lab.state(), &before, "as before");
 }
 
+#[test]
+fn where_the_service_never_answers_other_drills_go_on_and_it_is_asked_once() {
+    let lab = site();
+    lab.ask("PUT", "/lab/trouble", &json!([{ "kind": "error", "actions": ["arc-zonal-shift:ListZonalShifts"] }]).to_string());
+    lab.experiment("  - kill: { service: what-time-web, take: 1 }\n    hold: 1s\n");
+    let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
+    let said = Said::of(command.env("FIREDRILL_LOG", "warn").output().unwrap()).code(0);
+    let warned = said.err.matches("zonal shifts of other runs are not looked for").count();
+    assert_eq!(warned, 1, "{said:?}");
+    assert_eq!(lab.done("ec2:TerminateInstances").len(), 1);
+}
+
 /// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something.
 fn killed(lab: &Lab, at: usize, when: &str) -> Said {
     let run = || {

@@ -1,7 +1,7 @@
 //! The comment that a shift carries, where other resources carry tags: whose act it is, and until when its run lives in any case. A shift
 //! needs no more to be undone from another machine: what was before it is that there was none.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use super::{
     arc::{self, Shift},
@@ -57,18 +57,26 @@ fn run_of(shift: &Shift) -> Option<RunId> {
     run(&shift.comment).filter(|run| run != "none").map(RunId)
 }
 
-/// What was left behind in a region, as a journal would have told it. Where the service cannot be reached, nothing: AWS ends what may be
-/// there within the hour.
-pub(in crate::platform::aws) async fn left_behind(account: &str, place: &Place) -> Result<Vec<Orphan>, Trouble> {
-    let found = match arc::active(place, None).await {
-        Ok(found) => found,
-        Err(trouble @ Trouble::Unreachable(_)) => {
-            tracing::warn!(%trouble, "not looked for zonal shifts that are left behind");
-            return Ok(Vec::new());
+/// All shifts that last in a region. None where the service does not answer (a network that leads to the other services only, an emulator):
+/// it is no reason to leave other drills undone, since nothing is down by a shift, and AWS ends what may be there within the hour. It is
+/// asked once then, for each question waits long for no answer.
+async fn lasting(place: &Place) -> Result<Vec<Shift>, Trouble> {
+    if place.no_shifts.load(Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    match arc::active(place, None).await {
+        Err(trouble @ (Trouble::Unreachable(_) | Trouble::Lost(_) | Trouble::Failed(_) | Trouble::Gone(_) | Trouble::Refused(_))) => {
+            place.no_shifts.store(true, Ordering::Relaxed);
+            tracing::warn!(%trouble, "zonal shifts of other runs are not looked for");
+            Ok(Vec::new())
         }
-        Err(trouble) => return Err(trouble),
-    };
-    let left = found.into_iter().filter_map(|shift| {
+        found => found,
+    }
+}
+
+/// What was left behind in a region, as a journal would have told it.
+pub(in crate::platform::aws) async fn left_behind(account: &str, place: &Place) -> Result<Vec<Orphan>, Trouble> {
+    let left = lasting(place).await?.into_iter().filter_map(|shift| {
         let tags = tags(&shift.comment);
         let marked = tags.get(MARK).filter(|marked| mark::left_behind(marked, &tags))?;
         let away = super::Away { balancer: shift.arn.clone(), zone: shift.away_from.clone(), mark: marked.clone() };
@@ -83,11 +91,7 @@ pub(in crate::platform::aws) async fn left_behind(account: &str, place: &Place) 
 
 /// The zones of a region that runs of other processes shift users away from just now, each with the run, if it said which.
 pub(in crate::platform::aws) async fn of_others(place: &Place) -> Result<BTreeMap<Zone, Option<RunId>>, Trouble> {
-    let found = match arc::active(place, None).await {
-        Err(Trouble::Unreachable(_)) => return Ok(BTreeMap::new()),
-        found => found?,
-    };
-    let at_work = found.into_iter().filter(|shift| {
+    let at_work = lasting(place).await?.into_iter().filter(|shift| {
         let tags = tags(&shift.comment);
         tags.get(MARK).is_some_and(|marked| mark::of_another(marked, &tags))
     });
