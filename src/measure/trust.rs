@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn how_many_may_be_late_grows_with_the_requests() {
-        // Values of the binomial distribution, from R's `qbinom(0.95, n, 0.01)`.
+        // The quantiles by exact fractions (up to 1,000) and by sums in another program.
         for (requests, most) in [(0, 0), (5, 0), (6, 1), (35, 1), (36, 2), (100, 3), (111, 3), (301, 6), (1_000, 15), (10_000, 117)] {
             assert_eq!(most_late(requests), most, "of {requests}");
         }

@@ -21,7 +21,7 @@ use super::{
 use crate::model::aws::{AwsMembers, AwsSpec};
 
 /// Fleets up to this are listed whole: that is one call as well, and cheap.
-pub(super) const LARGE: usize = FILTER_VALUES;
+const LARGE: usize = FILTER_VALUES;
 /// At least so often everything is listed while a run watches: how late it may be noticed that an instance ended which its group holds
 /// for well. EC2's own checks take no less.
 pub(super) const WHOLE_EVERY: Duration = Duration::from_secs(30);

@@ -1,10 +1,8 @@
 //! A region's health check: it fails while the region is lost, and is as it was afterwards, whatever becomes of us.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
-use super::rig::{EXPERIMENT, Lab, Said, WITHOUT_HELPER};
+use super::rig::{EXPERIMENT, Lab};
 
 const OTHER: &str = "us-east-1";
 /// A region is lost by a step that takes nothing for long: the stopped ones start again.
@@ -184,19 +182,6 @@ fn answers_that_are_lost_leave_it_as_it_was() {
     assert_eq!(shown(&lab).1, 3, "changed once, and back once");
 }
 
-/// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something.
-fn killed(lab: &Lab, at: usize, when: &str) -> Said {
-    let run = || {
-        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-        command.env(WITHOUT_HELPER.0, WITHOUT_HELPER.1);
-        Said::of(command.env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}")).output().unwrap())
-    };
-    // A machine that is busy with others has nothing to do with it.
-    let words = |said: &Said| said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    let busy = |said: &Said| said.code.is_some() && words(said).contains("more than 10 ms late");
-    (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for")
-}
-
 /// Kills it at each call that changes something, until a run meets it no more: before the calls in one laboratory, after them in another.
 fn killed_everywhere(recover: impl Fn(&Lab) + Sync) {
     let recover = &recover;
@@ -214,7 +199,7 @@ fn killed_at_each(when: &str, recover: &(impl Fn(&Lab) + Sync)) -> usize {
     let before = lab.shape();
     let mut failing = 0;
     for at in 1.. {
-        let said = killed(&lab, at, when);
+        let said = lab.killed_at_call(at, when);
         if said.code.is_some() {
             said.code(0);
             assert!(at > 6, "tags of the group, suspension, stop, tags of the check, the check: only {at} calls");
@@ -230,28 +215,19 @@ fn killed_at_each(when: &str, recover: &(impl Fn(&Lab) + Sync)) -> usize {
 
 #[test]
 fn killed_at_every_call_it_is_recovered_from_its_journal() {
-    killed_everywhere(|lab| {
-        for _ in 0..2 {
-            let elsewhere = tempfile::tempdir().unwrap();
-            Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).recovered();
-        }
-    });
+    killed_everywhere(Lab::recovered_by_its_journal);
 }
 
 #[test]
 fn killed_at_every_call_it_is_recovered_from_the_tags() {
-    killed_everywhere(|lab| {
-        fs::remove_dir_all(lab.path("state")).unwrap();
-        lab.firedrill(&["recover", "--env", "here"]).recovered();
-        lab.firedrill(&["recover", "--env", "here"]).recovered();
-    });
+    killed_everywhere(Lab::recovered_by_its_marks);
 }
 
 /// A run that died with the health check failing.
 fn died_while_it_fails() -> Lab {
     let lab = two_regions();
     for at in 1..12 {
-        let said = killed(&lab, at, "after");
+        let said = lab.killed_at_call(at, "after");
         assert_eq!(said.code, None, "it was to be killed: {said:?}");
         if shown(&lab).0["Inverted"] == true {
             return lab;

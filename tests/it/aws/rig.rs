@@ -131,6 +131,35 @@ impl Lab {
         Said::of(self.command(args).output().unwrap())
     }
 
+    /// Runs the drill, without a helper, until it dies at the call with this number: an `aws` failpoint counts the calls that change something.
+    /// A run that ends for want of time on this machine is made again: that has nothing to do with it.
+    pub fn killed_at_call(&self, at: usize, when: &str) -> Said {
+        let run = || {
+            let mut command = self.command(&["run", "experiment.yaml", "--yes"]);
+            command.envs([WITHOUT_HELPER]).env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}"));
+            Said::of(command.output().unwrap())
+        };
+        let words = |said: &Said| said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        let busy = |said: &Said| said.code.is_some() && words(said).contains("more than 10 ms late");
+        (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for")
+    }
+
+    /// Recovers it from another folder, with only the journal; and once more.
+    pub fn recovered_by_its_journal(&self) {
+        for _ in 0..2 {
+            let elsewhere = tempfile::tempdir().unwrap();
+            Said::of(self.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).recovered();
+        }
+    }
+
+    /// Recovers it when the journal is lost, from what the account shows; and once more.
+    pub fn recovered_by_its_marks(&self) {
+        fs::remove_dir_all(self.path("state")).unwrap();
+        for _ in 0..2 {
+            self.firedrill(&["recover", "--env", "here"]).recovered();
+        }
+    }
+
     /// `result.json` of the newest run in this folder.
     pub fn result(&self) -> Value {
         let mut runs: Vec<PathBuf> = fs::read_dir(self.path("firedrill-runs")).unwrap().map(|entry| entry.unwrap().path()).collect();

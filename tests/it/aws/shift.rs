@@ -212,19 +212,6 @@ fn where_the_service_never_answers_other_drills_go_on_and_it_is_asked_once() {
     assert_eq!(lab.done("ec2:TerminateInstances").len(), 1);
 }
 
-/// Runs the drill until it dies at the call with this number: an `aws` failpoint counts the calls that change something.
-fn killed(lab: &Lab, at: usize, when: &str) -> Said {
-    let run = || {
-        let mut command = lab.command(&["run", "experiment.yaml", "--yes"]);
-        command.env(WITHOUT_HELPER.0, WITHOUT_HELPER.1);
-        Said::of(command.env("FIREDRILL_FAILPOINT", format!("aws:{at}:{when}")).output().unwrap())
-    };
-    // A machine that is busy with others has nothing to do with it.
-    let words = |said: &Said| said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    let busy = |said: &Said| said.code.is_some() && words(said).contains("more than 10 ms late");
-    (0..8).map(|_| run()).find(|said| !busy(said)).expect("a run that the machine had time for")
-}
-
 /// Kills it at each call that changes something, and recovers it so.
 fn killed_everywhere(recover: impl Fn(&Lab)) {
     let lab = site();
@@ -232,39 +219,30 @@ fn killed_everywhere(recover: impl Fn(&Lab)) {
     let mut lasted = 0;
     // Start and cancel.
     for (at, when) in [(1, "before"), (1, "after"), (2, "before"), (2, "after")] {
-        let said = killed(&lab, at, when);
+        let said = lab.killed_at_call(at, when);
         assert_eq!(said.code, None, "it was to be killed {when} call {at}: {said:?}");
         lasted += shifts(&lab).len();
         recover(&lab);
         crate::support::residue::same(&lab.state(), &before, format_args!("killed {when} call {at}"));
     }
     assert_eq!(lasted, 2, "it lasted when those died that had started it and not ended it");
-    killed(&lab, 3, "before").code(0);
+    lab.killed_at_call(3, "before").code(0);
 }
 
 #[test]
 fn killed_at_every_call_it_is_recovered_from_its_journal() {
-    killed_everywhere(|lab| {
-        for _ in 0..2 {
-            let elsewhere = tempfile::tempdir().unwrap();
-            Said::of(lab.command(&["recover"]).current_dir(elsewhere.path()).output().unwrap()).recovered();
-        }
-    });
+    killed_everywhere(Lab::recovered_by_its_journal);
 }
 
 #[test]
 fn killed_at_every_call_it_is_recovered_from_the_comment() {
-    killed_everywhere(|lab| {
-        fs::remove_dir_all(lab.path("state")).unwrap();
-        lab.firedrill(&["recover", "--env", "here"]).recovered();
-        lab.firedrill(&["recover", "--env", "here"]).recovered();
-    });
+    killed_everywhere(Lab::recovered_by_its_marks);
 }
 
 #[test]
 fn what_somebody_else_shifted_meanwhile_is_left_and_said() {
     let lab = site();
-    assert_eq!(killed(&lab, 1, "after").code, None);
+    assert_eq!(lab.killed_at_call(1, "after").code, None);
     let [ours] = &shifts(&lab)[..] else { panic!("a shift") };
     assert!(ours["comment"].as_str().unwrap().starts_with("firedrill:run="), "{ours}");
     let take = json!({ "zonalShiftId": ours["zonalShiftId"], "comment": "we keep it: the zone is ill" });
