@@ -1,5 +1,7 @@
 //! `firedrill targets`: what could be chosen.
 
+use std::sync::Arc;
+
 use super::{
     args::{TableOrJson, Targets},
     connect, loading, say,
@@ -40,7 +42,7 @@ pub async fn targets(args: Targets) -> u8 {
     }
 }
 
-fn listed(instances: &[Instance]) -> String {
+fn listed(instances: &[Arc<Instance>]) -> String {
     const HEAD: [&str; 9] = ["ID", "NAME", "SERVICE", "ZONE", "REGION", "STATE", "HEALTHY", "ADDRESS", "IDENTITY"];
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     for i in instances {

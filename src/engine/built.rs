@@ -48,6 +48,6 @@ async fn list(script: &Script<'_>) -> Result<Vec<Built>, String> {
             Built { version, ..built }
         })
     };
-    let all: Vec<_> = inventory.instances.iter().filter_map(&mut one).collect();
+    let all: Vec<_> = inventory.each().filter_map(&mut one).collect();
     Ok(stream::iter(all).buffered(AT_ONCE).collect().await)
 }

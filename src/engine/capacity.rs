@@ -30,7 +30,7 @@ impl Capacity {
             .map(|instance| instance.service.clone())
             .filter(|service| !self.before.contains_key(service))
             .collect();
-        let serving = serving(&inventory.instances);
+        let serving = serving(inventory.each());
         for service in hit {
             let now = serving.get(&service).copied().unwrap_or_default();
             self.before.insert(service, now);
@@ -60,7 +60,7 @@ impl Capacity {
 pub(crate) async fn settled(platform: &dyn Platform, clock: Clock, limit: Duration) {
     let give_up = clock.now().plus(limit);
     while let Ok(inventory) = platform.inventory().await {
-        let serving = serving(&inventory.instances);
+        let serving = serving(inventory.each());
         let whole =
             inventory.desired.iter().all(|(service, desired)| serving.get(service).copied().unwrap_or_default() >= *desired as usize);
         if whole || clock.now() >= give_up {

@@ -65,7 +65,7 @@ pub(crate) async fn inject(
     let undos = looked.undos;
     let inventory = looked.inventory.map_err(|error| format!("the inventory could not be read again: {error}"))?;
     let victims: Vec<&Instance> =
-        acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance()).collect();
+        acts.iter().filter(|p| p.act.fault.kind().takes_capacity()).filter_map(|p| p.act.target.instance().map(AsRef::as_ref)).collect();
     caps::still_healthy_enough(&script.experiment.caps, &victims, &inventory)?;
     capacity.before(&inventory, acts.iter().map(|prepared| &prepared.act));
     let (ready, left_alone) = check_again(acts, undos, &inventory, script.clock.now());

@@ -46,7 +46,7 @@ impl Before {
 
     /// The new instance that serves, once all that served before serves again. The error says what is missing.
     fn replaced(&self, victim: &Instance, now: &Inventory) -> Result<InstanceId, String> {
-        let serving: Vec<&Instance> = now.instances.iter().filter(|i| i.service == victim.service && i.serving()).collect();
+        let serving: Vec<&Instance> = now.each().filter(|i| i.service == victim.service && i.serving()).collect();
         if serving.len() < self.serving {
             return Err(format!("{} {} of {} serve", victim.service, serving.len(), self.serving));
         }

@@ -1,6 +1,6 @@
 //! Samples made by hand, for the tests of this layer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     act::{Act, Effect, EffectStatus, Target},
@@ -72,7 +72,7 @@ pub fn act_on(step: u32, service: &str, took: Bracket) -> (Act, Effect) {
         took_effect: Some(took),
         source: "pidfd".into(),
     };
-    (Act { id, fault: Fault::Kill { signal: None }, target: Target::Instance(Box::new(instance)) }, effect)
+    (Act { id, fault: Fault::Kill { signal: None }, target: Target::Instance(Arc::new(instance)) }, effect)
 }
 
 /// A small repeatable generator for tests: one call, one draw in `0..1`.

@@ -1,5 +1,7 @@
 //! Acts: what the platform is asked to do, and what is known of it afterwards.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use super::{
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// One instance, as it was when it was chosen.
-    Instance(Box<Instance>),
+    Instance(Arc<Instance>),
     /// Something around instances: replacement in a zone, a service's group.
     Group(Group),
     /// Nothing of the platform's: a command of the experimenter's.
@@ -36,7 +38,7 @@ pub struct Group {
 
 impl Target {
     /// The instance, if it is one.
-    pub fn instance(&self) -> Option<&Instance> {
+    pub fn instance(&self) -> Option<&Arc<Instance>> {
         match self {
             Self::Instance(instance) => Some(instance),
             _ => None,

@@ -1,6 +1,6 @@
 //! An instance: the same idea on every platform.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,8 +100,15 @@ impl InstanceState {
 pub struct Inventory {
     /// The scope the instances were listed in; two runs on one scope exclude each other.
     pub scope: Scope,
-    /// The instances, in the platform's stable order (by id).
-    pub instances: Vec<Instance>,
+    /// The instances, in the platform's stable order (by id). Shared with the platform's next lists, where they stay as they are.
+    pub instances: Vec<Arc<Instance>>,
     /// How many instances each service wants (declared replicas, desired capacity); absent when nobody says.
     pub desired: BTreeMap<Service, u32>,
+}
+
+impl Inventory {
+    /// Each of the instances.
+    pub fn each(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().map(AsRef::as_ref)
+    }
 }

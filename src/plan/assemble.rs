@@ -1,5 +1,7 @@
 //! The second stage: victims → acts → plan. The engine asks the platform for each act's undo between the two functions.
 
+use std::sync::Arc;
+
 use super::victims::{Drawn, DrawnFault, DrawnWork};
 use crate::model::{
     act::{Act, Group, Prepared, Target},
@@ -20,7 +22,7 @@ pub struct Expanded {
 
 /// Turns victims into acts, numbered within each step in the order in which they are done. `acts_of` is `Platform::acts`.
 /// `suspend-replacement` for which the platform gives nothing becomes one act on the group.
-pub fn expand(drawn: Drawn, acts_of: impl Fn(&Fault, &[Instance], &Group) -> Vec<(Fault, Target)>) -> Expanded {
+pub fn expand(drawn: Drawn, acts_of: impl Fn(&Fault, &[Arc<Instance>], &Group) -> Vec<(Fault, Target)>) -> Expanded {
     let mut acts = Vec::new();
     for step in &drawn.steps {
         let mut number = 0;

@@ -256,7 +256,7 @@ fn needed(floor: MinHealthy, desired: usize) -> (usize, String) {
 /// With the service and the numbers, as a sentence.
 pub fn still_healthy_enough(caps: &Caps, victims: &[&Instance], now: &Inventory) -> Result<(), String> {
     for (service, floor) in &caps.min_healthy {
-        let of_service: Vec<&Instance> = now.instances.iter().filter(|i| i.service == *service).collect();
+        let of_service: Vec<&Instance> = now.each().filter(|i| i.service == *service).collect();
         let desired = now.desired.get(service).map_or(of_service.len(), |n| *n as usize);
         let left = of_service.iter().filter(|i| i.serving() && !victims.iter().any(|v| v.id == i.id)).count();
         let (needed, says) = needed(*floor, desired);

@@ -1,6 +1,6 @@
 //! Selector × inventory → matches, and who was left out although the selector named it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use globset::{Glob, GlobMatcher};
 
@@ -22,15 +22,15 @@ pub const PROCESS: &str = "firedrill.process";
 #[derive(Debug, Default)]
 pub struct Matches<'a> {
     /// May be chosen.
-    pub eligible: Vec<&'a Instance>,
+    pub eligible: Vec<&'a Arc<Instance>>,
     /// Named by the selector, but protected.
-    pub protected: Vec<&'a Instance>,
+    pub protected: Vec<&'a Arc<Instance>>,
     /// Named by the selector, but the platform keeps them out: see `Instance::kept_out`.
-    pub kept_out: Vec<&'a Instance>,
+    pub kept_out: Vec<&'a Arc<Instance>>,
     /// Named by the selector, but not running.
-    pub not_running: Vec<&'a Instance>,
+    pub not_running: Vec<&'a Arc<Instance>>,
     /// Would match, but the tool did not start it and the selector does not ask for processes.
-    pub foreign: Vec<&'a Instance>,
+    pub foreign: Vec<&'a Arc<Instance>>,
 }
 
 /// A selector whose patterns are compiled.
@@ -123,7 +123,7 @@ pub fn select<'a>(selector: &Compiled<'_>, inventory: &'a Inventory) -> Matches<
 }
 
 impl<'a> Matches<'a> {
-    fn lists(&mut self) -> [&mut Vec<&'a Instance>; 5] {
+    fn lists(&mut self) -> [&mut Vec<&'a Arc<Instance>>; 5] {
         [&mut self.eligible, &mut self.protected, &mut self.kept_out, &mut self.not_running, &mut self.foreign]
     }
 
@@ -149,7 +149,7 @@ impl<'a> Matches<'a> {
         reasons.sort_unstable();
         reasons.dedup();
         let kept_out = reasons.into_iter().map(|reason| {
-            let these: Vec<&Instance> = self.kept_out.iter().copied().filter(|i| i.kept_out.as_deref() == Some(reason)).collect();
+            let these: Vec<&Arc<Instance>> = self.kept_out.iter().copied().filter(|i| i.kept_out.as_deref() == Some(reason)).collect();
             format!("left out, {reason}: {}", names(&these))
         });
         let others = [
@@ -165,7 +165,7 @@ impl<'a> Matches<'a> {
 }
 
 /// The first few names, and how many more.
-pub fn names(list: &[&Instance]) -> String {
+pub fn names(list: &[&Arc<Instance>]) -> String {
     const SHOWN: usize = 8;
     let mut text = list.iter().take(SHOWN).map(|i| i.name.as_str()).collect::<Vec<_>>().join(", ");
     if list.len() > SHOWN {

@@ -1,6 +1,6 @@
 //! The first stage: who is hit. Selects, draws, and has the caps checked; every refusal at once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     caps,
@@ -113,7 +113,7 @@ pub struct DrawnFault {
     /// Undone after so long.
     pub hold: Option<Duration>,
     /// The victims, sorted by id.
-    pub victims: Vec<Instance>,
+    pub victims: Vec<Arc<Instance>>,
     /// Whether the victims are drawn again when the step begins.
     pub bound_at_step: bool,
 }
@@ -294,14 +294,14 @@ impl Drawer<'_> {
             ));
         }
         let matched = matches.eligible.len();
-        let mut free: Vec<&Instance> = matches.eligible.clone();
+        let mut free: Vec<&Arc<Instance>> = matches.eligible.clone();
         free.retain(|i| !self.already(&i.id, kind));
         if matched == 0 {
             let there = self.there();
             return Err(refuse(RefusalKind::NoMatch, format!("nothing matches the target of {kind}{}", left_out_words(&matches)), &there));
         }
         if free.len() < matched {
-            let gone: Vec<&Instance> = matches.eligible.iter().copied().filter(|i| self.already(&i.id, kind)).collect();
+            let gone: Vec<&Arc<Instance>> = matches.eligible.iter().copied().filter(|i| self.already(&i.id, kind)).collect();
             self.note(step, &format!("left out, an earlier fault still affects them: {}", names(&gone)));
         }
         if free.is_empty() {
@@ -334,7 +334,7 @@ impl Drawer<'_> {
             self.note(step, &format!("take: {} of {} is less than one: rounded up to 1", selector.take, free.len()));
         }
         // The whole of the matches is shuffled and then filtered, so that an earlier step changes the draw no more than it must.
-        let mut order: Vec<&Instance> = matches.eligible.clone();
+        let mut order: Vec<&Arc<Instance>> = matches.eligible.clone();
         Stream::new(self.seed, step, index, "victims").shuffle(&mut order);
         order.retain(|i| !self.already(&i.id, kind));
         order.truncate(wanted.count);
@@ -348,9 +348,10 @@ impl Drawer<'_> {
         }
         let mut parts = Vec::new();
         for group in groups {
-            let here =
-                |i: &&Instance| group.zone.as_ref().is_none_or(|z| *z == i.zone) && group.region.as_ref().is_none_or(|r| *r == i.region);
-            let victims: Vec<Instance> = order.iter().copied().filter(here).cloned().collect();
+            let here = |i: &&Arc<Instance>| {
+                group.zone.as_ref().is_none_or(|z| *z == i.zone) && group.region.as_ref().is_none_or(|r| *r == i.region)
+            };
+            let victims: Vec<Arc<Instance>> = order.iter().copied().filter(here).cloned().collect();
             if victims.is_empty() {
                 return Err(refuse(RefusalKind::NoMatch, format!("nothing matches the target of {kind}: {group}"), &self.there()));
             }
@@ -452,6 +453,13 @@ fn picked<T: Clone>(pick: Option<&Pick<T>>, drawn: Option<&T>) -> Vec<T> {
     }
 }
 
-fn drawn(fault: &FaultStep, group: Group, zone: Option<Zone>, region: Option<Region>, matched: u32, victims: Vec<Instance>) -> DrawnFault {
+fn drawn(
+    fault: &FaultStep,
+    group: Group,
+    zone: Option<Zone>,
+    region: Option<Region>,
+    matched: u32,
+    victims: Vec<Arc<Instance>>,
+) -> DrawnFault {
     DrawnFault { fault: fault.fault.clone(), zone, region, group, matched, hold: fault.hold, victims, bound_at_step: false }
 }

@@ -10,7 +10,7 @@ pub mod local;
 mod mark;
 pub mod process;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -110,14 +110,14 @@ pub trait Platform: Send + Sync {
     /// # Errors
     /// Those of `inventory`.
     async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
-        Ok(serving(&self.inventory().await?.instances))
+        Ok(serving(self.inventory().await?.each()))
     }
 
     /// The acts that make up a fault on its victims, in the order in which they are to be done. Pure. One act a victim, unless
     /// the platform says otherwise (an outage first stops replacement). `group` describes where the victims were chosen.
-    fn acts(&self, fault: &Fault, victims: &[Instance], group: &crate::model::act::Group) -> Vec<(Fault, Target)> {
+    fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &crate::model::act::Group) -> Vec<(Fault, Target)> {
         let _ = group;
-        victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect()
+        victims.iter().map(|v| (fault.clone(), Target::Instance(Arc::clone(v)))).collect()
     }
 
     /// What a person should know before these acts are done, found by looking at what is around their targets: a sentence each. Asked

@@ -1,6 +1,6 @@
 //! The contract of `trait Platform`, as a suite that every platform must pass.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use firedrill::{
     clock::Clock,
@@ -18,7 +18,7 @@ use firedrill::{
 };
 
 /// Prepares a fault on victims: the acts of step `step`.
-pub async fn prepared(platform: &dyn Platform, step: u32, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<Prepared> {
+pub async fn prepared(platform: &dyn Platform, step: u32, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<Prepared> {
     let mut acts = Vec::new();
     for (n, (fault, target)) in (1..).zip(platform.acts(fault, victims, group)) {
         let act = Act { id: ActId { step, act: n }, fault, target };
@@ -31,7 +31,7 @@ pub async fn prepared(platform: &dyn Platform, step: u32, fault: &Fault, victims
 /// The instances that serve, without what a run may change by itself (ids and incarnations of replacements).
 async fn shape(platform: &dyn Platform) -> Vec<(String, String, InstanceState)> {
     let mut all: Vec<_> =
-        platform.inventory().await.expect("an inventory").instances.into_iter().map(|i| (i.service.0, i.zone.0, i.state)).collect();
+        platform.inventory().await.expect("an inventory").each().map(|i| (i.service.0.clone(), i.zone.0.clone(), i.state)).collect();
     all.sort_by(|a, b| (&a.0, &a.1, a.2).cmp(&(&b.0, &b.1, b.2)));
     all
 }
@@ -78,7 +78,7 @@ pub async fn conforms(platform: &dyn Platform, step: u32, fault: &Fault) {
 
     // The victim chosen is another one now: it has the name, not the identity.
     let mut stale = undone.instances.iter().find(|i| i.serving()).expect("one").clone();
-    stale.identity.push_str(" of before");
+    Arc::make_mut(&mut stale).identity.push_str(" of before");
     let acts = prepared_stale(platform, step + 1, fault, &stale, &group).await;
     let effects = platform.inject(&acts).await;
     let effects = platform.verify(&acts, effects).await;
@@ -91,7 +91,7 @@ pub async fn conforms(platform: &dyn Platform, step: u32, fault: &Fault) {
     assert_eq!(shape(platform).await, as_it_was, "a stale identity is not touched");
 }
 
-async fn prepared_stale(platform: &dyn Platform, step: u32, fault: &Fault, stale: &Instance, group: &Group) -> Vec<Prepared> {
+async fn prepared_stale(platform: &dyn Platform, step: u32, fault: &Fault, stale: &Arc<Instance>, group: &Group) -> Vec<Prepared> {
     let mut acts = Vec::new();
     for (n, (fault, target)) in (1..).zip(platform.acts(fault, std::slice::from_ref(stale), group)) {
         let act = Act { id: ActId { step, act: n }, fault, target };

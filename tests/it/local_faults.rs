@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use firedrill::{
         act::{Act, EffectStatus, Group, Prepared, Target},
         fault::Fault,
         ids::ActId,
-        instance::InstanceState,
+        instance::{Instance, InstanceState},
         quantity::Share,
         undo::Undo,
     },
@@ -179,7 +180,7 @@ async fn what_became_protected_and_what_supervises_is_refused() {
     let mut chosen = find(&platform, "web-local-1").await.unwrap();
     assert!(chosen.protected());
     // As it was when it was chosen: without the label.
-    chosen.labels.clear();
+    Arc::make_mut(&mut chosen).labels.clear();
     let kill = Fault::Kill { signal: None };
     let act = on(&platform, kill.clone(), chosen.clone()).await;
     let effect = platform.inject(&[act]).await.remove(0);
@@ -187,10 +188,10 @@ async fn what_became_protected_and_what_supervises_is_refused() {
 
     // The supervisor, and this process, which is the tool here, as processes that somebody chose.
     for pid in [rig.supervisor().id().cast_signed(), std::process::id().cast_signed()] {
-        let mut instance = chosen.clone();
+        let mut instance = Instance::clone(&chosen);
         instance.managed = false;
         instance.identity = firedrill::platform::local::process::stat(pid).unwrap().identity();
-        let act = on(&platform, kill.clone(), instance).await;
+        let act = on(&platform, kill.clone(), Arc::new(instance)).await;
         let effect = platform.inject(&[act]).await.remove(0);
         assert!(matches!(effect.status, EffectStatus::Refused { .. }), "{pid}: {effect:?}");
     }
@@ -203,7 +204,7 @@ async fn a_fault_that_the_platform_does_not_have_is_refused_before_anything() {
     let (_rig, platform) = noted().await;
     let instance = find(&platform, "polite-local-1").await.unwrap();
     let fault = Fault::Slow { latency: Duration::from_secs(1), jitter: Duration::ZERO };
-    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(instance)) };
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(instance) };
     let error = platform.prepare(&act).await.unwrap_err();
     assert!(matches!(&error, PlatformError::Refused(why) if why.contains("behind no balancer")), "{error}");
 }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -78,7 +79,7 @@ fn marked(key: &str) -> usize {
     process::all().iter().filter(|s| s.alive() && carries(s.pid)).count()
 }
 
-async fn find(platform: &LocalPlatform, id: &str) -> Option<Instance> {
+async fn find(platform: &LocalPlatform, id: &str) -> Option<Arc<Instance>> {
     platform.inventory().await.unwrap().instances.into_iter().find(|i| i.id.as_str() == id)
 }
 
@@ -90,7 +91,7 @@ async fn prepared(platform: &LocalPlatform, number: u32, fault: Fault, target: T
 
 async fn on(platform: &LocalPlatform, fault: Fault, id: &str) -> Prepared {
     let instance = find(platform, id).await.unwrap();
-    prepared(platform, 1, fault, Target::Instance(Box::new(instance))).await
+    prepared(platform, 1, fault, Target::Instance(instance)).await
 }
 
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -229,7 +230,7 @@ async fn a_fault_at_the_balancer_is_refused_for_an_instance_behind_none() {
     let (_up, platform) = up(FAMILY, "namespace").await;
     let instance = find(&platform, "web-a-1").await.unwrap();
     let fault = Fault::Partition { mode: PartitionMode::Hang };
-    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(instance)) };
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(instance) };
     let error = platform.prepare(&act).await.unwrap_err().to_string();
     assert!(error.contains("web-a-1 is behind no balancer"), "{error}");
 }
@@ -245,11 +246,11 @@ async fn a_foreign_process_is_found_by_its_pid_file_and_cannot_be_started_again(
     let found = platform.inventory().await.unwrap().instances;
     assert_eq!(found.len(), 1);
     assert!(!found[0].managed);
-    let act = prepared(&platform, 1, kill(), Target::Instance(Box::new(found[0].clone()))).await;
+    let act = prepared(&platform, 1, kill(), Target::Instance(found[0].clone())).await;
     assert!(matches!(&act.undo, Undo::Impossible { why } if why.contains("not started by firedrill")), "{:?}", act.undo);
     let mut stale = act.clone();
     let Target::Instance(instance) = &mut stale.act.target else { unreachable!() };
-    instance.identity += "9";
+    Arc::make_mut(instance).identity += "9";
     let effects = platform.inject(&[stale]).await;
     assert!(matches!(effects[0].status, EffectStatus::Vanished { .. }), "{effects:?}");
     assert!(child.try_wait().unwrap().is_none(), "another incarnation is left alone");

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -122,13 +123,13 @@ impl Drop for Rig {
     }
 }
 
-pub async fn find(platform: &LocalPlatform, id: &str) -> Option<Instance> {
+pub async fn find(platform: &LocalPlatform, id: &str) -> Option<Arc<Instance>> {
     platform.inventory().await.unwrap().instances.into_iter().find(|i| i.id.as_str() == id)
 }
 
 /// Prepares a fault on one instance.
-pub async fn on(platform: &LocalPlatform, fault: Fault, instance: Instance) -> Prepared {
-    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(instance)) };
+pub async fn on(platform: &LocalPlatform, fault: Fault, instance: Arc<Instance>) -> Prepared {
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(instance) };
     let undo = platform.prepare(&act).await.unwrap();
     Prepared { act, undo }
 }

@@ -51,7 +51,7 @@ async fn each_instance_has_an_address_of_its_own_and_one_in_use_is_told() {
         "name: each\nservices:\n  web:\n    command: [\"${{firedrill}}\", what-time, --listen, \"${{instance.address}}\"]\n    replicas: 3\n    address: {{ each: 127.0.1.0, port: {port} }}\n    health: {{ tcp: true, every: 50ms }}\n    stop-grace: 1s\n"
     );
     let (rig, platform) = Rig::up(&text).await;
-    let addresses: Vec<_> = platform.inventory().await.unwrap().instances.into_iter().filter_map(|i| i.address).collect();
+    let addresses: Vec<_> = platform.inventory().await.unwrap().each().filter_map(|i| i.address.clone()).collect();
     assert_eq!(addresses, [1, 2, 3].map(|k| format!("127.0.1.{k}:{port}")));
     for address in &addresses {
         std::net::TcpStream::connect(address).unwrap();

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -109,7 +110,7 @@ fn instance(b: &mut Bytes<'_>, n: usize) -> Instance {
 }
 
 fn inventory(b: &mut Bytes<'_>) -> Inventory {
-    let instances = (0..b.below(12)).map(|n| instance(b, n)).collect();
+    let instances = (0..b.below(12)).map(|n| Arc::new(instance(b, n))).collect();
     let desired = b.several(3, |b| (Service::from(*b.of(&SERVICES)), u32::from(b.byte()) % 9)).into_iter().collect();
     Inventory { scope: "fuzz".into(), instances, desired }
 }
@@ -295,7 +296,7 @@ fn within_caps(now: &Affected<'_>, caps: &Caps, inventory: &Inventory, others: &
 /// The plan of the draw is a file that reads back, and is shown without obeying anything in it.
 fn planned(drawn: Drawn, experiment: &Experiment) {
     let expanded = expand(drawn, |fault, victims, _| {
-        victims.iter().map(|v| (fault.clone(), firedrill::model::act::Target::Instance(Box::new(v.clone())))).collect()
+        victims.iter().map(|v| (fault.clone(), firedrill::model::act::Target::Instance(Arc::clone(v)))).collect()
     });
     let undos: Vec<Undo> = expanded.acts().map(|_| Undo::Nothing { why: "a test".to_owned() }).collect();
     let plan = expanded.into_plan("fuzz", plan::digest(experiment), "fake", undos).expect("as many undos as acts");

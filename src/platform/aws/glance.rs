@@ -72,7 +72,9 @@ fn kept_by_groups(spec: &AwsSpec) -> bool {
 
 /// The instances that may be otherwise than they are known to be.
 fn changed(before: &World, now: &World, doubtful: &BTreeSet<String>) -> BTreeSet<String> {
-    let member = |groups: &BTreeMap<String, AutoGroup>, id: &str| groups.values().find_map(|group| group.members.get(id).cloned());
+    fn member<'a>(groups: &'a BTreeMap<String, AutoGroup>, id: &str) -> Option<&'a Member> {
+        groups.values().find_map(|group| group.members.get(id))
+    }
     let serves = |member: &Member| member.healthy && member.lifecycle == "InService";
     let mut ask: BTreeSet<String> = now
         .machines
@@ -80,7 +82,7 @@ fn changed(before: &World, now: &World, doubtful: &BTreeSet<String>) -> BTreeSet
         .filter(|machine| !machine.state.ended())
         .filter(|machine| {
             let is = member(&now.groups, &machine.id);
-            let worse = || !is.as_ref().is_some_and(serves) && (is.is_none() || is != member(&before.groups, &machine.id));
+            let worse = || !is.is_some_and(serves) && (is.is_none() || is != member(&before.groups, &machine.id));
             machine.state != Phase::Running || doubtful.contains(&machine.id) || worse()
         })
         .map(|machine| machine.id.clone())

@@ -16,7 +16,7 @@ use super::{
     service::{Named, service_of, service_of_store},
     store::{Store, stores},
     trouble::Trouble,
-    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Phase, Pool, World},
+    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Member, Phase, Pool, PoolTarget, World},
 };
 use crate::{
     clock,
@@ -53,7 +53,7 @@ impl Listed {
 
     /// As the engine takes it.
     pub(super) fn inventory(&self, scope: Scope) -> Inventory {
-        Inventory { scope, instances: self.targets().cloned().collect(), desired: self.desired.clone() }
+        Inventory { scope, instances: self.instances.clone(), desired: self.desired.clone() }
     }
 
     /// A target.
@@ -63,8 +63,12 @@ impl Listed {
 
     /// The same target as it was seen before, if neither it nor what its group says of it has changed since.
     fn as_before(&self, before: &World, world: &World, machine: &Arc<Machine>) -> Option<Arc<Instance>> {
-        let member = |world: &World| world.group_of(&machine.id).map(|(group, member)| (group.name.clone(), member.clone()));
-        let same = Arc::ptr_eq(before.machines.get(&machine.id)?, machine) && member(before) == member(world);
+        let was = before.machines.get(&machine.id)?;
+        let same = Arc::ptr_eq(was, machine)
+            && match (before.group_of(&machine.id), world.group_of(&machine.id)) {
+                (Some((in_then, then)), Some((in_now, now))) => in_then.name == in_now.name && then == now,
+                (then, now) => then.is_none() && now.is_none(),
+            };
         same.then(|| self.instance(&InstanceId(machine.id.clone())).cloned()).flatten()
     }
 
@@ -123,6 +127,7 @@ fn put_together(
     for (region, world) in &worlds {
         let before = before.and_then(|before| Some((before, before.worlds.get(region)?))).filter(|(_, was)| was.alike_around(world));
         let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+        let registrations = registrations(world);
         for machine in world.machines.values() {
             if !narrowed(spec, world, machine) {
                 continue;
@@ -130,7 +135,7 @@ fn put_together(
             let Some(service) = service_of(spec, world, machine)? else { continue };
             services.insert(&machine.id, service.clone());
             let as_before = before.and_then(|(before, was)| before.as_before(was, world, machine));
-            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, world, machine, service))));
+            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, world, &registrations, machine, service))));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
@@ -259,16 +264,24 @@ fn missing(what: &str, name: &str, account: &str, regions: &str, there: &BTreeSe
     PlatformError::Unavailable(format!("the account {account} has no {what} `{name}` in {regions}{has}{near}"))
 }
 
-fn instance(spec: &AwsSpec, region: &Region, world: &World, machine: &Machine, service: Service) -> Instance {
+fn instance(
+    spec: &AwsSpec,
+    region: &Region,
+    world: &World,
+    registrations: &Registrations<'_>,
+    machine: &Machine,
+    service: Service,
+) -> Instance {
     let member = world.group_of(&machine.id);
-    let targets: Vec<(&Pool, Option<bool>, Option<u16>)> = targets(world, machine).collect();
+    let by = |name: &str| registrations.get(name).into_iter().flatten().copied();
+    let targets: Vec<&PoolTarget> = by(&machine.id).chain(machine.address.iter().flat_map(|address| by(address))).collect();
     let mut labels = machine.tags.clone();
     for (key, value) in [("aws:vpc-id", &machine.vpc), ("aws:subnet-id", &machine.subnet)] {
         if let Some(value) = value {
             labels.insert(key.to_owned(), value.clone());
         }
     }
-    let port = targets.iter().find_map(|(_, _, port)| *port);
+    let port = targets.iter().find_map(|target| target.port);
     let name = machine.tags.get("Name").filter(|name| !name.is_empty());
     Instance {
         id: InstanceId(machine.id.clone()),
@@ -288,15 +301,18 @@ fn instance(spec: &AwsSpec, region: &Region, world: &World, machine: &Machine, s
     }
 }
 
-/// The registrations of an instance.
-fn targets<'a>(world: &'a World, machine: &'a Machine) -> impl Iterator<Item = (&'a Pool, Option<bool>, Option<u16>)> {
-    world.pools.values().flat_map(move |pool| {
-        let own = pool.targets.iter().filter(move |t| t.id == machine.id || Some(&t.id) == machine.address.as_ref());
-        own.map(move |target| (pool, target.healthy(), target.port))
-    })
+/// What is registered at balancers, by the name that it has there: an instance's id, or its address.
+type Registrations<'a> = BTreeMap<&'a str, Vec<&'a PoolTarget>>;
+
+fn registrations(world: &World) -> Registrations<'_> {
+    let mut all = Registrations::new();
+    for target in world.pools.values().flat_map(|pool| &pool.targets) {
+        all.entry(&target.id).or_default().push(target);
+    }
+    all
 }
 
-fn state(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> InstanceState {
+fn state(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> InstanceState {
     match machine.state {
         Phase::Pending => InstanceState::Starting,
         Phase::Running if member.is_some_and(|(_, m)| m.lifecycle.starts_with("Pending")) => InstanceState::Starting,
@@ -307,24 +323,20 @@ fn state(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>)
 }
 
 /// Whether it serves, as its group and its balancers see it; none when nobody checks.
-fn healthy(
-    machine: &Machine,
-    member: Option<(&AutoGroup, &super::world::Member)>,
-    targets: &[(&Pool, Option<bool>, Option<u16>)],
-) -> Option<bool> {
+fn healthy(machine: &Machine, member: Option<(&AutoGroup, &Member)>, targets: &[&PoolTarget]) -> Option<bool> {
     if machine.state != Phase::Running {
         return None;
     }
     let by_group = member.map(|(_, member)| member.healthy && member.lifecycle == "InService");
     // A group that is behind a balancer expects its members to be registered there.
     let missing = member.is_some_and(|(group, _)| !group.pools.is_empty()) && targets.is_empty();
-    let by_pools = targets.iter().filter_map(|(_, healthy, _)| *healthy);
+    let by_pools = targets.iter().filter_map(|target| target.healthy());
     let all: Vec<bool> = by_group.into_iter().chain(by_pools).chain(missing.then_some(false)).collect();
     if all.is_empty() { None } else { Some(all.into_iter().all(|healthy| healthy)) }
 }
 
 /// What it was launched from.
-fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> String {
+fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> String {
     match member.map(|(_, member)| member.template.as_str()).filter(|template| !template.is_empty()) {
         Some(template) => format!("{} {template}", machine.image),
         None => machine.image.clone(),
@@ -332,18 +344,18 @@ fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &super::world::Mem
 }
 
 /// Why an instance may not be chosen.
-pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> Option<String> {
     forbidden(spec, machine, member).or_else(|| leaving(member))
 }
 
 /// Why an instance is not chosen that its group is ending.
-pub(super) fn leaving(member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+pub(super) fn leaving(member: Option<(&AutoGroup, &Member)>) -> Option<String> {
     let (group, member) = member?;
     member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
 }
 
 /// Why an instance may never be touched.
-pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &super::world::Member)>) -> Option<String> {
+pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> Option<String> {
     if own::instance().is_some_and(|own| own == machine.id) {
         return Some("firedrill runs on it".to_owned());
     }

@@ -1,6 +1,6 @@
 //! The platform: only dispatch. Acts on instances go to their deed, all of a kind together; acts on groups to `group`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -107,7 +107,7 @@ impl<'a> On<'a> {
 }
 
 /// The place of each victim: an outage holds back whatever would be launched there.
-fn places(victims: &[Instance], group: &Group, whole_region: bool) -> Vec<Group> {
+fn places(victims: &[Arc<Instance>], group: &Group, whole_region: bool) -> Vec<Group> {
     let mut all: Vec<Group> = Vec::new();
     for victim in victims {
         let zone = (!whole_region).then(|| victim.zone.clone());
@@ -163,8 +163,8 @@ impl Platform for AwsPlatform {
         Ok(serving(self.reach.now().await?.targets()))
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
-        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+    fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Arc::clone(v)))).collect();
         match fault {
             // Nothing is lost: nothing is to be held back.
             Fault::ZoneOutage { mechanism: Mechanism::Shift } => {

@@ -40,7 +40,7 @@ pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, Pla
     }
     let listed = reach.all().await?;
     let victims: Vec<&Instance> =
-        acts.iter().filter(|act| act.fault.kind().takes_capacity()).filter_map(|act| act.target.instance()).collect();
+        acts.iter().filter(|act| act.fault.kind().takes_capacity()).filter_map(|act| act.target.instance().map(AsRef::as_ref)).collect();
     let hit = groups_of(&listed, &victims);
     let held: Vec<(Option<&str>, Option<&Region>)> = acts.iter().filter_map(held).collect();
     let mut notes = Vec::new();

@@ -189,12 +189,12 @@ impl Platform for DockerPlatform {
         let seen = found.iter().map(|(instance, place)| (instance.id.clone(), *place));
         self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
         let desired = swarm.desired(&self.spec, found);
-        let instances = found.iter().map(|(instance, _)| instance.clone()).collect();
+        let instances = found.iter().map(|(instance, _)| Arc::new(instance.clone())).collect();
         Ok(Inventory { scope: self.scope().await?, instances, desired })
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
-        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+    fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Arc::clone(v)))).collect();
         match fault {
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 // A kill through the engine counts as a stop by hand, after which no policy acts until the engine itself is started

@@ -1,7 +1,7 @@
 //! `suspend-replacement`: on an engine, what replaces the dead is each container's restart policy. It is off while the fault lasts, and
 //! then as it was.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use futures_util::future::{join_all, try_join_all};
@@ -307,7 +307,7 @@ async fn back(engines: &[Engine], before: &Before) -> Result<bool, PlatformError
 }
 
 /// The group of each place that victims stand in: an outage holds back whatever would be started there.
-pub(super) fn places(victims: &[Instance], group: &Group, whole_region: bool) -> Vec<Group> {
+pub(super) fn places(victims: &[Arc<Instance>], group: &Group, whole_region: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for victim in victims {
         let place = if whole_region {

@@ -1,6 +1,6 @@
 //! The platform's functions on the fake world.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -86,8 +86,8 @@ impl Platform for FakePlatform {
         })
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
-        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect::<Vec<_>>();
+    fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Arc::clone(v)))).collect::<Vec<_>>();
         match fault {
             Fault::SuspendReplacement => vec![(fault.clone(), Target::Group(group.clone()))],
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {

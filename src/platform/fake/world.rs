@@ -5,6 +5,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -99,7 +100,7 @@ impl World {
     pub fn inventory(&self) -> Inventory {
         Inventory {
             scope: self.scope.clone(),
-            instances: self.instances.values().filter(|i| i.state != InstanceState::Gone).cloned().collect(),
+            instances: self.instances.values().filter(|i| i.state != InstanceState::Gone).cloned().map(Arc::new).collect(),
             desired: self.desired.clone(),
         }
     }

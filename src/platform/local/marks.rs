@@ -58,7 +58,7 @@ impl LocalPlatform {
         let others = self.all_marks().await?.into_iter().filter(|mark| mark.process.0 != std::process::id() && lives(mark));
         Ok(others
             .filter_map(|Mark { run: by, prepared: Prepared { act, .. }, .. }| {
-                let (kind, instance) = (act.fault.kind(), act.target.instance()?.clone());
+                let (kind, instance) = (act.fault.kind(), act.target.instance()?.as_ref().clone());
                 kind.affects_victims().then_some(Held { instance, kind, by })
             })
             .collect())

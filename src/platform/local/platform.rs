@@ -1,6 +1,6 @@
 //! The platform that runs act through: reads and promises here, deeds in `deed`, the way back in `revert`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -200,11 +200,12 @@ impl Platform for LocalPlatform {
             }
         }
         instances.sort_by(|a, b| a.id.cmp(&b.id));
+        let instances = instances.into_iter().map(Arc::new).collect();
         Ok(Inventory { scope: self.scope().await?, instances, desired })
     }
 
-    fn acts(&self, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<(Fault, Target)> {
-        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Box::new(v.clone())))).collect();
+    fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<(Fault, Target)> {
+        let each = |fault: &Fault| victims.iter().map(|v| (fault.clone(), Target::Instance(Arc::clone(v)))).collect();
         match fault {
             Fault::ZoneOutage { mechanism } | Fault::RegionOutage { mechanism } => {
                 let mut groups: Vec<Group> = Vec::new();

@@ -4,6 +4,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -62,25 +63,25 @@ async fn carry(listener: TcpListener, socket: PathBuf) {
 }
 
 /// An instance by name.
-pub async fn instance(platform: &DockerPlatform, name: &str) -> Instance {
+pub async fn instance(platform: &DockerPlatform, name: &str) -> Arc<Instance> {
     let all = platform.inventory().await.expect("an inventory").instances;
     all.iter().find(|i| i.name == name).unwrap_or_else(|| panic!("{name} is not among {all:?}")).clone()
 }
 
 /// Prepares a fault on one instance.
-pub async fn try_prepare(platform: &DockerPlatform, fault: Fault, victim: &Instance) -> Result<Prepared, PlatformError> {
-    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(victim.clone())) };
+pub async fn try_prepare(platform: &DockerPlatform, fault: Fault, victim: &Arc<Instance>) -> Result<Prepared, PlatformError> {
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Arc::clone(victim)) };
     let undo = platform.prepare(&act).await?;
     Ok(Prepared { act, undo })
 }
 
 /// The same; it can be prepared.
-pub async fn prepare(platform: &DockerPlatform, fault: Fault, victim: &Instance) -> Prepared {
+pub async fn prepare(platform: &DockerPlatform, fault: Fault, victim: &Arc<Instance>) -> Prepared {
     try_prepare(platform, fault, victim).await.expect("it can be prepared")
 }
 
 /// Why a fault cannot be prepared.
-pub async fn refused(platform: &DockerPlatform, fault: Fault, victim: &Instance) -> String {
+pub async fn refused(platform: &DockerPlatform, fault: Fault, victim: &Arc<Instance>) -> String {
     match try_prepare(platform, fault, victim).await {
         Err(PlatformError::Refused(why)) => why,
         other => panic!("not refused: {other:?}"),

@@ -169,7 +169,7 @@ async fn an_image_that_is_gone_is_said_before_and_after() {
     let act = firedrill::model::act::Act {
         id: firedrill::model::ids::ActId { step: 1, act: 1 },
         fault: Fault::REMOVE,
-        target: firedrill::model::act::Target::Instance(Box::new(victim)),
+        target: firedrill::model::act::Target::Instance(victim),
     };
     let gone = platform.prepare(&act).await;
     // An engine keeps an image that a container runs from, unless it is forced; then the container lives on without it.

@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command},
+    sync::Arc,
     time::Duration,
 };
 
@@ -33,13 +34,13 @@ pub async fn platform(project: &Project<'_>) -> DockerPlatform {
 }
 
 /// The instances of a project, by name.
-pub async fn instance(platform: &DockerPlatform, name: &str) -> Instance {
+pub async fn instance(platform: &DockerPlatform, name: &str) -> Arc<Instance> {
     let all = platform.inventory().await.expect("an inventory").instances;
     all.iter().find(|i| i.name == name).unwrap_or_else(|| panic!("{name} is not among {all:?}")).clone()
 }
 
 /// Prepares a fault on instances.
-pub async fn prepared(platform: &DockerPlatform, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<Prepared> {
+pub async fn prepared(platform: &DockerPlatform, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<Prepared> {
     let mut acts = Vec::new();
     for (n, (fault, target)) in (1..).zip(platform.acts(fault, victims, group)) {
         let act = Act { id: ActId { step: 1, act: n }, fault, target };

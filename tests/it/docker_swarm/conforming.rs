@@ -56,7 +56,7 @@ async fn instances(swarm: &Swarm, platform: &dyn Platform) {
 async fn a_task_is_not_taken_off_its_networks(platform: &dyn Platform) {
     let victim = platform.inventory().await.expect("an inventory").instances.remove(0);
     let fault = Fault::Partition { mode: PartitionMode::Disconnect };
-    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(Box::new(victim)) };
+    let act = Act { id: ActId { step: 1, act: 1 }, fault, target: Target::Instance(victim) };
     let refused = platform.prepare(&act).await;
     assert!(matches!(&refused, Err(PlatformError::Refused(why)) if why.contains("is a task of Swarm")), "{refused:?}");
 }
@@ -75,7 +75,7 @@ async fn a_killed_task_is_replaced_and_never_started_again(swarm: &Swarm, platfo
     let found = platform.inventory().await.expect("an inventory").instances;
     assert!(found.len() == 3 && found.iter().all(|i| i.id != victim.id), "what ended is no instance any more: {found:?}");
     let act = firedrill::model::act::Act { fault: Fault::Restart { grace: std::time::Duration::ZERO }, ..acts[0].act.clone() };
-    let target = firedrill::model::act::Target::Instance(Box::new(found[0].clone()));
+    let target = firedrill::model::act::Target::Instance(found[0].clone());
     let refused = platform.prepare(&firedrill::model::act::Act { target, ..act }).await.expect_err("it would be a stray");
     assert!(refused.to_string().contains("is a task of Swarm"), "{refused}");
 }

@@ -1,5 +1,7 @@
 //! Two nodes, each a zone by its label.
 
+use std::sync::Arc;
+
 use firedrill::{
     model::{act::Group, fault::Fault, instance::Instance},
     platform::Platform,
@@ -22,7 +24,7 @@ async fn an_outage_takes_one_node_and_swarm_goes_on_on_the_other() {
     let platform = swarm.platform(&[0, 1]).await;
     let found = platform.inventory().await.expect("an inventory");
     assert_eq!((found.desired.get(&"web".into()), found.desired.get(&"each".into())), (Some(&4), Some(&2)));
-    let victims: Vec<Instance> = found.instances.into_iter().filter(|i| i.zone.as_str() == "b").collect();
+    let victims: Vec<Arc<Instance>> = found.instances.into_iter().filter(|i| i.zone.as_str() == "b").collect();
     assert_eq!(victims.len(), 3);
     let group = Group { zone: Some("b".into()), ..Group::default() };
     let acts = prepared(&platform, &Fault::ZONE_OUTAGE, &victims, &group).await;
@@ -51,7 +53,7 @@ async fn an_outage_takes_one_node_and_swarm_goes_on_on_the_other() {
     assert!(refused.to_string().contains("add a manager to `hosts:`"), "{refused}");
     let kill = firedrill::model::act::Act {
         fault: Fault::Kill { signal: None },
-        target: firedrill::model::act::Target::Instance(Box::new(found.instances[0].clone())),
+        target: firedrill::model::act::Target::Instance(found.instances[0].clone()),
         ..act
     };
     let undo = worker.prepare(&kill).await.expect("a kill needs no manager");

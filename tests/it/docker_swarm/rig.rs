@@ -1,6 +1,6 @@
 //! A swarm of one or two engines, the platform on it, and nodes and tasks as the `docker` program tells them.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use firedrill::{
     model::{
@@ -142,7 +142,7 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// Prepares a fault on instances.
-pub async fn prepared(platform: &DockerPlatform, fault: &Fault, victims: &[Instance], group: &Group) -> Vec<Prepared> {
+pub async fn prepared(platform: &DockerPlatform, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<Prepared> {
     let mut acts = Vec::new();
     for (n, (fault, target)) in (1..).zip(platform.acts(fault, victims, group)) {
         let act = Act { id: ActId { step: 1, act: n }, fault, target };

@@ -93,8 +93,8 @@ async fn connected(engine: &FakeEngine, opt_in: bool) -> DockerPlatform {
 }
 
 /// The fault on each of them.
-fn acts(found: Vec<Instance>, fault: &Fault) -> Vec<Act> {
-    let one = |(n, victim)| Act { id: ActId { step: 1, act: n }, fault: fault.clone(), target: Target::Instance(Box::new(victim)) };
+fn acts(found: Vec<Arc<Instance>>, fault: &Fault) -> Vec<Act> {
+    let one = |(n, victim)| Act { id: ActId { step: 1, act: n }, fault: fault.clone(), target: Target::Instance(victim) };
     (1..).zip(found).map(one).collect()
 }
 

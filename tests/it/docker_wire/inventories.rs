@@ -1,6 +1,6 @@
 //! From the engine's list to instances.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use firedrill::{
     model::{
@@ -29,7 +29,7 @@ fn lists(engine: &'static str, containers: Vec<Value>) -> FakeEngine {
     FakeEngine::start(engine, move |line| line.starts_with("GET /containers/json").then(|| Reply::Json(200, json!(containers))))
 }
 
-async fn listed(engines: &[(&FakeEngine, Option<&str>)], spec: DockerSpec) -> Vec<Instance> {
+async fn listed(engines: &[(&FakeEngine, Option<&str>)], spec: DockerSpec) -> Vec<Arc<Instance>> {
     let hosts = engines
         .iter()
         .map(|(engine, zone)| DockerHost { host: Some(engine.address()), zone: zone.map(Into::into), ..DockerHost::default() })
@@ -89,7 +89,7 @@ async fn what_a_container_is() {
         managed: true,
         kept_out: None,
     };
-    assert_eq!(all, [expected]);
+    assert_eq!(all, [Arc::new(expected)]);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_host_is_a_zone() {
     let (a, b) = (lists("a", vec![container(1, "running", "Up", &json!({}))]), lists("b", vec![container(2, "running", "Up", &json!({}))]));
     let zones = async |of_b: Option<&str>| {
         let all = listed(&[(&a, Some("east")), (&b, of_b)], DockerSpec::default()).await;
-        all.into_iter().map(|i| i.zone.0).collect::<Vec<_>>()
+        all.iter().map(|i| i.zone.0.clone()).collect::<Vec<_>>()
     };
     assert_eq!(zones(Some("west")).await, ["east", "west"]);
     assert_eq!(zones(None).await, ["east", "machine-of-b"], "a host without a zone is its own");

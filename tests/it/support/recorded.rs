@@ -1,7 +1,7 @@
 //! Runs as their events: a zone outage of a service with six instances, in several endings. Made by arithmetic, not by a
 //! clock, so that every rendering is the same each time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use firedrill::{
     event::{EVENT_VERSION, Event, EventKind, Tick},
@@ -104,7 +104,7 @@ impl Recorded {
                 act: Act {
                     id: ActId { step: 1, act: n + 1 },
                     fault: Fault::Kill { signal: None },
-                    target: Target::Instance(Box::new(self.instance("a", n))),
+                    target: Target::Instance(Arc::new(self.instance("a", n))),
                 },
                 undo: restore(&format!("start web-a-{n} again unless it was replaced")),
             });

@@ -15,6 +15,7 @@ mod residents;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -147,6 +148,6 @@ async fn orphan(engine: &Engine, instance: &Instance, id: ActId, left: Left) -> 
         Left::Stressed { mark } => (Before::Unstressed { life, mark: stress::word(mark) }, format!("end the stress in {name}")),
     };
     let undo = before.into_undo(engine, &instance.id, says);
-    let act = Act { id, fault, target: Target::Instance(Box::new(instance.clone())) };
+    let act = Act { id, fault, target: Target::Instance(Arc::new(instance.clone())) };
     Ok(Some(Orphan { run: None, prepared: Prepared { act, undo } }))
 }
