@@ -133,7 +133,8 @@ impl Calls {
         let give_up = clock::now().plus(limit);
         let mut pause = FIRST_PAUSE;
         loop {
-            let trouble = match self.once(action, send()).await {
+            // In a box: a call of the SDK is ten kilobytes of future, and hundreds of acts are prepared at once that each may come to make one.
+            let trouble = match self.once(action, Box::pin(send())).await {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) => trouble,
             };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, LazyLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -42,20 +42,23 @@ pub(super) struct Connection {
     pub(super) names: Names,
 }
 
+/// A service's client, made when it is first needed.
+pub(super) type Client<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
 /// One region of it.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) region: Region,
-    pub(super) ec2: aws_sdk_ec2::Client,
-    pub(super) scaling: aws_sdk_autoscaling::Client,
-    pub(super) balancing: aws_sdk_elasticloadbalancingv2::Client,
-    pub(super) rds: aws_sdk_rds::Client,
-    pub(super) elasticache: aws_sdk_elasticache::Client,
-    pub(super) shifts: aws_sdk_arczonalshift::Client,
+    pub(super) ec2: Client<aws_sdk_ec2::Client>,
+    pub(super) scaling: Client<aws_sdk_autoscaling::Client>,
+    pub(super) balancing: Client<aws_sdk_elasticloadbalancingv2::Client>,
+    pub(super) rds: Client<aws_sdk_rds::Client>,
+    pub(super) elasticache: Client<aws_sdk_elasticache::Client>,
+    pub(super) shifts: Client<aws_sdk_arczonalshift::Client>,
     /// Zonal shifts cannot be asked for from here: found out once.
     pub(super) no_shifts: AtomicBool,
-    pub(super) commands: aws_sdk_ssm::Client,
-    pub(super) alarms: aws_sdk_cloudwatch::Client,
+    pub(super) commands: Client<aws_sdk_ssm::Client>,
+    pub(super) alarms: Client<aws_sdk_cloudwatch::Client>,
     /// Those to `alarms`: a guard does not wait behind a look at a large account, nor for EC2's patience.
     pub(super) alarm_calls: Calls,
     pub(super) calls: Calls,
@@ -153,20 +156,24 @@ async fn configuration(spec: &AwsSpec) -> Result<SdkConfig, PlatformError> {
 }
 
 fn place(config: &SdkConfig, region: &Region) -> Place {
-    let there = || SdkRegion::new(region.0.clone());
+    // Those that a drill does not ask are never made: each reads a list of all of AWS's endpoints.
+    macro_rules! client {
+        ($sdk:ident) => {{
+            let (config, region) = (config.clone(), SdkRegion::new(region.0.clone()));
+            Client::new(Box::new(move || $sdk::Client::from_conf($sdk::config::Builder::from(&config).region(region).build())))
+        }};
+    }
     Place {
         region: region.clone(),
-        ec2: aws_sdk_ec2::Client::from_conf(aws_sdk_ec2::config::Builder::from(config).region(there()).build()),
-        scaling: aws_sdk_autoscaling::Client::from_conf(aws_sdk_autoscaling::config::Builder::from(config).region(there()).build()),
-        balancing: aws_sdk_elasticloadbalancingv2::Client::from_conf(
-            aws_sdk_elasticloadbalancingv2::config::Builder::from(config).region(there()).build(),
-        ),
-        rds: aws_sdk_rds::Client::from_conf(aws_sdk_rds::config::Builder::from(config).region(there()).build()),
-        elasticache: aws_sdk_elasticache::Client::from_conf(aws_sdk_elasticache::config::Builder::from(config).region(there()).build()),
+        ec2: client!(aws_sdk_ec2),
+        scaling: client!(aws_sdk_autoscaling),
+        balancing: client!(aws_sdk_elasticloadbalancingv2),
+        rds: client!(aws_sdk_rds),
+        elasticache: client!(aws_sdk_elasticache),
         no_shifts: AtomicBool::new(false),
-        shifts: aws_sdk_arczonalshift::Client::from_conf(aws_sdk_arczonalshift::config::Builder::from(config).region(there()).build()),
-        commands: aws_sdk_ssm::Client::from_conf(aws_sdk_ssm::config::Builder::from(config).region(there()).build()),
-        alarms: aws_sdk_cloudwatch::Client::from_conf(aws_sdk_cloudwatch::config::Builder::from(config).region(there()).build()),
+        shifts: client!(aws_sdk_arczonalshift),
+        commands: client!(aws_sdk_ssm),
+        alarms: client!(aws_sdk_cloudwatch),
         alarm_calls: Calls::guard(region.as_str()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),

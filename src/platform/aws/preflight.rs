@@ -38,6 +38,7 @@ pub(super) async fn look(reach: &Reach, acts: &[Act]) -> Result<Vec<String>, Pla
     if let Some(rings) = alarms::ringing(&reach.connection, &reach.spec, LIMIT).await? {
         return Err(PlatformError::Refused(format!("{rings}: a system that is not well is not drilled")));
     }
+    reach.plan(acts);
     let listed = reach.all().await?;
     let victims: Vec<&Instance> =
         acts.iter().filter(|act| act.fault.kind().takes_capacity()).filter_map(|act| act.target.instance().map(AsRef::as_ref)).collect();

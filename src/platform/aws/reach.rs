@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{
@@ -10,14 +13,16 @@ use super::{
     cut::{self, Acl, Cut},
     inventory::Listed,
     keeper::Keeper,
-    read,
+    machine, read,
     sight::Sight,
     trouble::Trouble,
     world::Machine,
 };
 use crate::{
     model::{
+        act::Act,
         aws::AwsSpec,
+        fault::Fault,
         ids::{Region, RunId},
     },
     platform::{PlatformError, mark},
@@ -46,6 +51,8 @@ pub(super) struct Reach {
     permitted: tokio::sync::Mutex<Permissions>,
     /// Which instances this run asked about their protection from termination, with AWS's answers.
     protection: Mutex<BTreeMap<String, Option<bool>>>,
+    /// How many instances the plan ends.
+    kills: AtomicUsize,
 }
 
 impl Reach {
@@ -62,6 +69,7 @@ impl Reach {
             marks: Mutex::default(),
             permitted: tokio::sync::Mutex::default(),
             protection: Mutex::default(),
+            kills: AtomicUsize::default(),
         }
     }
 
@@ -69,6 +77,16 @@ impl Reach {
     pub(super) fn begin(&self, run: &RunId) {
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
         self.protections().clear();
+    }
+
+    /// What is planned.
+    pub(super) fn plan(&self, acts: &[Act]) {
+        self.kills.store(acts.iter().filter(|act| matches!(act.fault, Fault::Kill { .. })).count(), Ordering::Relaxed);
+    }
+
+    /// How many instances are asked about their protection from termination.
+    pub(super) fn protections_asked(&self) -> usize {
+        machine::asked_of(self.kills.load(Ordering::Relaxed))
     }
 
     /// What this run knows of the protection of instances from termination: none where AWS has not answered yet.

@@ -9,8 +9,9 @@ use super::{
     calls::Action,
     connection::Place,
     mark::MARK,
+    page::Page,
     trouble::Trouble,
-    world::{AutoGroup, Machine, Member, Phase, Pool, PoolTarget, pool_name},
+    world::{AutoGroup, Machine, Member, Pool, PoolTarget, pool_name},
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
@@ -25,14 +26,14 @@ const GROUP_PAGE: usize = 50;
 /// The most values that one filter may have.
 pub(super) const FILTER_VALUES: usize = 200;
 /// The most pages that are read of anything: 100,000 instances.
-const MOST_PAGES: usize = 100;
+pub(super) const MOST_PAGES: usize = 100;
 
 /// A filter of EC2.
 pub(super) fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().map(Into::into).collect())).build()
 }
 
-fn too_many(what: &str) -> Trouble {
+pub(super) fn too_many(what: &str) -> Trouble {
     Trouble::Refused(format!("there are more {what} than this tool reads ({MOST_PAGES} pages): narrow the environment"))
 }
 
@@ -42,10 +43,11 @@ pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<BTre
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let ask = place.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE).set_next_token(token);
-        let page = place.calls.call(DESCRIBE_INSTANCES, || ask.clone().send()).await?;
-        let found = page.reservations.unwrap_or_default().into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
-        all.extend(found.filter_map(machine).map(|machine| (machine.id.clone(), machine)));
-        token = page.next_token.filter(|token| !token.is_empty());
+        let page = Page::default();
+        place.calls.call(DESCRIBE_INSTANCES, || ask.clone().customize().interceptor(page.clone()).send()).await?;
+        let told = page.told();
+        all.extend(told.machines.into_iter().map(|machine| (machine.id.clone(), machine)));
+        token = told.next;
         if token.is_none() {
             return Ok(all);
         }
@@ -74,22 +76,6 @@ pub(super) async fn machines_of<'a>(
         machines(place, filters)
     });
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
-}
-
-fn machine(found: aws_sdk_ec2::types::Instance) -> Option<Machine> {
-    let tags = found.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect();
-    Some(Machine {
-        id: found.instance_id?,
-        state: Phase::read(found.state.and_then(|state| state.name).as_ref().map_or("", |name| name.as_str())),
-        because: found.state_transition_reason.unwrap_or_default(),
-        image: found.image_id.unwrap_or_default(),
-        launched: found.launch_time.map_or(0, |time| time.as_nanos()),
-        zone: found.placement.and_then(|placement| placement.availability_zone).unwrap_or_default(),
-        subnet: found.subnet_id,
-        vpc: found.vpc_id,
-        address: found.private_ip_address,
-        tags,
-    })
 }
 
 /// The Auto Scaling groups of these names; all of the region when none is named.

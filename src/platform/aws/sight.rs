@@ -53,7 +53,7 @@ impl Sight {
         if let Some(seen) = self.fresh(latest.as_ref()).filter(|seen| seen.asked == seen.whole) {
             return Ok(seen);
         }
-        self.whole(&mut latest, connection, spec).await
+        Box::pin(self.whole(&mut latest, connection, spec)).await
     }
 
     /// The same for who watches, and decides nothing by it: of a large fleet only what may have changed is asked for.
@@ -62,12 +62,12 @@ impl Sight {
         if let Some(seen) = self.fresh(latest.as_ref()) {
             return Ok(seen);
         }
-        let Some((_, _, before)) = latest.as_ref() else { return self.whole(&mut latest, connection, spec).await };
+        let Some((_, _, before)) = latest.as_ref() else { return Box::pin(self.whole(&mut latest, connection, spec)).await };
         let changes = self.changes();
         let hints = std::mem::take(&mut *self.hints());
-        let listed = inventory::list_after(connection, spec, before, &hints).await;
+        let listed = Box::pin(inventory::list_after(connection, spec, before, &hints)).await;
         self.doubt_still(hints, listed.as_ref().ok().and_then(Option::as_ref));
-        let Some(listed) = listed?.map(Arc::new) else { return self.whole(&mut latest, connection, spec).await };
+        let Some(listed) = listed?.map(Arc::new) else { return Box::pin(self.whole(&mut latest, connection, spec)).await };
         *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
     }
@@ -118,7 +118,7 @@ impl Sight {
             return Ok(seen);
         }
         let changes = self.changes();
-        let listed = Arc::new(read::machines(place, inventory::filters(spec)).await?);
+        let listed = Arc::new(Box::pin(read::machines(place, inventory::filters(spec))).await?);
         *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
     }

@@ -29,7 +29,7 @@ pub(super) struct World {
 }
 
 /// An EC2 instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Machine {
     pub(super) id: String,
     pub(super) state: Phase,
@@ -46,11 +46,13 @@ pub(super) struct Machine {
 }
 
 /// Where an instance is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     Pending,
     Running,
     Stopping,
+    /// An unknown state counts as this: not running.
+    #[default]
     Stopped,
     ShuttingDown,
     Terminated,

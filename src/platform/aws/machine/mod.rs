@@ -14,7 +14,7 @@ pub(super) use deregister::Deregister;
 pub(super) use reboot::Reboot;
 pub(super) use remove::Remove;
 pub(super) use stop::Stop;
-pub(super) use terminate::Terminate;
+pub(super) use terminate::{Terminate, asked_of};
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -28,9 +28,11 @@ use crate::{
 
 const TERMINATE: Action = Action::write("ec2:TerminateInstances");
 const ATTRIBUTE: Action = Action::read("ec2:DescribeInstanceAttribute");
-/// How many instances are asked one by one whether they are protected from termination: there is no call for many, and above this AWS's
-/// own refusal has to do (it ends none of a protected instance's zone).
+/// How many instances are asked one by one whether they are protected from termination: there is no call for many.
 const MOST_ASKED: usize = 20;
+/// How many where more than that are to end: whoever protects a fleet protects all of it, and of the others AWS's own refusal has to do
+/// (it ends none of a protected instance's zone).
+const SAMPLE: usize = 3;
 
 /// `kill`.
 pub(in crate::platform::aws) struct Terminate;
@@ -100,13 +102,18 @@ async fn part(part: Part<'_>) -> Vec<(usize, Effect)> {
     each.collect()
 }
 
-/// Whether an instance is protected from termination. Asked once in a run for each of the first [`MOST_ASKED`].
+/// How many are asked of so many that are to end.
+pub(in crate::platform::aws) fn asked_of(kills: usize) -> usize {
+    if kills > MOST_ASKED { SAMPLE } else { MOST_ASKED }
+}
+
+/// Whether an instance is protected from termination. Asked once in a run for each of the first few: see [`asked_of`].
 async fn protected(reach: &Reach, place: &Place, id: &str) -> Result<bool, PlatformError> {
     {
         let mut known = reach.protections();
         match known.get(id) {
             Some(Some(known)) => return Ok(*known),
-            None if known.len() >= MOST_ASKED => return Ok(false),
+            None if known.len() >= reach.protections_asked() => return Ok(false),
             Some(None) | None => known.insert(id.to_owned(), None),
         };
     }

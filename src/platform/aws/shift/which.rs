@@ -106,8 +106,17 @@ fn has(pool: &Pool, world: &World, instance: &Instance) -> bool {
 /// Target groups: these, or those that a balancer sends to.
 async fn groups_of(place: &Place, arns: Option<Vec<String>>, balancer: Option<&str>) -> Result<Vec<TargetGroup>, Trouble> {
     let ask = place.balancing.describe_target_groups().set_target_group_arns(arns).set_load_balancer_arn(balancer.map(str::to_owned));
-    let page = place.calls.call(DESCRIBE_POOLS, || ask.clone().send()).await?;
-    Ok(page.target_groups.unwrap_or_default())
+    let (mut all, mut marker) = (Vec::new(), None);
+    for _ in 0..read::MOST_PAGES {
+        let ask = ask.clone().set_marker(marker);
+        let page = place.calls.call(DESCRIBE_POOLS, || ask.clone().send()).await?;
+        all.extend(page.target_groups.unwrap_or_default());
+        marker = page.next_marker.filter(|marker| !marker.is_empty());
+        if marker.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(read::too_many("target groups"))
 }
 
 /// Whether the balancers may be touched at all.
