@@ -69,20 +69,10 @@ fn users_are_served_by_the_other_zones_while_it_lasts_and_feel_nothing() {
     let (before, url) = (lab.state(), lab.url(REGION));
     let all: BTreeSet<String> = ["a", "b", "c"].map(|zone| format!("{REGION}{zone}")).into();
     assert_eq!(answer(&url, 30), all);
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws");
-    let mut text = fs::read_to_string(folder.join("shift.yaml")).unwrap();
-    for (there, here) in [
-        ("zone: random", "zone: eu-west-1a"),
-        ("rate: 100/s", "rate: 200/s"),
-        ("baseline: 10s", "baseline: 4s"),
-        ("hold: 10s", "hold: 4s"),
-        ("hold: 2m", "hold: 6s"),
-    ] {
-        assert!(text.contains(there), "{there:?} in {text}");
-        text = text.replace(there, here);
-    }
-    lab.write("shift.yaml", &text);
-    fs::copy(folder.join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
+    lab.example("shift.yaml");
+    let drawn = fs::read_to_string(lab.path("shift.yaml")).unwrap();
+    assert!(drawn.contains("zone: random"), "{drawn}");
+    lab.write("shift.yaml", &drawn.replace("zone: random", "zone: eu-west-1a"));
     let mut command = lab.command(&["run", "shift.yaml", "--yes", "--var", &format!("url={url}")]);
     command.env("AWS_ENDPOINT_URL", &lab.endpoint).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let run = command.spawn().unwrap();

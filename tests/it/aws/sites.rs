@@ -7,28 +7,6 @@ use serde_json::{Value, json};
 
 use super::rig::{GROUP, Lab, Said};
 
-/// An example, with times that fit a laboratory in which everything is thirty times faster.
-fn example(lab: &Lab, name: &str) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws");
-    let mut text = fs::read_to_string(folder.join(name)).unwrap();
-    for (there, here) in [
-        ("rate: 100/s", "rate: 200/s"),
-        ("rate: 50/s", "rate: 200/s"),
-        ("baseline: 10s", "baseline: 3s"),
-        ("recovered-within: 5m", "recovered-within: 60s"),
-        ("recovered-within: 10m", "recovered-within: 60s"),
-        ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"),
-        ("hold: 10s, limit: 15m", "hold: 3s, limit: 60s"),
-        ("hold: 60s", "hold: 4s"),
-        ("hold: 2m", "hold: 6s"),
-        ("hold: 5m", "hold: 8s"),
-    ] {
-        text = text.replace(there, here);
-    }
-    lab.write(name, &text);
-    fs::copy(folder.join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
-}
-
 /// Runs it against the laboratory, where users find the site at `url`.
 fn drill(lab: &Lab, name: &str, url: &str) -> Said {
     let mut command = lab.command(&["run", name, "--yes", "--var", &format!("url={url}")]);
@@ -45,7 +23,7 @@ fn observed(result: &Value, kind: &str) -> Vec<Value> {
 fn one_ends_users_notice_and_another_takes_its_place() {
     let lab = Lab::real(&[]);
     let before = lab.shape();
-    example(&lab, "monkey.yaml");
+    lab.example("monkey.yaml");
     drill(&lab, "monkey.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, "as before");
@@ -61,7 +39,7 @@ fn a_zone_ends_and_its_instances_come_up_in_the_others() {
     // Long enough for a look at the group while it has too few.
     let lab = Lab::real(&["--time", "launch=150"]);
     let before = lab.shape();
-    example(&lab, "gorilla.yaml");
+    lab.example("gorilla.yaml");
     let said = drill(&lab, "gorilla.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, format_args!("{said:?}"));
@@ -80,7 +58,7 @@ fn a_zone_ends_and_its_instances_come_up_in_the_others() {
 fn a_zone_is_cut_off_and_users_wait_in_vain_for_a_moment() {
     let lab = Lab::real(&[]);
     let before = lab.shape();
-    example(&lab, "blackhole.yaml");
+    lab.example("blackhole.yaml");
     drill(&lab, "blackhole.yaml", &lab.url("eu-west-1")).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, "as before");
@@ -101,7 +79,7 @@ fn a_site_in_one_zone_does_not_survive_it() {
     let zones = lab.running();
     assert_eq!(zones.len(), 1, "{zones:?}");
     let before = lab.shape();
-    example(&lab, "gorilla.yaml");
+    lab.example("gorilla.yaml");
     // Half of the service is the most that a drill takes unless its file says more.
     let text = fs::read_to_string(lab.path("gorilla.yaml")).unwrap();
     lab.write("gorilla.yaml", &text.replace("method:", "guardrails: { max-affected: { service: 100% } }\nmethod:"));
@@ -114,7 +92,7 @@ fn a_site_in_one_zone_does_not_survive_it() {
 fn a_region_ends_and_its_users_find_the_other_one() {
     let lab = Lab::real(&["--region", "eu-west-1", "--region", "us-east-1", "--size", "3"]);
     let before = lab.shape();
-    example(&lab, "kong.yaml");
+    lab.example("kong.yaml");
     let text = fs::read_to_string(lab.path("kong.yaml")).unwrap();
     let resolver = lab.ready["resolver"].as_str().unwrap();
     lab.write("kong.yaml", &text.replace("    rate: 200/s\n", &format!("    rate: 200/s\n    resolver: \"{resolver}\"\n")));
@@ -139,7 +117,7 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     let balanced = sites["eu-west-1"].as_object().unwrap().iter().find(|(name, _)| name.starts_with("awseb"));
     let url = balanced.and_then(|(_, site)| site["url"].as_str()).unwrap_or_else(|| panic!("its URL: {sites}")).to_owned();
     let before = lab.shape();
-    example(&lab, "beanstalk-monkey.yaml");
+    lab.example("beanstalk-monkey.yaml");
     drill(&lab, "beanstalk-monkey.yaml", &url).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, "as before");
@@ -147,13 +125,13 @@ fn an_environment_of_elastic_beanstalk_is_drilled_by_its_name() {
     assert_eq!(ended.len(), 1, "{ended:?}");
 
     // Workers, at whose end users of the site in front feel nothing.
-    example(&lab, "beanstalk-workers.yaml");
+    lab.example("beanstalk-workers.yaml");
     drill(&lab, "beanstalk-workers.yaml", &url).code(0);
     lab.settled();
     crate::support::residue::same(&lab.shape(), &before, "as before");
 
     // The only one. Its address stays with it here, so that users never find the other one.
-    example(&lab, "beanstalk-single.yaml");
+    lab.example("beanstalk-single.yaml");
     let text = fs::read_to_string(lab.path("beanstalk-single.yaml")).unwrap();
     lab.write("beanstalk-single.yaml", &text.replace("recovered-within: 60s", "recovered-within: 5s").replace("limit: 60s", "limit: 5s"));
     let mut command = lab.command(&["targets", "--env", "beanstalk-single", "--format", "json"]);

@@ -3,13 +3,13 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
 use serde_json::{Value, json};
 
-use super::rig::{Lab, Said, python};
+use super::rig::{Lab, Said, examples, python};
 
 const SERVICES: &str = "        services: { accounts: { database: what-time-accounts }, carts: { cache: what-time-carts } }\n";
 
@@ -65,25 +65,6 @@ fn a_cluster_of_aurora_has_another_writer() {
     assert_eq!(writer(), "two");
 }
 
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/what-time/aws")
-}
-
-/// The example in a laboratory whose stores are real, with holds that fit one in which everything is thirty times faster.
-fn example(lab: &Lab, name: &str) {
-    let mut text = fs::read_to_string(examples().join(name)).unwrap();
-    for (there, here) in [
-        ("baseline: 10s", "baseline: 3s"),
-        ("hold: 10s, limit: 10m", "hold: 3s, limit: 60s"),
-        ("hold: 10s, limit: 15m", "hold: 3s, limit: 60s"),
-        ("hold: 3m", "hold: 8s"),
-    ] {
-        text = text.replace(there, here);
-    }
-    lab.write(name, &text);
-    fs::copy(examples().join("firedrill.yaml"), lab.path("firedrill.yaml")).unwrap();
-}
-
 /// A user of the stores: the binary with their addresses.
 fn user(lab: &Lab, args: &[&str]) -> Command {
     let url = |store: &str| lab.ready["stores"]["eu-west-1"][store].as_str().unwrap_or_else(|| panic!("{store}: {}", lab.ready)).to_owned();
@@ -114,7 +95,7 @@ fn processes(lab: &Lab, store: &str) -> [Value; 2] {
 #[test]
 fn what_was_acknowledged_outlives_the_failovers_of_the_example() {
     let lab = Lab::real(&["--stores", "--size", "3"]);
-    example(&lab, "failover.yaml");
+    lab.example("failover.yaml");
     let stores = ["what-time-accounts", "what-time-carts"];
     let before = stores.map(|store| processes(&lab, store));
     let drill = || Said::of(user(&lab, &["run", "failover.yaml", "--yes"]).output().unwrap());
@@ -168,7 +149,7 @@ fn write_tool(lab: &Lab) {
 fn a_database_comes_back_from_a_snapshot_and_from_nothing_and_both_times_are_measured() {
     // Played: 15 s and 4 s.
     let lab = Lab::real(&["--stores", "--size", "3", "--speed", "60", "--time", "restore_database=900", "--time", "create_database=240"]);
-    example(&lab, "restore.yaml");
+    lab.example("restore.yaml");
     fs::copy(examples().join("restore.sh"), lab.path("restore.sh")).unwrap();
     write_tool(&lab);
     let path = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").unwrap());
