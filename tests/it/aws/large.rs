@@ -47,6 +47,8 @@ fn the_zone_of_a_large_fleet_is_seen_to_end_and_to_come_back_without_listing_eve
     let looks = lab.done("autoscaling:DescribeAutoScalingGroups").len();
     assert!(all <= 3, "{all} whole lists (for the plan and for the act), {some} of some, {looks} of groups");
     assert!(looks >= all + 2, "{looks} looks at the groups, {all} whole lists");
+    let asked = lab.done("ec2:DescribeInstanceAttribute").len();
+    assert_eq!(asked, 3, "of more than twenty victims three are asked whether they are protected");
     let result = lab.result();
     let observations: Vec<&Value> = result["observations"].as_array().unwrap().iter().map(|observation| &observation["what"]).collect();
     let observed = |what: &str| observations.iter().filter(|observation| observation["observed"] == what).count();

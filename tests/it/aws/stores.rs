@@ -1,11 +1,6 @@
 //! Managed stores fail over: how often the call is made, and with real stores behind it what users lose by it.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
