@@ -89,7 +89,7 @@ fn written(text: &str, write: fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
 /// more is a word that it is made of (`passed`), and is no secret.
 pub fn without<T: Serialize + DeserializeOwned>(thing: T) -> T {
     let secrets = KNOWN.read().unwrap_or_else(PoisonError::into_inner).secrets.clone();
-    if secrets.is_empty() {
+    if secrets.is_empty() || serde_json::to_string(&thing).is_ok_and(|text| !stand_in(&secrets, &text)) {
         return thing;
     }
     let Ok(mut value) = serde_json::to_value(&thing) else { return thing };
@@ -109,10 +109,9 @@ pub fn without<T: Serialize + DeserializeOwned>(thing: T) -> T {
 /// As JSON, without the secrets: for what is written once and not read back.
 pub fn json<T: Serialize>(thing: &T) -> String {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    // A list of a thousand runs is no tree of values only because there are secrets somewhere else: a secret stands in a text of JSON as it is
-    // written there, whatever stands around it.
+    // A list of a thousand runs is no tree of values only because there are secrets somewhere else.
     if let Ok(text) = serde_json::to_string(thing)
-        && !known.secrets.iter().any(|secret| text.contains(inside(secret).as_ref()))
+        && !stand_in(&known.secrets, &text)
     {
         return text;
     }
@@ -121,6 +120,11 @@ pub fn json<T: Serialize>(thing: &T) -> String {
         replace(&mut value, secret);
     }
     value.to_string()
+}
+
+/// Whether one of them stands in a text of JSON: then as it is written there, whatever stands around it.
+fn stand_in(secrets: &[String], json: &str) -> bool {
+    secrets.iter().any(|secret| json.contains(inside(secret).as_ref()))
 }
 
 /// How a text is written within a text of JSON.

@@ -43,7 +43,8 @@ async fn list(script: &Script<'_>) -> Result<Vec<Built>, String> {
             let version = match endpoint {
                 None => None,
                 Some(_) if too_many => Some(Version::Unknown { why: format!("only {MOST_ASKED} instances are asked") }),
-                Some(endpoint) => Some(version::ask(address.as_deref(), endpoint).await),
+                // In a box, which only who is asked has: of a thousand instances nobody may be.
+                Some(endpoint) => Some(Box::pin(version::ask(address.as_deref(), endpoint)).await),
             };
             Built { version, ..built }
         })

@@ -28,6 +28,11 @@ pub trait Reporter: Send {
     /// Takes one event. After an error it is not called again.
     fn event(&mut self, event: &Event) -> io::Result<()>;
 
+    /// Nothing further waits for it: what it has held back to write at once is to be written now.
+    fn caught_up(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether it shows clocks, and so wants `idle` ten times a second; who does not sleeps until something comes.
     fn live(&self) -> bool {
         false
@@ -111,7 +116,10 @@ impl FanOut {
                 queue.lost += u64::from(!tick);
             } else {
                 queue.events.push_back(Arc::clone(&event));
-                lane.changed.notify_all();
+                // It waits for the first of those that wait only.
+                if queue.events.len() == 1 {
+                    lane.changed.notify_all();
+                }
             }
         }
     }
@@ -158,8 +166,14 @@ fn work(mut reporter: Box<dyn Reporter>, lane: &Lane) {
 }
 
 fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
+    let mut behind = false;
     loop {
         let mut queue = lane.lock();
+        if queue.events.is_empty() && std::mem::take(&mut behind) {
+            drop(queue);
+            reporter.caught_up()?;
+            continue;
+        }
         if queue.events.is_empty() && !queue.closed {
             queue = if reporter.live() {
                 lane.changed.wait_timeout(queue, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner).0
@@ -170,6 +184,7 @@ fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
         match queue.events.pop_front() {
             Some(event) => {
                 drop(queue);
+                behind = true;
                 reporter.event(&event)?;
             }
             None if queue.closed => {

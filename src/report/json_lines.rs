@@ -1,4 +1,4 @@
-//! `events.jsonl`: one event a line, flushed at each tick and at the end. Every other report can be made from it again.
+//! `events.jsonl`: one event a line, flushed at each tick, once what was armed is written, and at the end. Every other report can be made from it again.
 
 use std::{
     fs::File,
@@ -18,19 +18,21 @@ const LONGEST_LINE: u64 = 512 << 20;
 /// Writes events.
 pub struct JsonLines<W: Write + Send> {
     out: W,
+    /// An act was armed, and what is written of it is not flushed yet.
+    armed: bool,
 }
 
 impl JsonLines<BufWriter<File>> {
     /// Creates `events.jsonl` in a run folder; it must not exist yet.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self { out: BufWriter::new(super::write::create_new(folder, FILE_NAME)?) })
+        Ok(Self::to(BufWriter::new(super::write::create_new(folder, FILE_NAME)?)))
     }
 }
 
 impl<W: Write + Send> JsonLines<W> {
     /// Writes to anything (`--format jsonl` on standard output).
     pub fn to(out: W) -> Self {
-        Self { out }
+        Self { out, armed: false }
     }
 }
 
@@ -43,10 +45,17 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
         let line = serde_json::to_string(event)?;
         self.out.write_all(words::json(&line).as_bytes())?;
         self.out.write_all(b"\n")?;
-        if matches!(event.kind, EventKind::Tick { .. } | EventKind::RunEnded { .. } | EventKind::Armed { .. }) {
-            self.out.flush()?;
+        match event.kind {
+            EventKind::Tick { .. } | EventKind::RunEnded { .. } => self.out.flush()?,
+            EventKind::Armed { .. } => self.armed = true,
+            _ => {}
         }
         Ok(())
+    }
+
+    fn caught_up(&mut self) -> io::Result<()> {
+        // Of hundreds that are armed at once, one write tells.
+        if std::mem::take(&mut self.armed) { self.out.flush() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -86,6 +95,19 @@ pub fn read(from: impl Read, mut take: impl FnMut(Event)) -> io::Result<()> {
 
 fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Whether an event is the same for a later reader of the file whatever it says: nothing in it is computed.
+pub fn reads_back(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Armed { .. }
+            | EventKind::Acted { .. }
+            | EventKind::Reverting { .. }
+            | EventKind::Reverted { .. }
+            | EventKind::NothingToUndo { .. }
+            | EventKind::Observed { .. }
+    )
 }
 
 /// The event as a later reader of the file will see it: a float may differ from ours in its last bit after it was printed

@@ -1,6 +1,8 @@
 //! Events folded into one record of a run: everything that any format needs. Total: a stream that stops early, or that lacks
 //! events, gives a record that says so.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
         act::{Effect, Prepared},
         experiment::Experiment,
         ids::{ActId, InstanceId, RunId},
+        instance::Instance,
         measurement::{Judged, Measurement},
         observation::Observation,
         outcome::Outcome,
@@ -68,6 +71,15 @@ pub struct RunRecord {
     pub missing: u64,
     /// The largest number of an event seen.
     pub last_number: u64,
+    /// What victims are called, from the events of them: as armed, else as planned.
+    pub(crate) names: BTreeMap<InstanceId, Called>,
+}
+
+/// What a victim is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Called {
+    name: String,
+    armed: bool,
 }
 
 /// What became of an undo.
@@ -147,7 +159,10 @@ impl RunRecord {
                 self.environment.clone_from(environment);
                 self.experiment = Some(experiment.clone());
             }
-            EventKind::Planned { plan } => self.plan = Some(plan.clone()),
+            EventKind::Planned { plan } => {
+                plan.acts().for_each(|planned| self.called(planned.act.target.instance(), false));
+                self.plan = Some(plan.clone());
+            }
             EventKind::PhaseStarted { phase } => self.phases.push((*phase, event.at)),
             EventKind::StepStarted { step, says } => self.steps.push((event.at, *step, says.clone())),
             // See `passes_by`.
@@ -156,7 +171,10 @@ impl RunRecord {
             | EventKind::Replaced { .. }
             | EventKind::NotReplaced { .. }
             | EventKind::Tick { .. } => {}
-            EventKind::Armed { act, undo } => self.armed.push(Prepared { act: (**act).clone(), undo: undo.clone() }),
+            EventKind::Armed { act, undo } => {
+                self.called(act.target.instance(), true);
+                self.armed.push(Prepared { act: (**act).clone(), undo: undo.clone() });
+            }
             EventKind::Acted { effect } => match self.effects.iter_mut().find(|known| known.act == effect.act) {
                 Some(known) => known.clone_from(effect),
                 None => self.effects.push(effect.clone()),
@@ -174,6 +192,19 @@ impl RunRecord {
             EventKind::Judged { conditions } => self.judged.clone_from(conditions),
             EventKind::RunEnded { outcome, .. } => self.outcome = Some(outcome.clone()),
         }
+    }
+
+    fn called(&mut self, victim: Option<&Arc<Instance>>, armed: bool) {
+        let Some(victim) = victim else { return };
+        let called = || Called { name: victim.name.clone(), armed };
+        self.names
+            .entry(victim.id.clone())
+            .and_modify(|known| {
+                if armed && !known.armed {
+                    *known = called()
+                }
+            })
+            .or_insert_with(called);
     }
 
     fn undone(&mut self, act: ActId, at: Mono, result: UndoResult) {
@@ -217,9 +248,7 @@ impl RunRecord {
 
     /// What a person calls an instance: its name where an act says it, else its id.
     pub fn name(&self, id: &InstanceId) -> String {
-        let planned = self.plan.iter().flat_map(|plan| plan.acts());
-        let mut victims = self.armed.iter().chain(planned).filter_map(|p| p.act.target.instance());
-        victims.find(|victim| victim.id == *id).map_or_else(|| id.short().to_owned(), |victim| victim.name.clone())
+        self.names.get(id).map_or_else(|| id.short().to_owned(), |called| called.name.clone())
     }
 
     /// The act of an id, as it was armed or planned.

@@ -151,7 +151,11 @@ impl Reporter for RunFiles {
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        if RunRecord::passes_by(&event.kind) {
+        if RunRecord::passes_by(&event.kind) || json_lines::reads_back(&event.kind) {
+            debug_assert!(
+                json_lines::as_read_back(event).is_ok_and(|back| back == *event || RunRecord::passes_by(&event.kind)),
+                "{event:?}"
+            );
             self.record.apply(event);
         } else {
             // A number that JSON cannot hold (a NaN) must not cost the reader the whole report.

@@ -95,7 +95,7 @@ pub(super) fn may_touch(reach: &Reach, listed: &Listed, deed: &dyn Deed, prepare
     if protected(&machine.tags) {
         return Err(EffectStatus::Refused { why: format!("{name} carries the tag {PROTECTED_TAG}=true") });
     }
-    let member = world.group_of(&machine.id);
+    let member = world.group_of(machine);
     // A group whose zone was lost by this very step ends what it has there: that is a part of the loss, and may be quicker than AWS lets us be.
     let by_us = member.is_some_and(|(group, _)| reach.mark(prepared.act.id.step).is_ok_and(|mark| group.tags.get(MARK) == Some(&mark)));
     let leaving = || if by_us { None } else { inventory::leaving(member) };

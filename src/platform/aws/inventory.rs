@@ -16,7 +16,7 @@ use super::{
     service::{Named, service_of, service_of_store},
     store::{Store, stores},
     trouble::Trouble,
-    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Member, Phase, Pool, PoolTarget, World},
+    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Membership, Phase, Pool, PoolTarget, World},
 };
 use crate::{
     clock,
@@ -61,11 +61,11 @@ impl Listed {
         self.instances.binary_search_by(|instance| instance.id.cmp(id)).ok().map(|at| &self.instances[at])
     }
 
-    /// The same target as it was seen before, if neither it nor what its group says of it has changed since.
-    fn as_before(&self, before: &World, world: &World, machine: &Arc<Machine>) -> Option<Arc<Instance>> {
+    /// The same target as it was seen before, if neither it nor what its group says of it (now `member`) has changed since.
+    fn as_before(&self, before: &World, machine: &Arc<Machine>, member: Option<Membership<'_>>) -> Option<Arc<Instance>> {
         let was = before.machines.get(&machine.id)?;
         let same = Arc::ptr_eq(was, machine)
-            && match (before.group_of(&machine.id), world.group_of(&machine.id)) {
+            && match (before.group_of(machine), member) {
                 (Some((in_then, then)), Some((in_now, now))) => in_then.name == in_now.name && then == now,
                 (then, now) => then.is_none() && now.is_none(),
             };
@@ -129,13 +129,15 @@ fn put_together(
         let mut services: BTreeMap<&str, Service> = BTreeMap::new();
         let registrations = registrations(world);
         for machine in world.machines.values() {
-            if !narrowed(spec, world, machine) {
+            let member = world.group_of(machine);
+            let group = member.map(|(group, _)| group);
+            if !narrowed(spec, group) {
                 continue;
             }
-            let Some(service) = service_of(spec, world, machine)? else { continue };
+            let Some(service) = service_of(spec, world, machine, group)? else { continue };
             services.insert(&machine.id, service.clone());
-            let as_before = before.and_then(|(before, was)| before.as_before(was, world, machine));
-            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, world, &registrations, machine, service))));
+            let as_before = before.and_then(|(before, was)| before.as_before(was, machine, member));
+            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, &registrations, machine, member, service))));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
@@ -231,8 +233,8 @@ pub(super) fn fleet(spec: &AwsSpec) -> Vec<Filter> {
 }
 
 /// Whether the environment means the instance, of what it narrows by.
-fn narrowed(spec: &AwsSpec, world: &World, machine: &Machine) -> bool {
-    spec.groups.is_empty() || world.group_of(&machine.id).is_some_and(|(group, _)| spec.groups.contains(&group.name))
+fn narrowed(spec: &AwsSpec, group: Option<&AutoGroup>) -> bool {
+    spec.groups.is_empty() || group.is_some_and(|group| spec.groups.contains(&group.name))
 }
 
 /// A group or target group that no region has is a mistake, not an empty service.
@@ -267,12 +269,11 @@ fn missing(what: &str, name: &str, account: &str, regions: &str, there: &BTreeSe
 fn instance(
     spec: &AwsSpec,
     region: &Region,
-    world: &World,
     registrations: &Registrations<'_>,
     machine: &Machine,
+    member: Option<Membership<'_>>,
     service: Service,
 ) -> Instance {
-    let member = world.group_of(&machine.id);
     let by = |name: &str| registrations.get(name).into_iter().flatten().copied();
     let targets: Vec<&PoolTarget> = by(&machine.id).chain(machine.address.iter().flat_map(|address| by(address))).collect();
     let mut labels = machine.tags.clone();
@@ -312,7 +313,7 @@ fn registrations(world: &World) -> Registrations<'_> {
     all
 }
 
-fn state(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> InstanceState {
+fn state(machine: &Machine, member: Option<Membership<'_>>) -> InstanceState {
     match machine.state {
         Phase::Pending => InstanceState::Starting,
         Phase::Running if member.is_some_and(|(_, m)| m.lifecycle.starts_with("Pending")) => InstanceState::Starting,
@@ -323,7 +324,7 @@ fn state(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> InstanceSt
 }
 
 /// Whether it serves, as its group and its balancers see it; none when nobody checks.
-fn healthy(machine: &Machine, member: Option<(&AutoGroup, &Member)>, targets: &[&PoolTarget]) -> Option<bool> {
+fn healthy(machine: &Machine, member: Option<Membership<'_>>, targets: &[&PoolTarget]) -> Option<bool> {
     if machine.state != Phase::Running {
         return None;
     }
@@ -336,7 +337,7 @@ fn healthy(machine: &Machine, member: Option<(&AutoGroup, &Member)>, targets: &[
 }
 
 /// What it was launched from.
-fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> String {
+fn fingerprint(machine: &Machine, member: Option<Membership<'_>>) -> String {
     match member.map(|(_, member)| member.template.as_str()).filter(|template| !template.is_empty()) {
         Some(template) => format!("{} {template}", machine.image),
         None => machine.image.clone(),
@@ -344,18 +345,18 @@ fn fingerprint(machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> Stri
 }
 
 /// Why an instance may not be chosen.
-pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> Option<String> {
+pub(super) fn kept_out(spec: &AwsSpec, machine: &Machine, member: Option<Membership<'_>>) -> Option<String> {
     forbidden(spec, machine, member).or_else(|| leaving(member))
 }
 
 /// Why an instance is not chosen that its group is ending.
-pub(super) fn leaving(member: Option<(&AutoGroup, &Member)>) -> Option<String> {
+pub(super) fn leaving(member: Option<Membership<'_>>) -> Option<String> {
     let (group, member) = member?;
     member.leaving().then(|| format!("its Auto Scaling group {} is ending it", group.name))
 }
 
 /// Why an instance may never be touched.
-pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<(&AutoGroup, &Member)>) -> Option<String> {
+pub(super) fn forbidden(spec: &AwsSpec, machine: &Machine, member: Option<Membership<'_>>) -> Option<String> {
     if own::instance().is_some_and(|own| own == machine.id) {
         return Some("firedrill runs on it".to_owned());
     }

@@ -2,7 +2,7 @@
 //!
 //! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
 //!   `trouble` (the one place that reads AWS's errors).
-//! * What is there: `read` (pages become our own types), `page` (a list of instances without what nobody reads), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
+//! * What is there: `read` (pages become our own types), `answer` (long lists without what nobody reads), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
 //!   `sight` (what was seen a moment ago), `glance` (of a large fleet only what may have changed), `observe` and `activity` (what changes by itself).
 //! * What guards a run beside all that, and is asked apart from it: `alarms`.
 //! * What a run has for itself: `claims`.
@@ -18,6 +18,7 @@
 
 mod activity;
 mod alarms;
+mod answer;
 mod batch;
 mod bucket;
 mod calls;
@@ -36,7 +37,6 @@ mod mark;
 mod names;
 mod observe;
 mod own;
-mod page;
 mod platform;
 pub mod policy;
 mod preflight;

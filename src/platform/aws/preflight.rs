@@ -73,7 +73,7 @@ fn groups_of<'a>(listed: &'a Listed, victims: &[&'a Instance]) -> BTreeMap<(&'a 
     let mut hit: BTreeMap<(&Region, &str), BTreeSet<&InstanceId>> = BTreeMap::new();
     for victim in victims {
         let Some((region, world)) = listed.worlds.get_key_value(&victim.region) else { continue };
-        if let Some((group, _)) = world.group_of(victim.id.as_str()) {
+        if let Some((group, _)) = world.group_of_id(victim.id.as_str()) {
             hit.entry((region, &group.name)).or_default().insert(&victim.id);
         }
     }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
 use aws_sdk_ec2::types::Filter;
 use futures_util::future::try_join_all;
 
 use super::{
+    answer::{Groups, Instances, Taken},
     calls::Action,
     connection::Place,
     mark::MARK,
-    page::Page,
     trouble::Trouble,
-    world::{AutoGroup, Machine, Member, Pool, PoolTarget, pool_name},
+    world::{AutoGroup, Machine, Pool, PoolTarget, pool_name},
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
@@ -43,7 +44,7 @@ pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<BTre
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let ask = place.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE).set_next_token(token);
-        let page = Page::default();
+        let page = Taken::into(Instances::default());
         place.calls.call(DESCRIBE_INSTANCES, || ask.clone().customize().interceptor(page.clone()).send()).await?;
         let told = page.told();
         all.extend(told.machines.into_iter().map(|machine| (machine.id.clone(), machine)));
@@ -88,73 +89,31 @@ pub(super) async fn groups(place: &Place, names: &[String]) -> Result<BTreeMap<S
 }
 
 async fn groups_page(place: &Place, names: &[String]) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
-    let mut all = BTreeMap::new();
-    let mut token: Option<String> = None;
     let names = (!names.is_empty()).then(|| names.to_vec());
-    for _ in 0..MOST_PAGES {
-        let ask =
-            place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names.clone()).max_records(100).set_next_token(token);
-        let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
-        let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
-        all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));
-        token = page.next_token.filter(|token| !token.is_empty());
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
-    Err(too_many("Auto Scaling groups"))
+    groups_asked(place, place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names)).await
 }
 
 /// The groups that carry a mark of ours.
 pub(super) async fn marked_groups(place: &Place) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+    let marked = aws_sdk_autoscaling::types::Filter::builder().name("tag-key").values(MARK).build();
+    groups_asked(place, place.scaling.describe_auto_scaling_groups().filters(marked)).await
+}
+
+async fn groups_asked(place: &Place, ask: DescribeAutoScalingGroupsFluentBuilder) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
     let mut all = BTreeMap::new();
     let mut token: Option<String> = None;
-    let marked = aws_sdk_autoscaling::types::Filter::builder().name("tag-key").values(MARK).build();
     for _ in 0..MOST_PAGES {
-        let ask = place.scaling.describe_auto_scaling_groups().filters(marked.clone()).max_records(100).set_next_token(token);
-        let page = place.calls.call(DESCRIBE_GROUPS, || ask.clone().send()).await?;
-        let found = page.auto_scaling_groups.unwrap_or_default().into_iter();
-        all.extend(found.filter_map(|found| group(place, found)).map(|group| (group.name.clone(), group)));
-        token = page.next_token.filter(|token| !token.is_empty());
+        let ask = ask.clone().max_records(100).set_next_token(token);
+        let page = Taken::into(Groups::of(&place.region));
+        place.calls.call(DESCRIBE_GROUPS, || ask.clone().customize().interceptor(page.clone()).send()).await?;
+        let told = page.told();
+        all.extend(told.groups.into_iter().map(|group| (group.name.clone(), group)));
+        token = told.next;
         if token.is_none() {
             return Ok(all);
         }
     }
     Err(too_many("Auto Scaling groups"))
-}
-
-fn group(place: &Place, found: aws_sdk_autoscaling::types::AutoScalingGroup) -> Option<AutoGroup> {
-    let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
-    let subnets = found.vpc_zone_identifier.unwrap_or_default();
-    let members = found.instances.unwrap_or_default().into_iter().filter_map(member).collect();
-    Some(AutoGroup {
-        name: found.auto_scaling_group_name?,
-        region: place.region.clone(),
-        min: number(found.min_size),
-        max: number(found.max_size),
-        desired: number(found.desired_capacity),
-        zones: found.availability_zones.unwrap_or_default(),
-        subnets: subnets.split(',').map(str::trim).filter(|subnet| !subnet.is_empty()).map(str::to_owned).collect(),
-        suspended: found.suspended_processes.unwrap_or_default().into_iter().filter_map(|process| process.process_name).collect(),
-        members,
-        pools: found.target_group_arns.unwrap_or_default(),
-        tags: found.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
-        status: found.status,
-    })
-}
-
-fn member(found: aws_sdk_autoscaling::types::Instance) -> Option<(String, Member)> {
-    let template = found.launch_template.map(|template| {
-        let id = template.launch_template_id.or(template.launch_template_name).unwrap_or_default();
-        format!("{id}:{}", template.version.unwrap_or_default())
-    });
-    let member = Member {
-        lifecycle: found.lifecycle_state.as_ref().map_or("", |state| state.as_str()).to_owned(),
-        healthy: !found.health_status.is_some_and(|status| status.eq_ignore_ascii_case("unhealthy")),
-        protected: found.protected_from_scale_in.unwrap_or_default(),
-        template: template.or(found.launch_configuration_name).unwrap_or_default(),
-    };
-    Some((found.instance_id?, member))
 }
 
 /// The ARNs of target groups by their names.

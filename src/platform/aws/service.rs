@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     store::Kind,
-    world::{BEANSTALK_TAG, Machine, World},
+    world::{AutoGroup, BEANSTALK_TAG, Machine, World},
 };
 use crate::{
     model::{
@@ -18,13 +18,18 @@ use crate::{
 ///
 /// # Errors
 /// When it is of two: then the caps of neither could be trusted.
-pub(super) fn service_of(spec: &AwsSpec, world: &World, machine: &Machine) -> Result<Option<Service>, PlatformError> {
+pub(super) fn service_of(
+    spec: &AwsSpec,
+    world: &World,
+    machine: &Machine,
+    group: Option<&AutoGroup>,
+) -> Result<Option<Service>, PlatformError> {
     if spec.services.is_empty() {
-        return Ok(Some(by_itself(spec, world, machine)));
+        return Ok(Some(by_itself(spec, machine, group)));
     }
     let mut of: Vec<&Service> = Vec::new();
     for (service, members) in &spec.services {
-        if belongs(members, world, machine) {
+        if belongs(members, world, machine, group) {
             of.push(service);
         }
     }
@@ -38,9 +43,9 @@ pub(super) fn service_of(spec: &AwsSpec, world: &World, machine: &Machine) -> Re
     }
 }
 
-fn belongs(members: &AwsMembers, world: &World, machine: &Machine) -> bool {
+fn belongs(members: &AwsMembers, world: &World, machine: &Machine, group: Option<&AutoGroup>) -> bool {
     match members {
-        AwsMembers::Groups(names) => world.group_of(&machine.id).is_some_and(|(group, _)| names.contains(&group.name)),
+        AwsMembers::Groups(names) => group.is_some_and(|group| names.contains(&group.name)),
         AwsMembers::TargetGroups(names) => {
             let mut pools = world.pools.values().filter(|pool| names.contains(&pool.name));
             pools.any(|pool| pool.targets.iter().any(|target| target.id == machine.id || Some(&target.id) == machine.address.as_ref()))
@@ -64,7 +69,7 @@ pub(super) fn service_of_store(spec: &AwsSpec, kind: &Kind) -> Option<Service> {
     spec.services.iter().find(|(_, members)| is(members)).map(|(service, _)| service.clone())
 }
 
-fn by_itself(spec: &AwsSpec, world: &World, machine: &Machine) -> Service {
+fn by_itself(spec: &AwsSpec, machine: &Machine, group: Option<&AutoGroup>) -> Service {
     let tag = |key: &str| machine.tags.get(key).filter(|value| !value.is_empty());
     if let Some(named) = spec.service_tag.as_deref().and_then(tag) {
         return named.as_str().into();
@@ -72,8 +77,8 @@ fn by_itself(spec: &AwsSpec, world: &World, machine: &Machine) -> Service {
     if let Some(environment) = tag(BEANSTALK_TAG) {
         return environment.as_str().into();
     }
-    match world.group_of(&machine.id) {
-        Some((group, _)) => group.name.as_str().into(),
+    match group {
+        Some(group) => group.name.as_str().into(),
         None => tag("Name").map_or(machine.id.as_str(), String::as_str).into(),
     }
 }

@@ -124,6 +124,15 @@ pub(super) struct Member {
     pub(super) template: String,
 }
 
+/// A group with what it says of one of its members.
+pub(super) type Membership<'a> = (&'a AutoGroup, &'a Member);
+
+impl AutoGroup {
+    fn membership(&self, id: &str) -> Option<Membership<'_>> {
+        self.members.get(id).map(|member| (self, member))
+    }
+}
+
 impl Member {
     /// Whether its group is ending it.
     pub(super) fn leaving(&self) -> bool {
@@ -169,10 +178,14 @@ impl World {
     }
 
     /// The group that an instance is a member of.
-    pub(super) fn group_of(&self, id: &str) -> Option<(&AutoGroup, &Member)> {
-        let by_tag = self.machines.get(id).and_then(|m| m.tags.get(GROUP_TAG)).and_then(|name| self.groups.get(name));
-        let found = by_tag.and_then(|group| group.members.get(id).map(|member| (group, member)));
-        found.or_else(|| self.groups.values().find_map(|group| group.members.get(id).map(|member| (group, member))))
+    pub(super) fn group_of(&self, machine: &Machine) -> Option<Membership<'_>> {
+        let by_tag = machine.tags.get(GROUP_TAG).and_then(|name| self.groups.get(name));
+        by_tag.into_iter().chain(self.groups.values()).find_map(|group| group.membership(&machine.id))
+    }
+
+    /// The same of one that is known by its id only.
+    pub(super) fn group_of_id(&self, id: &str) -> Option<Membership<'_>> {
+        self.groups.values().find_map(|group| group.membership(id))
     }
 }
 

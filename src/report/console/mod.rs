@@ -20,6 +20,8 @@ use crate::{
 
 /// Between two summaries of the probes in plain output.
 const PLAIN_EVERY_S: f64 = 5.0;
+/// Bytes of lines that wait for further ones.
+const MOST_HELD: usize = 16 << 10;
 
 /// The console as a reporter.
 pub struct Console<W: Write + Send> {
@@ -29,6 +31,8 @@ pub struct Console<W: Write + Send> {
     live: Live,
     report: Option<PathBuf>,
     said_at: Option<Mono>,
+    /// Lines that are to be written once nothing further waits: hundreds of acts are one write.
+    lines: String,
     closed: bool,
 }
 
@@ -49,7 +53,7 @@ impl Console<io::Stdout> {
 impl<W: Write + Send> Console<W> {
     /// On anything, in a given style.
     pub fn new(out: W, style: Style, report: Option<PathBuf>) -> Self {
-        Self { out, style, record: RunRecord::default(), live: Live::default(), report, said_at: None, closed: false }
+        Self { out, style, record: RunRecord::default(), live: Live::default(), report, said_at: None, lines: String::new(), closed: false }
     }
 
     /// Writes; a reader that went away ends the output, not the run.
@@ -80,16 +84,24 @@ impl<W: Write + Send> Reporter for Console<W> {
             let text = self.live.draw(line.as_deref(), &self.record, self.style, event.at);
             return self.put(&text);
         }
-        let mut text = line.map(|line| line + "\n").unwrap_or_default();
+        if let Some(line) = line {
+            self.lines.push_str(&line);
+            self.lines.push('\n');
+        }
         if let EventKind::Tick { .. } = event.kind
             && self.said_at.is_none_or(|at| event.at.seconds_from(at) >= PLAIN_EVERY_S)
         {
             if self.said_at.is_some() {
-                text.push_str(&self.live.say(&self.record, self.style, event.at));
+                self.lines.push_str(&self.live.say(&self.record, self.style, event.at));
             }
             self.said_at = Some(event.at);
         }
-        self.put(&text)
+        if self.lines.len() >= MOST_HELD { self.caught_up() } else { Ok(()) }
+    }
+
+    fn caught_up(&mut self) -> io::Result<()> {
+        let lines = std::mem::take(&mut self.lines);
+        self.put(&lines)
     }
 
     fn live(&self) -> bool {
@@ -105,6 +117,7 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        self.caught_up()?;
         let mut text = self.live.clear(self.style);
         if self.record.events > 0 {
             text.push('\n');

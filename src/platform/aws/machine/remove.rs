@@ -31,7 +31,7 @@ pub(in crate::platform::aws) struct Remove;
 #[async_trait]
 impl Deed for Remove {
     async fn prepare(&self, reach: &Reach, on: On<'_>) -> Result<Undo, PlatformError> {
-        let Some((group, _)) = on.world.group_of(&on.machine.id) else {
+        let Some((group, _)) = on.world.group_of(on.machine) else {
             return Err(PlatformError::Refused(format!("{} is in no Auto Scaling group; `kill` ends it", on.name())));
         };
         group::may_be_held(reach, group).await?;

@@ -55,7 +55,7 @@ impl Deed for Stop {
                 place.calls.call(START.dry(), || ask.clone().send()).await.map(drop)
             })
             .await?;
-        let unless = on.world.group_of(id).map(|(group, _)| format!(" unless its Auto Scaling group {} replaced it", group.name));
+        let unless = on.world.group_of(on.machine).map(|(group, _)| format!(" unless its Auto Scaling group {} replaced it", group.name));
         let before = Before::Ran { instance: id.to_owned(), launched: on.machine.launched.to_string() };
         Ok(before.into_undo(&reach.connection.account, &place.region, format!("start {} again{}", on.name(), unless.unwrap_or_default())))
     }

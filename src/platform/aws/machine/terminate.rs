@@ -50,7 +50,7 @@ impl Deed for Terminate {
         if protected(reach, on.place, id).await? {
             return Err(PlatformError::Refused(format!("{} is protected from termination (disableApiTermination)", on.name())));
         }
-        Ok(match on.world.group_of(id) {
+        Ok(match on.world.group_of(on.machine) {
             Some((group, _)) if group.suspended.contains("Launch") => {
                 Undo::Impossible { why: format!("its Auto Scaling group {} does not replace it while `Launch` is suspended", group.name) }
             }

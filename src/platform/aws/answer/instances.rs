@@ -1,0 +1,184 @@
+//! A page of `DescribeInstances`.
+
+use aws_sdk_ec2::error::BoxError;
+use jiff::Timestamp;
+
+use super::{
+    super::world::{Machine, Phase},
+    walk::{Node, Shape},
+};
+
+/// What a page said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in super::super) struct Instances {
+    pub(in super::super) machines: Vec<Machine>,
+    /// Where the next page begins; none on the last one.
+    pub(in super::super) next: Option<String>,
+    /// The one that is being told.
+    machine: Machine,
+    tag: (String, String),
+}
+
+/// What is read of it.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum What {
+    Next,
+    Machine,
+    Id,
+    Image,
+    State,
+    Launched,
+    Zone,
+    Address,
+    Reason,
+    Subnet,
+    Vpc,
+    Tag,
+    Key,
+    Value,
+}
+
+const MACHINE: &[Node<What>] = &[
+    Node::text("instanceId", What::Id),
+    Node::text("imageId", What::Image),
+    Node::way("instanceState", &[Node::text("name", What::State)]),
+    Node::text("launchTime", What::Launched),
+    Node::way("placement", &[Node::text("availabilityZone", What::Zone)]),
+    Node::text("privateIpAddress", What::Address),
+    Node::text("reason", What::Reason),
+    Node::text("subnetId", What::Subnet),
+    Node::text("vpcId", What::Vpc),
+    Node::way("tagSet", &[Node::item("item", What::Tag, TAG)]),
+];
+const TAG: &[Node<What>] = &[Node::text("key", What::Key), Node::text("value", What::Value)];
+const RESERVATION: &[Node<What>] = &[Node::way("instancesSet", &[Node::item("item", What::Machine, MACHINE)])];
+
+impl Shape for Instances {
+    type What = What;
+
+    const CALL: &'static str = "DescribeInstances";
+    const ROOT: &'static Node<What> = &Node::way(
+        "DescribeInstancesResponse",
+        &[Node::way("reservationSet", &[Node::way("item", RESERVATION)]), Node::text("nextToken", What::Next)],
+    );
+    const EMPTY: &'static [u8] = b"<DescribeInstancesResponse></DescribeInstancesResponse>";
+
+    fn text(&mut self, what: What, text: &str) -> Result<(), BoxError> {
+        let machine = &mut self.machine;
+        match what {
+            What::Next => self.next = Some(text.to_owned()).filter(|token| !token.is_empty()),
+            What::Id => text.clone_into(&mut machine.id),
+            What::Image => text.clone_into(&mut machine.image),
+            What::State => machine.state = Phase::read(text),
+            What::Launched => machine.launched = text.parse::<Timestamp>().map_or(0, Timestamp::as_nanosecond),
+            What::Zone => text.clone_into(&mut machine.zone),
+            What::Address => machine.address = Some(text.to_owned()),
+            What::Reason => text.clone_into(&mut machine.because),
+            What::Subnet => machine.subnet = Some(text.to_owned()),
+            What::Vpc => machine.vpc = Some(text.to_owned()),
+            What::Key => text.clone_into(&mut self.tag.0),
+            What::Value => text.clone_into(&mut self.tag.1),
+            What::Machine | What::Tag => {}
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, what: What) {
+        match what {
+            What::Tag => {
+                let (key, value) = std::mem::take(&mut self.tag);
+                self.machine.tags.insert(key, value);
+            }
+            What::Machine => {
+                let machine = std::mem::take(&mut self.machine);
+                self.machines.extend(Some(machine).filter(|machine| !machine.id.is_empty()));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::walk::tests, *};
+
+    const LIST: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+  <requestId>fdcdcab1-ae5c-489e-9c33-4637c5dda355</requestId>
+  <reservationSet>
+    <item>
+      <reservationId>r-1</reservationId>
+      <groupSet/>
+      <instancesSet>
+        <item>
+          <instanceId>i-1</instanceId>
+          <imageId>ami-1</imageId>
+          <instanceState><code>16</code><name>running</name></instanceState>
+          <privateIpAddress>10.0.0.1</privateIpAddress>
+          <reason/>
+          <launchTime>2026-11-27T10:00:01.500Z</launchTime>
+          <placement><availabilityZone>eu-west-1a</availabilityZone><tenancy>default</tenancy></placement>
+          <subnetId>subnet-1</subnetId>
+          <vpcId>vpc-1</vpcId>
+          <networkInterfaceSet>
+            <item><subnetId>subnet-9</subnetId><attachment><instanceId>i-9</instanceId></attachment></item>
+          </networkInterfaceSet>
+          <tagSet>
+            <item><key>Name</key><value>cart &amp; &lt;shop&gt; &#65;</value></item>
+            <item><key>empty</key><value/></item>
+          </tagSet>
+        </item>
+        <item>
+          <instanceId>i-2</instanceId>
+          <instanceState><code>48</code><name>terminated</name></instanceState>
+          <reason>User initiated (2026-11-27 16:01:02 GMT)</reason>
+        </item>
+      </instancesSet>
+    </item>
+    <item>
+      <instancesSet><item><instanceId>i-3</instanceId></item></instancesSet>
+    </item>
+  </reservationSet>
+  <nextToken>further</nextToken>
+</DescribeInstancesResponse>
+"#;
+
+    fn read(list: &str) -> Result<Instances, String> {
+        tests::read(Instances::default(), list, 64)
+    }
+
+    #[test]
+    fn a_list_is_read() {
+        let told = read(LIST).unwrap();
+        let one = Machine {
+            id: "i-1".to_owned(),
+            state: Phase::Running,
+            because: String::new(),
+            image: "ami-1".to_owned(),
+            launched: 1_795_773_601_500_000_000,
+            zone: "eu-west-1a".to_owned(),
+            subnet: Some("subnet-1".to_owned()),
+            vpc: Some("vpc-1".to_owned()),
+            address: Some("10.0.0.1".to_owned()),
+            tags: [("Name", "cart & <shop> A"), ("empty", "")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        };
+        let two = Machine {
+            id: "i-2".to_owned(),
+            state: Phase::Terminated,
+            because: "User initiated (2026-11-27 16:01:02 GMT)".to_owned(),
+            ..Machine::default()
+        };
+        let three = Machine { id: "i-3".to_owned(), ..Machine::default() };
+        assert_eq!(told, Instances { machines: vec![one, two, three], next: Some("further".to_owned()), ..Instances::default() });
+        assert_eq!(Machine::default().state, Phase::Stopped, "who says nothing does not run");
+    }
+
+    #[test]
+    fn what_is_no_list_or_not_all_of_one_is_an_error() {
+        for end in (0..LIST.len() - 2).filter(|end| LIST.is_char_boundary(*end)) {
+            assert!(read(&LIST[..end]).is_err(), "{end}");
+        }
+        assert_eq!(read("<html>proxy</html>").unwrap_err(), "this is no answer to DescribeInstances");
+        assert!(read(&LIST.replace("</vpcId>", "</vpc>")).is_err());
+    }
+}

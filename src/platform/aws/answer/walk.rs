@@ -1,0 +1,253 @@
+//! Walks through an XML answer whose pieces come one after the other, along a tree of the names that are of interest.
+//!
+//! Only the elements that are open are held, and the last markup when a piece ends in the middle of it.
+
+use aws_sdk_ec2::error::BoxError;
+use quick_xml::{Error, Reader, escape::resolve_xml_entity, events::Event};
+
+/// The longest markup, and text before it, that is waited for. Nothing that AWS lists comes near.
+const LONGEST: usize = 1 << 20;
+
+/// An element that is of interest. Others, and what is in them, are passed over.
+#[derive(Debug)]
+pub(in super::super) struct Node<W: 'static> {
+    pub(super) name: &'static str,
+    /// What it is to whoever reads; none when it only leads to others.
+    pub(super) what: Option<W>,
+    /// None in one whose text is read.
+    pub(super) children: &'static [Node<W>],
+}
+
+impl<W> Node<W> {
+    /// Leads to others.
+    pub(super) const fn way(name: &'static str, children: &'static [Self]) -> Self {
+        Self { name, what: None, children }
+    }
+
+    /// One of a list: its end is told.
+    pub(super) const fn item(name: &'static str, what: W, children: &'static [Self]) -> Self {
+        Self { name, what: Some(what), children }
+    }
+
+    /// Its text is told.
+    pub(super) const fn text(name: &'static str, what: W) -> Self {
+        Self { name, what: Some(what), children: &[] }
+    }
+}
+
+/// What is made of an answer.
+pub(in super::super) trait Shape: std::fmt::Debug + Clone + Send + Sync + 'static {
+    /// The elements of interest.
+    type What: Copy + Send + Sync + 'static;
+
+    /// The call.
+    const CALL: &'static str;
+    /// The root of an answer to it.
+    const ROOT: &'static Node<Self::What>;
+    /// An answer with nothing in it.
+    const EMPTY: &'static [u8];
+
+    /// The text of an element, at its end.
+    fn text(&mut self, what: Self::What, text: &str) -> Result<(), BoxError>;
+
+    /// All of an item was told.
+    fn item(&mut self, what: Self::What);
+}
+
+/// How far one answer is read.
+pub(super) struct Walk<S: Shape> {
+    /// What has come and is not read yet.
+    rest: Vec<u8>,
+    /// The elements of interest that are open.
+    open: Vec<&'static Node<S::What>>,
+    /// How many further ones are open, of no interest.
+    passed: usize,
+    /// The names of all that are open, one behind the other, and where each begins.
+    names: Vec<u8>,
+    begins: Vec<usize>,
+    text: String,
+    over: bool,
+}
+
+impl<S: Shape> Default for Walk<S> {
+    fn default() -> Self {
+        Self { rest: Vec::new(), open: Vec::new(), passed: 0, names: Vec::new(), begins: Vec::new(), text: String::new(), over: false }
+    }
+}
+
+impl<S: Shape> Walk<S> {
+    /// The next piece.
+    ///
+    /// # Errors
+    /// When this is no answer to the call.
+    pub(super) fn piece(&mut self, piece: &[u8], told: &mut S) -> Result<(), BoxError> {
+        self.rest.extend_from_slice(piece);
+        // Behind a markup there is no half of a text, of an entity or of a character.
+        if let Some(last) = self.rest.iter().rposition(|byte| *byte == b'>') {
+            let rest = std::mem::take(&mut self.rest);
+            let read = self.read(&rest[..=last], told)?;
+            self.rest = rest;
+            self.rest.drain(..read);
+        }
+        if self.rest.len() > LONGEST {
+            return Err(format!("an element of the answer to {} has no end", S::CALL).into());
+        }
+        Ok(())
+    }
+
+    /// The last piece has come.
+    ///
+    /// # Errors
+    /// When that was not all.
+    pub(super) fn end(self) -> Result<(), BoxError> {
+        if self.over && self.rest.iter().all(u8::is_ascii_whitespace) { Ok(()) } else { Err("the answer ends in the middle".into()) }
+    }
+
+    /// Reads, and says how far.
+    fn read(&mut self, pieces: &[u8], told: &mut S) -> Result<usize, BoxError> {
+        let mut reader = Reader::from_reader(pieces);
+        let config = reader.config_mut();
+        config.expand_empty_elements = true;
+        // What is open began in an earlier piece, perhaps: `close` checks it.
+        config.check_end_names = false;
+        config.allow_unmatched_ends = true;
+        loop {
+            let before = reader.buffer_position();
+            match reader.read_event() {
+                Ok(Event::Start(start)) => self.begin(start.name().as_ref(), start.local_name().as_ref())?,
+                Ok(Event::End(end)) => self.close(end.name().as_ref(), told)?,
+                Ok(Event::Text(part)) if self.reads() => self.text.push_str(&part.xml10_content()?),
+                Ok(Event::CData(part)) if self.reads() => self.text.push_str(&part.xml10_content()?),
+                Ok(Event::GeneralRef(part)) if self.reads() => match part.resolve_char_ref()? {
+                    Some(char) => self.text.push(char),
+                    None => self.text.push_str(resolve_xml_entity(&part.decode()?).ok_or("an unknown entity")?),
+                },
+                Ok(Event::Eof) => return Ok(pieces.len()),
+                Ok(_) => {}
+                // The markup does not end with this `>`, as a comment may not.
+                Err(Error::Syntax(_)) => return Ok(usize::try_from(before)?),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether text is of interest.
+    fn reads(&self) -> bool {
+        self.passed == 0 && self.open.last().is_some_and(|node| node.children.is_empty())
+    }
+
+    fn begin(&mut self, name: &[u8], local: &[u8]) -> Result<(), BoxError> {
+        self.begins.push(self.names.len());
+        self.names.extend_from_slice(name);
+        if self.passed > 0 {
+            self.passed += 1;
+            return Ok(());
+        }
+        let found = match self.open.last() {
+            Some(node) => node.children.iter().find(|child| child.name.as_bytes() == local),
+            None if !self.over && S::ROOT.name.as_bytes() == local => Some(S::ROOT),
+            None => return Err(format!("this is no answer to {}", S::CALL).into()),
+        };
+        match found {
+            Some(node) => {
+                self.open.push(node);
+                self.text.clear();
+            }
+            None => self.passed = 1,
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, name: &[u8], told: &mut S) -> Result<(), BoxError> {
+        let begin = self.begins.pop().ok_or("an element ends that did not begin")?;
+        if &self.names[begin..] != name {
+            return Err("an element ends with another name than it began with".into());
+        }
+        self.names.truncate(begin);
+        if self.passed > 0 {
+            self.passed -= 1;
+            return Ok(());
+        }
+        let closed = self.open.pop();
+        self.over = self.open.is_empty();
+        match closed {
+            Some(Node { what: Some(what), children: [], .. }) => told.text(*what, &self.text),
+            Some(Node { what: Some(what), .. }) => {
+                told.item(*what);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Reads an answer that comes in pieces of this size.
+    pub(in super::super) fn read<S: Shape>(nothing: S, answer: &str, size: usize) -> Result<S, String> {
+        let (mut walk, mut told) = (Walk::default(), nothing);
+        for piece in answer.as_bytes().chunks(size) {
+            walk.piece(piece, &mut told).map_err(|error| error.to_string())?;
+        }
+        walk.end().map_err(|error| error.to_string())?;
+        Ok(told)
+    }
+
+    #[derive(Debug, Clone, Default)]
+    struct Seen(Vec<String>);
+
+    impl Shape for Seen {
+        type What = &'static str;
+        const CALL: &'static str = "Look";
+        const ROOT: &'static Node<&'static str> = &Node::way("look", LIST);
+        const EMPTY: &'static [u8] = b"<look/>";
+
+        fn text(&mut self, what: &'static str, text: &str) -> Result<(), BoxError> {
+            self.0.push(format!("{what}={text}"));
+            Ok(())
+        }
+
+        fn item(&mut self, what: &'static str) {
+            self.0.push(what.to_owned());
+        }
+    }
+
+    const LIST: &[Node<&str>] = &[Node::way("list", &[Node::item("item", "item", &[Node::text("name", "name")])])];
+
+    fn seen(answer: &str, size: usize) -> Result<String, String> {
+        read(Seen::default(), answer, size).map(|seen| seen.0.join(" "))
+    }
+
+    #[test]
+    fn pieces_of_any_size_say_the_same() {
+        let answer = "<?xml version=\"1.0\"?><!-- a > b --><look a=\"x > y\"><list><item><other><name>no</name><b/></other>\
+                      <name>a &gt; b &amp; c&#33; > <![CDATA[<d> ]]>é</name></item><item/></list><list><item><name/></item></list></look>\n";
+        for size in 1..=answer.len() {
+            assert_eq!(seen(answer, size).as_deref(), Ok("name=a > b & c! > <d> é item item name= item"), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for (answer, why) in [
+            ("", "in the middle"),
+            ("<html>proxy</html>", "this is no answer to Look"),
+            ("<look></look><look></look>", "this is no answer to Look"),
+            ("<look></look> and <more", "in the middle"),
+            ("<look><list></look></list>", "another name"),
+            ("<look></look></look>", "did not begin"),
+            ("<look><list><item><name>&shop;</name></item></list></look>", "unknown entity"),
+            ("<look><list><item><name>& </name></item></list></look>", "ref"),
+            ("<look><!-- </look>", "in the middle"),
+        ] {
+            for size in [1, 7, 1000] {
+                let error = seen(answer, size).expect_err(answer);
+                assert!(error.contains(why), "{answer}: {error}");
+            }
+        }
+        assert!(seen(&format!("<look a='{}'></look>", "x".repeat(2 * LONGEST)), 4096).unwrap_err().contains("has no end"));
+        assert_eq!(seen(&format!("<look><b>{}</b></look>", "<c/>".repeat(LONGEST)), 4096).as_deref(), Ok(""));
+    }
+}
