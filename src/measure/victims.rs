@@ -17,7 +17,8 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Victims<'a> {
     origin: Mono,
-    observations: &'a [Observation],
+    /// What was observed of each instance, as its own or as that of who came in its place.
+    observed: BTreeMap<&'a InstanceId, Vec<&'a Observation>>,
     hits: Vec<Hit<'a>>,
     /// The hits of a backend, by its place in the table of names.
     by_name: BTreeMap<u16, Vec<usize>>,
@@ -43,13 +44,20 @@ impl<'a> Victims<'a> {
         origin: Mono,
         last_undo: Option<Mono>,
     ) -> Self {
-        let mut victims = Self { origin, observations, hits: Vec::new(), by_name: BTreeMap::new() };
+        let mut observed: BTreeMap<&InstanceId, Vec<&Observation>> = BTreeMap::new();
+        for observation in observations {
+            for id in concerned(&observation.what).into_iter().flatten() {
+                observed.entry(id).or_default().push(observation);
+            }
+        }
+        let mut victims = Self { origin, observed, hits: Vec::new(), by_name: BTreeMap::new() };
         for (act, effect) in acts {
             let (Some(instance), Some(took), true) = (act.target.instance(), effect.took_effect, effect.status.happened()) else {
                 continue;
             };
             // Started again it is another life: a balancer of the system's own may send to it before anybody says that it serves.
-            let again = victims.first_after(took.after, |what| is_back(what, &instance.id) || lives_again(what, &instance.id));
+            let again =
+                victims.first_after(&instance.id, took.after, |what| is_back(what, &instance.id) || lives_again(what, &instance.id));
             let back = [again, last_undo].into_iter().flatten().min();
             let places = names.iter().enumerate().skip(1).filter(|(_, name)| instance.id.is_meant_by(name) || **name == instance.name);
             for (place, _) in places {
@@ -60,8 +68,13 @@ impl<'a> Victims<'a> {
         victims
     }
 
-    fn first_after(&self, moment: Mono, is_it: impl Fn(&Observed) -> bool) -> Option<Mono> {
-        self.observations.iter().filter(|o| o.at >= moment && is_it(&o.what)).map(|o| o.at).min()
+    /// What was observed of an instance from a moment on.
+    fn of(&self, id: &InstanceId, after: Mono) -> impl Iterator<Item = &'a Observation> {
+        self.observed.get(id).into_iter().flatten().copied().filter(move |observation| observation.at >= after)
+    }
+
+    fn first_after(&self, id: &InstanceId, moment: Mono, is_it: impl Fn(&Observed) -> bool) -> Option<Mono> {
+        self.of(id, moment).filter(|o| is_it(&o.what)).map(|o| o.at).min()
     }
 
     /// Notes a sample: an answer of a victim, or a failure attributed to it, after the effect.
@@ -79,7 +92,7 @@ impl<'a> Victims<'a> {
     /// The moment the last balancer stopped sending: each balancer's first word after the effect counts.
     fn ejected(&self, victim: &InstanceId, after: Mono) -> Option<Mono> {
         let mut by_balancer: BTreeMap<&str, Mono> = BTreeMap::new();
-        for observation in self.observations.iter().filter(|o| o.at >= after) {
+        for observation in self.of(victim, after) {
             if let Observed::Ejected { balancer, instance, .. } = &observation.what
                 && instance == victim
             {
@@ -97,13 +110,13 @@ impl<'a> Victims<'a> {
 
     fn times_of(&self, hit: &Hit<'_>) -> VictimTimes {
         let id = &hit.instance.id;
-        let replacement = self.observations.iter().filter(|o| o.at >= hit.after).find_map(|o| match &o.what {
+        let replacement = self.of(id, hit.after).find_map(|o| match &o.what {
             // The same one started again, by its restart policy or by our undo, replaces nobody.
             Observed::Launched { instance, replaces: Some(old), .. } if old == id && instance != id => Some((o.at, instance)),
             _ => None,
         });
-        let again = self.first_after(hit.after, |what| is_back(what, id));
-        let replaced = replacement.and_then(|(launched, new)| self.first_after(launched, |what| is_back(what, new)));
+        let again = self.first_after(id, hit.after, |what| is_back(what, id));
+        let replaced = replacement.and_then(|(launched, new)| self.first_after(new, launched, |what| is_back(what, new)));
         let since = |moment: Mono| moment.seconds_from(hit.after).max(0.0);
         VictimTimes {
             act: hit.act.id,
@@ -125,13 +138,27 @@ impl<'a> Victims<'a> {
     pub fn death_spread_s(&self) -> BTreeMap<Zone, f64> {
         let mut deaths: BTreeMap<&Zone, (Mono, Mono, u32)> = BTreeMap::new();
         for hit in self.hits.iter().filter(|hit| hit.act.fault.kind().takes_capacity()) {
-            let died = self.first_after(hit.after, |what| matches!(what, Observed::Died { instance, .. } if *instance == hit.instance.id));
+            let id = &hit.instance.id;
+            let died = self.first_after(id, hit.after, |what| matches!(what, Observed::Died { instance, .. } if instance == id));
             let at = died.unwrap_or(hit.by).min(hit.by);
             let (first, last, n) = deaths.entry(&hit.instance.zone).or_insert((at, at, 0));
             (*first, *last, *n) = ((*first).min(at), (*last).max(at), *n + 1);
         }
         let of_several = deaths.into_iter().filter(|(_, (.., n))| *n > 1);
         of_several.map(|(zone, (first, last, _))| (zone.clone(), last.since(first).as_secs_f64())).collect()
+    }
+}
+
+/// The instances that an observation says something of.
+fn concerned(what: &Observed) -> [Option<&InstanceId>; 2] {
+    match what {
+        Observed::Launched { instance, replaces, .. } => [Some(instance), replaces.as_ref().filter(|old| *old != instance)],
+        Observed::Died { instance, .. }
+        | Observed::Ejected { instance, .. }
+        | Observed::Admitted { instance, .. }
+        | Observed::InService { instance, .. }
+        | Observed::OutOfService { instance, .. } => [Some(instance), None],
+        Observed::Capacity { .. } | Observed::Alarm { .. } | Observed::Note { .. } => [None, None],
     }
 }
 

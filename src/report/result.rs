@@ -1,5 +1,7 @@
 //! `result.json`: a run for machines, with a published schema.
 
+use std::io;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -108,12 +110,18 @@ impl<'a> RunResult<'a> {
 
 /// Renders `result.json`.
 pub fn render(record: &RunRecord) -> String {
-    let mut text = serde_json::to_string_pretty(&RunResult::of(record)).unwrap_or_else(|error| {
+    let mut text = Vec::new();
+    if let Err(error) = write(record, &mut text) {
         // Only a map with keys that are not text can fail here, and the model has none; say it rather than panic.
-        serde_json::json!({ "version": RESULT_VERSION, "error": error.to_string() }).to_string()
-    });
-    text.push('\n');
-    words::json(&text).into_owned()
+        text = serde_json::json!({ "version": RESULT_VERSION, "error": error.to_string() }).to_string().into_bytes();
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// The same into a file: of a thousand instances it is megabytes, which nobody needs at once.
+pub fn write(record: &RunRecord, out: &mut impl io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(words::Json(&mut *out), &RunResult::of(record))?;
+    out.write_all(b"\n")
 }
 
 /// The JSON Schema of `result.json`.

@@ -1,7 +1,7 @@
 //! Numbers and foreign text as a reader sees them. Text from files, headers and platforms is never shown raw: control and
 //! bidirectional characters are escaped, and what is very long is cut.
 
-use std::{borrow::Cow, fmt::Write as _, time::Duration};
+use std::{borrow::Cow, fmt::Write as _, io, time::Duration};
 
 pub use crate::model::quantity::{count, plural};
 use crate::model::{
@@ -41,7 +41,8 @@ pub fn whole(text: &str) -> Cow<'_, str> {
 /// The line ends between values stay.
 pub fn json(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| misleading(c) && c != '\n';
-    if !text.contains(obeyed) {
+    // Nearly everything that is written.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) || !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -53,6 +54,21 @@ pub fn json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// The same for JSON on its way out: `serde_json` writes texts in parts that are whole characters.
+pub struct Json<W>(pub W);
+
+impl<W: io::Write> io::Write for Json<W> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(part).map_err(io::Error::other)?;
+        self.0.write_all(json(text).as_bytes())?;
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn escape(text: &str, longest: usize) -> Cow<'_, str> {

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -98,6 +98,11 @@ pub fn create_new(folder: &Path, name: &str) -> io::Result<File> {
 
 /// Writes a file of the folder in one step: all of it or what was there before.
 pub fn replace(folder: &Path, name: &str, content: &[u8]) -> io::Result<PathBuf> {
+    replace_by(folder, name, |out| out.write_all(content))
+}
+
+/// The same of what is written bit by bit.
+fn replace_by(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<PathBuf> {
     if name.is_empty() || name.contains('/') || name == ".." {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not the name of a file")));
     }
@@ -105,8 +110,9 @@ pub fn replace(folder: &Path, name: &str, content: &[u8]) -> io::Result<PathBuf>
     let temporary = format!(".{name}.{}.tmp", std::process::id());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let _ = rustix::fs::unlinkat(&dir, &temporary, AtFlags::empty());
-    let mut file = File::from(rustix::fs::openat(&dir, &temporary, flags, Mode::from_raw_mode(0o644))?);
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let file = File::from(rustix::fs::openat(&dir, &temporary, flags, Mode::from_raw_mode(0o644))?);
+    let mut out = BufWriter::with_capacity(64 << 10, &file);
+    let written = write(&mut out).and_then(|()| out.flush()).and_then(|()| file.sync_all());
     let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&dir, &temporary, &dir, name)?));
     if renamed.is_err() {
         let _ = rustix::fs::unlinkat(&dir, &temporary, AtFlags::empty());
@@ -119,7 +125,11 @@ pub fn all(folder: &Path, record: &RunRecord) -> io::Result<()> {
     let mut failed = Vec::new();
     for format in Format::FILES {
         let Some(name) = format.file_name() else { continue };
-        if let Err(error) = replace(folder, name, format.render(record).as_bytes()) {
+        let written = match format {
+            Format::Json => replace_by(folder, name, |out| result::write(record, out)),
+            other => replace(folder, name, other.render(record).as_bytes()),
+        };
+        if let Err(error) = written {
             failed.push(format!("{name}: {error}"));
         }
     }

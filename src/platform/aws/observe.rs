@@ -141,6 +141,9 @@ impl Watcher {
     async fn instances(&self, known: &Listed, listed: &Listed, at: Mono) -> Result<(), Unheard> {
         for was in &known.instances {
             let now = listed.instance(&was.id);
+            if now.is_some_and(|now| Arc::ptr_eq(was, now)) {
+                continue;
+            }
             let ended = now.is_none_or(|i| i.state == InstanceState::Gone);
             let (instance, service, zone) = (was.id.clone(), was.service.clone(), was.zone.clone());
             if ended && was.state != InstanceState::Gone {
@@ -151,6 +154,10 @@ impl Watcher {
         }
         for i in &listed.instances {
             let was = known.instance(&i.id);
+            // Most are as they were.
+            if was.is_some_and(|was| Arc::ptr_eq(was, i)) {
+                continue;
+            }
             let (instance, service, zone) = (i.id.clone(), i.service.clone(), i.zone.clone());
             let up = matches!(i.state, InstanceState::Running | InstanceState::Starting);
             let was_up = was.is_some_and(|was| matches!(was.state, InstanceState::Running | InstanceState::Starting));
@@ -220,8 +227,11 @@ impl Watcher {
     async fn capacity(&mut self, listed: &Listed, first: bool, at: Mono) -> Result<(), Unheard> {
         let mut serving: BTreeMap<Service, (u32, u32)> = BTreeMap::new();
         for i in &listed.instances {
-            let entry = serving.entry(i.service.clone()).or_default();
-            entry.0 += u32::from(i.serving());
+            let serves = u32::from(i.serving());
+            match serving.get_mut(&i.service) {
+                Some((now, _)) => *now += serves,
+                None => drop(serving.insert(i.service.clone(), (serves, 0))),
+            }
         }
         for (service, desired) in &listed.desired {
             serving.entry(service.clone()).or_default().1 = *desired;
