@@ -16,7 +16,7 @@ use super::{
     inventory::{around, fleet},
     read::{self, FILTER_VALUES},
     trouble::Trouble,
-    world::{AutoGroup, Machine, Member, Phase, Pool, World},
+    world::{AutoGroup, Machine, Machines, Member, Phase, Pool, World},
 };
 use crate::model::aws::{AwsMembers, AwsSpec};
 
@@ -32,7 +32,7 @@ pub(super) struct Hints {
     /// Acted on: they may have changed, whatever their group says.
     pub(super) doubtful: BTreeSet<String>,
     /// Seen by id since the last look.
-    pub(super) seen: BTreeMap<String, Machine>,
+    pub(super) seen: Machines,
 }
 
 /// Looks; none when that would be no cheaper than, or not as good as, a whole list.
@@ -43,9 +43,9 @@ pub(super) async fn glance(place: &Place, spec: &AwsSpec, known: &World, hints: 
     let names: Vec<String> = known.groups.keys().cloned().collect();
     let groups = read::groups(place, &names).await?;
     let (pools, stores) = around(place, spec, &groups).await?;
-    let mut world = World { groups, pools, stores, ..known.clone() };
+    let mut world = World { machines: known.machines.clone(), groups, pools, stores, ended: known.ended.clone() };
     for (id, machine) in &hints.seen {
-        world.learn(id, machine.clone());
+        world.learn(id, Arc::clone(machine));
     }
     let asked = changed(known, &world, &hints.doubtful);
     if asked.len() * 2 > world.machines.len() {
@@ -103,12 +103,12 @@ fn targets(pools: &BTreeMap<String, Pool>) -> BTreeMap<(&str, &str), &str> {
 
 impl World {
     /// An instance was seen by its id.
-    fn learn(&mut self, id: &str, machine: Machine) {
+    fn learn(&mut self, id: &str, machine: Arc<Machine>) {
         if machine.state == Phase::Terminated {
             self.machines.remove(id);
             self.ended.insert(id.to_owned());
         } else {
-            self.machines.insert(id.to_owned(), Arc::new(machine));
+            self.machines.insert(id.to_owned(), machine);
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn what_has_ended_is_known_for_good() {
         let mut world = world(&[("i-1", Phase::Running)], &[("i-1", "InService")], &[]);
-        world.learn("i-1", Machine::clone(&machine("i-1", Phase::Terminated).1));
+        world.learn("i-1", machine("i-1", Phase::Terminated).1);
         assert!(world.machines.is_empty() && world.ended.contains("i-1"));
     }
 }

@@ -84,13 +84,13 @@ pub(super) fn identity(id: &str) -> String {
     format!("instance:{id}")
 }
 
-/// Lists all regions of an environment.
-pub(super) async fn list(connection: &Connection, spec: &AwsSpec) -> Result<Listed, PlatformError> {
+/// Lists all regions of an environment. What is as an earlier look has it is that look's.
+pub(super) async fn list(connection: &Connection, spec: &AwsSpec, before: Option<&Arc<Listed>>) -> Result<Listed, PlatformError> {
     let asked = clock::now();
-    let worlds = try_join_all(connection.places.iter().map(|place| world(place, spec))).await?;
+    let worlds = try_join_all(connection.places.iter().map(|place| world(place, spec, before))).await?;
     let worlds: BTreeMap<Region, World> = connection.places.iter().map(|place| place.region.clone()).zip(worlds).collect();
     unknown_names(connection, spec, &worlds).await?;
-    put_together(asked, asked, spec, worlds, None)
+    put_together(asked, asked, spec, worlds, before.map(AsRef::as_ref))
 }
 
 /// The same after an earlier look, of which only what may have changed is asked for anew where a region allows that (`glance`). None when
@@ -152,14 +152,14 @@ fn put_together(
 }
 
 /// Reads what a region shows of the environment.
-async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
+async fn world(place: &Place, spec: &AwsSpec, before: Option<&Arc<Listed>>) -> Result<World, Trouble> {
     let named = Named::of(spec);
     let filters = filters(spec);
     let group_names: Vec<String> = named.groups.iter().cloned().collect();
     let (machines, mut groups) = if group_names.is_empty() {
-        (read::machines(place, filters).await?, BTreeMap::new())
+        (read::machines_after(place, filters, before).await?, BTreeMap::new())
     } else {
-        Box::pin(try_join(read::machines(place, filters), read::groups(place, &group_names))).await?
+        Box::pin(try_join(read::machines_after(place, filters, before), read::groups(place, &group_names))).await?
     };
     // The groups that the instances found are members of, and that nobody named.
     let further: BTreeSet<String> =
@@ -168,7 +168,6 @@ async fn world(place: &Place, spec: &AwsSpec) -> Result<World, Trouble> {
         groups.extend(read::groups(place, &further.into_iter().collect::<Vec<_>>()).await?);
     }
     let (pools, stores) = around(place, spec, &groups).await?;
-    let machines = machines.into_iter().map(|(id, machine)| (id, Arc::new(machine))).collect();
     Ok(World { machines, groups, pools, stores, ended: BTreeSet::new() })
 }
 

@@ -139,10 +139,10 @@ impl Reach {
     }
 
     /// One instance, as it was a moment ago; none when EC2 does not know it any more.
-    pub(super) async fn machine(&self, place: &Place, id: &str) -> Result<Option<Machine>, Trouble> {
+    pub(super) async fn machine(&self, place: &Place, id: &str) -> Result<Option<Arc<Machine>>, Trouble> {
         let seen = self.sight.machines(place, &self.spec).await?;
         if let Some(machine) = seen.get(id) {
-            return Ok(Some(machine.clone()));
+            return Ok(Some(Arc::clone(machine)));
         }
         // It has ended, or the environment does not mean it any more.
         Ok(read::machines_by_id(place, [id]).await?.remove(id))

@@ -1,6 +1,6 @@
 //! The calls that read: pages are put together, and the SDK's types become ours. Whatever is listed has a bound.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
 use aws_sdk_ec2::types::Filter;
@@ -10,9 +10,10 @@ use super::{
     answer::{Groups, Instances, Taken},
     calls::Action,
     connection::Place,
+    inventory::Listed,
     mark::MARK,
     trouble::Trouble,
-    world::{AutoGroup, Machine, Pool, PoolTarget, pool_name},
+    world::{AutoGroup, Machines, Pool, PoolTarget, pool_name},
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
@@ -39,12 +40,17 @@ pub(super) fn too_many(what: &str) -> Trouble {
 }
 
 /// The instances that all filters let through.
-pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<BTreeMap<String, Machine>, Trouble> {
-    let mut all = BTreeMap::new();
+pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<Machines, Trouble> {
+    machines_after(place, filters, None).await
+}
+
+/// The same, where those that are as a look before has them are that look's.
+pub(super) async fn machines_after(place: &Place, filters: Vec<Filter>, before: Option<&Arc<Listed>>) -> Result<Machines, Trouble> {
+    let mut all = Machines::new();
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let ask = place.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE).set_next_token(token);
-        let page = Taken::into(Instances::default());
+        let page = Taken::into(Instances::after(before.map(|before| (Arc::clone(before), place.region.clone()))));
         place.calls.call(DESCRIBE_INSTANCES, || ask.clone().customize().interceptor(page.clone()).send()).await?;
         let told = page.told();
         all.extend(told.machines.into_iter().map(|machine| (machine.id.clone(), machine)));
@@ -57,10 +63,7 @@ pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<BTre
 }
 
 /// These instances, as far as EC2 knows them. Unlike a list of ids, a filter does not fail for one that is gone.
-pub(super) async fn machines_by_id<'a>(
-    place: &Place,
-    ids: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, Machine>, Trouble> {
+pub(super) async fn machines_by_id<'a>(place: &Place, ids: impl IntoIterator<Item = &'a str>) -> Result<Machines, Trouble> {
     machines_of(place, ids, &[]).await
 }
 
@@ -69,7 +72,7 @@ pub(super) async fn machines_of<'a>(
     place: &Place,
     ids: impl IntoIterator<Item = &'a str>,
     further: &[Filter],
-) -> Result<BTreeMap<String, Machine>, Trouble> {
+) -> Result<Machines, Trouble> {
     let ids: Vec<&str> = ids.into_iter().collect();
     let parts = ids.chunks(FILTER_VALUES).map(|part| {
         let mut filters = vec![filter("instance-id", part.iter().copied())];

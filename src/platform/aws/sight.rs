@@ -20,7 +20,7 @@ use super::{
     inventory::{self, Listed},
     read,
     trouble::Trouble,
-    world::{Machine, Phase},
+    world::{Machines, Phase},
 };
 use crate::{
     clock,
@@ -40,7 +40,7 @@ type Look<T> = Option<Seen<T>>;
 #[derive(Debug, Default)]
 pub(super) struct Sight {
     all: Mutex<Look<Listed>>,
-    machines: Mutex<BTreeMap<Region, Look<BTreeMap<String, Machine>>>>,
+    machines: Mutex<BTreeMap<Region, Look<Machines>>>,
     acls: Mutex<BTreeMap<String, Look<Vec<Acl>>>>,
     hints: StdMutex<BTreeMap<Region, Hints>>,
     changes: AtomicU64,
@@ -77,7 +77,8 @@ impl Sight {
         for hints in self.hints().values_mut() {
             hints.seen.clear();
         }
-        let listed = Arc::new(inventory::list(connection, spec).await?);
+        let before = latest.as_ref().map(|(_, _, before)| before);
+        let listed = Arc::new(inventory::list(connection, spec, before).await?);
         *latest = Some((clock::now(), changes, Arc::clone(&listed)));
         Ok(listed)
     }
@@ -88,8 +89,8 @@ impl Sight {
     }
 
     /// These instances of a region were seen by their ids.
-    pub(super) fn learn(&self, region: &Region, found: &BTreeMap<String, Machine>) {
-        let seen = found.iter().map(|(id, machine)| (id.clone(), machine.clone()));
+    pub(super) fn learn(&self, region: &Region, found: &Machines) {
+        let seen = found.iter().map(|(id, machine)| (id.clone(), Arc::clone(machine)));
         self.hints().entry(region.clone()).or_default().seen.extend(seen);
     }
 
@@ -111,7 +112,7 @@ impl Sight {
     }
 
     /// The instances of a region that the environment means and that have not ended, without what groups and balancers say of them.
-    pub(super) async fn machines(&self, place: &Place, spec: &AwsSpec) -> Result<Arc<BTreeMap<String, Machine>>, Trouble> {
+    pub(super) async fn machines(&self, place: &Place, spec: &AwsSpec) -> Result<Arc<Machines>, Trouble> {
         let mut all = self.machines.lock().await;
         let latest = all.entry(place.region.clone()).or_default();
         if let Some(seen) = self.fresh(latest.as_ref()) {

@@ -13,11 +13,14 @@ pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// The tag of an Elastic Beanstalk environment's instances.
 pub(super) const BEANSTALK_TAG: &str = "elasticbeanstalk:environment-name";
 
+/// Instances by id. Shared among looks and whoever looked: most stay as they are.
+pub(super) type Machines = BTreeMap<String, Arc<Machine>>;
+
 /// One look at a region.
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
-    /// Instances by id. Shared with the looks before: most stay as they are.
-    pub(super) machines: BTreeMap<String, Arc<Machine>>,
+    /// Its instances.
+    pub(super) machines: Machines,
     /// Auto Scaling groups by name.
     pub(super) groups: BTreeMap<String, AutoGroup>,
     /// Target groups by ARN.

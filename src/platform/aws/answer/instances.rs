@@ -1,22 +1,43 @@
 //! A page of `DescribeInstances`.
 
+use std::sync::Arc;
+
 use aws_sdk_ec2::error::BoxError;
 use jiff::Timestamp;
 
 use super::{
-    super::world::{Machine, Phase},
+    super::{
+        inventory::Listed,
+        world::{Machine, Phase},
+    },
     walk::{Node, Shape},
 };
+use crate::model::ids::Region;
 
 /// What a page said.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(in super::super) struct Instances {
-    pub(in super::super) machines: Vec<Machine>,
+    pub(in super::super) machines: Vec<Arc<Machine>>,
     /// Where the next page begins; none on the last one.
     pub(in super::super) next: Option<String>,
     /// The one that is being told.
     machine: Machine,
     tag: (String, String),
+    /// An earlier look, and the region of it.
+    before: Option<(Arc<Listed>, Region)>,
+}
+
+impl Instances {
+    /// Nothing yet. Of an instance that is as this look has it, that look's is taken: so thousands of them are there but once, and whoever
+    /// compares looks sees it at once.
+    pub(in super::super) fn after(before: Option<(Arc<Listed>, Region)>) -> Self {
+        Self { before, ..Self::default() }
+    }
+
+    fn known(&self) -> Option<&Arc<Machine>> {
+        let (before, region) = self.before.as_ref()?;
+        before.worlds.get(region)?.machines.get(&self.machine.id).filter(|known| ***known == self.machine)
+    }
 }
 
 /// What is read of it.
@@ -90,7 +111,9 @@ impl Shape for Instances {
                 self.machine.tags.insert(key, value);
             }
             What::Machine => {
-                let machine = std::mem::take(&mut self.machine);
+                let known = self.known().cloned();
+                let told = std::mem::take(&mut self.machine);
+                let machine = known.unwrap_or_else(|| Arc::new(told));
                 self.machines.extend(Some(machine).filter(|machine| !machine.id.is_empty()));
             }
             _ => {}
@@ -100,7 +123,13 @@ impl Shape for Instances {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::walk::tests, *};
+    use std::collections::BTreeMap;
+
+    use super::{
+        super::{super::world::World, walk::tests},
+        *,
+    };
+    use crate::model::time::Mono;
 
     const LIST: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -169,8 +198,29 @@ mod tests {
             ..Machine::default()
         };
         let three = Machine { id: "i-3".to_owned(), ..Machine::default() };
-        assert_eq!(told, Instances { machines: vec![one, two, three], next: Some("further".to_owned()), ..Instances::default() });
+        assert_eq!(told.machines, [one.clone(), two.clone(), three].map(Arc::new));
+        assert_eq!(told.next.as_deref(), Some("further"));
         assert_eq!(Machine::default().state, Phase::Stopped, "who says nothing does not run");
+    }
+
+    #[test]
+    fn what_is_as_before_is_what_was_before() {
+        let region = Region("eu-west-1".to_owned());
+        let before = |list: &str| {
+            let machines = read(list).unwrap().machines.into_iter().map(|machine| (machine.id.clone(), machine)).collect();
+            let worlds = BTreeMap::from([(region.clone(), World { machines, ..World::default() })]);
+            Arc::new(Listed { asked: Mono(0), whole: Mono(0), worlds, instances: vec![], desired: BTreeMap::new() })
+        };
+        let shared = |list: &str| {
+            let before = before(list);
+            let told = tests::read(Instances::after(Some((Arc::clone(&before), region.clone()))), LIST, 64).unwrap().machines;
+            assert_eq!(told, read(LIST).unwrap().machines);
+            let was = |machine: &&Arc<Machine>| before.worlds[&region].machines.values().any(|was| Arc::ptr_eq(was, machine));
+            told.iter().filter(was).map(|machine| machine.id.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shared(LIST), "i-1 i-2 i-3");
+        assert_eq!(shared(&LIST.replace("User initiated", "Server initiated")), "i-1 i-3");
+        assert_eq!(shared(&LIST.replace("<value/>", "<value>full</value>").replace("i-3", "i-4")), "i-2");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Waiting until instances are what an act made of them, or are again what they were.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use crate::{
     clock,
@@ -14,7 +14,7 @@ use crate::{
         reach::Reach,
         read,
         trouble::Trouble,
-        world::{Machine, Phase},
+        world::{Machine, Machines, Phase},
     },
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn seen(reach: &Reach, acts: &[&Prepared], mut effects: Vec<Eff
                 let Some(instance) = prepared.act.target.instance() else { continue };
                 match &found {
                     Ok(found) => {
-                        let machine = found.get(instance.id.as_str());
+                        let machine = found.get(instance.id.as_str()).map(AsRef::as_ref);
                         let state = machine.map_or(Phase::Terminated, |m| m.state);
                         if fits(state) {
                             happened(&mut effects[at], machine, state, asked);
@@ -82,7 +82,7 @@ pub(super) async fn seen(reach: &Reach, acts: &[&Prepared], mut effects: Vec<Eff
     effects
 }
 
-async fn look(place: &Place, waiting: &[(usize, &Prepared)]) -> Result<BTreeMap<String, Machine>, Trouble> {
+async fn look(place: &Place, waiting: &[(usize, &Prepared)]) -> Result<Machines, Trouble> {
     let ids = waiting.iter().filter_map(|(_, prepared)| prepared.act.target.instance()).map(|instance| instance.id.as_str());
     read::machines_by_id(place, ids).await
 }

@@ -22,7 +22,7 @@ use crate::{
             effect::answered,
             reach::Reach,
             undo::{Before, Owed, of_another_fault},
-            world::{Machine, Phase},
+            world::Phase,
         },
     },
 };
@@ -94,7 +94,7 @@ async fn again(reach: &Reach, place: &Place, id: &str, name: &str, launched: &st
     let nothing = |why: String| Ok(Reverted::NothingToUndo { why });
     let mut started = false;
     loop {
-        let machine: Option<Machine> = reach.machine(place, id).await?;
+        let machine = reach.machine(place, id).await?;
         let Some(machine) = machine else { return nothing(format!("{name} is gone: its group replaced it")) };
         match machine.state {
             Phase::ShuttingDown | Phase::Terminated => {

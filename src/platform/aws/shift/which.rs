@@ -168,8 +168,8 @@ async fn only_victims(
         let unknown = ids.iter().copied().filter(|id| id.starts_with("i-") && !world.machines.contains_key(*id));
         let others = read::machines_by_id(place, unknown).await?;
         for id in ids {
-            let by_address = || world.machines.values().map(AsRef::as_ref).find(|machine| machine.address.as_deref() == Some(id));
-            let Some(machine) = world.machines.get(id).map(AsRef::as_ref).or_else(|| others.get(id)).or_else(by_address) else {
+            let by_address = || world.machines.values().find(|machine| machine.address.as_deref() == Some(id));
+            let Some(machine) = world.machines.get(id).or_else(|| others.get(id)).or_else(by_address) else {
                 return Err(PlatformError::Refused(format!(
                     "the load balancer {name} sends users to {id} too (target group {}), and it cannot be told whose that is",
                     pool_name(&arn)
