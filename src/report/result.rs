@@ -1,6 +1,6 @@
 //! `result.json`: a run for machines, with a published schema.
 
-use std::io;
+use std::io::{self, Write};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,6 +23,8 @@ use crate::model::{
 
 /// The version of `result.json` that this build writes.
 pub const RESULT_VERSION: u32 = 1;
+/// Bytes of it that are written at once.
+const PART: usize = 64 << 10;
 
 /// A run for machines.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -119,9 +121,11 @@ pub fn render(record: &RunRecord) -> String {
 }
 
 /// The same into a file: of a thousand instances it is megabytes, which nobody needs at once.
-pub fn write(record: &RunRecord, out: &mut impl io::Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(words::Json(&mut *out), &RunResult::of(record))?;
-    out.write_all(b"\n")
+pub fn write(record: &RunRecord, out: &mut impl Write) -> io::Result<()> {
+    let mut parts = io::BufWriter::with_capacity(PART, words::Json::to(&mut *out));
+    serde_json::to_writer_pretty(&mut parts, &RunResult::of(record))?;
+    parts.write_all(b"\n")?;
+    parts.flush()
 }
 
 /// The JSON Schema of `result.json`.

@@ -41,8 +41,9 @@ pub fn whole(text: &str) -> Cow<'_, str> {
 /// The line ends between values stay.
 pub fn json(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| misleading(c) && c != '\n';
-    // Nearly everything that is written.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) || !text.contains(obeyed) {
+    // Nearly everything that is written. Control characters other than this one are numbers in JSON by themselves.
+    let plain = text.is_ascii() && !text.as_bytes().contains(&0x7f);
+    if plain || !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -56,18 +57,36 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same for JSON on its way out: `serde_json` writes texts in parts that are whole characters.
-pub struct Json<W>(pub W);
+/// The same for JSON on its way out, in parts of any length.
+pub struct Json<W> {
+    out: W,
+    /// The begin of a character whose rest is still to come.
+    begun: Vec<u8>,
+}
+
+impl<W: io::Write> Json<W> {
+    /// On its way to this.
+    pub fn to(out: W) -> Self {
+        Self { out, begun: Vec::new() }
+    }
+}
 
 impl<W: io::Write> io::Write for Json<W> {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
-        let text = std::str::from_utf8(part).map_err(io::Error::other)?;
-        self.0.write_all(json(text).as_bytes())?;
+        let mut bytes = std::mem::take(&mut self.begun);
+        bytes.extend_from_slice(part);
+        let whole = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).map_err(io::Error::other)?,
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        self.out.write_all(json(whole).as_bytes())?;
+        self.begun = bytes[whole.len()..].to_vec();
         Ok(part.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }
 
@@ -203,7 +222,13 @@ mod tests {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c\\nd");
         assert_eq!(visible("plain ✓ täxt"), "plain ✓ täxt");
         let value = serde_json::json!({ "\u{9b}": "a\u{1b}\u{202e}\u{e0041}\u{7f}é\n" });
-        let text = json(&format!("{value:#}")).into_owned();
+        let written = format!("{value:#}");
+        let text = json(&written).into_owned();
+        for size in [1, 2, 3, 5, 1000] {
+            let mut out = Json::to(Vec::new());
+            written.as_bytes().chunks(size).for_each(|part| io::Write::write_all(&mut out, part).unwrap());
+            assert_eq!(String::from_utf8(out.out).unwrap(), text, "{size}");
+        }
         assert!(!text.chars().any(|c| misleading(c) && c != '\n') && text.contains('é'), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         assert_eq!(visible(&"x".repeat(10_000)).chars().count(), LONGEST + 1);

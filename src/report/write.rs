@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -102,7 +102,7 @@ pub fn replace(folder: &Path, name: &str, content: &[u8]) -> io::Result<PathBuf>
 }
 
 /// The same of what is written bit by bit.
-fn replace_by(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<PathBuf> {
+fn replace_by(folder: &Path, name: &str, write: impl FnOnce(&mut &File) -> io::Result<()>) -> io::Result<PathBuf> {
     if name.is_empty() || name.contains('/') || name == ".." {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not the name of a file")));
     }
@@ -111,8 +111,7 @@ fn replace_by(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<&File
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let _ = rustix::fs::unlinkat(&dir, &temporary, AtFlags::empty());
     let file = File::from(rustix::fs::openat(&dir, &temporary, flags, Mode::from_raw_mode(0o644))?);
-    let mut out = BufWriter::with_capacity(64 << 10, &file);
-    let written = write(&mut out).and_then(|()| out.flush()).and_then(|()| file.sync_all());
+    let written = write(&mut &file).and_then(|()| file.sync_all());
     let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&dir, &temporary, &dir, name)?));
     if renamed.is_err() {
         let _ = rustix::fs::unlinkat(&dir, &temporary, AtFlags::empty());

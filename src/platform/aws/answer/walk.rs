@@ -110,15 +110,18 @@ impl<S: Shape> Walk<S> {
         // What is open began in an earlier piece, perhaps: `close` checks it.
         config.check_end_names = false;
         config.allow_unmatched_ends = true;
-        let mut passed = 0;
+        // What was gone ahead of the reader, which may be done where an element began or ended.
+        let (mut ahead, mut may) = (0, true);
         loop {
-            if self.passed > 0 {
-                let to = self.pass(reader.get_ref());
-                passed += reader.get_ref().len() - to.len();
+            if may {
+                let to = self.ahead(reader.get_ref(), told)?;
+                ahead += reader.get_ref().len() - to.len();
                 *reader.get_mut() = to;
             }
-            let before = usize::try_from(reader.buffer_position())? + passed;
-            match reader.read_event() {
+            let before = usize::try_from(reader.buffer_position())? + ahead;
+            let event = reader.read_event();
+            may = matches!(event, Ok(Event::Start(_) | Event::Empty(_) | Event::End(_)));
+            match event {
                 Ok(Event::Start(start)) => self.begin(start.name().as_ref(), start.local_name().as_ref())?,
                 Ok(Event::Empty(empty)) => {
                     self.begin(empty.name().as_ref(), empty.local_name().as_ref())?;
@@ -140,8 +143,34 @@ impl<S: Shape> Walk<S> {
         }
     }
 
-    /// What is left when the element of no interest ends that has begun: it begins with that end. Most of an answer is passed in this way, and
-    /// so without more than a look at where markup begins; comments in which elements begin or end are none of AWS's.
+    /// Goes ahead to where there is something for the reader: nearly all that AWS lists is elements that nobody asks for, plain texts, and line ends
+    /// between elements.
+    fn ahead<'p>(&mut self, mut rest: &'p [u8], told: &mut S) -> Result<&'p [u8], BoxError> {
+        if self.passed > 0 {
+            rest = self.pass(rest);
+        } else if self.reads() {
+            let Some(text) = self.plain(rest) else { return Ok(rest) };
+            self.text.push_str(std::str::from_utf8(text)?);
+            rest = &rest[text.len() + self.name().len() + b"</>".len()..];
+            self.closed(told)?;
+        }
+        Ok(&rest[memchr::memchr(b'<', rest).unwrap_or(rest.len())..])
+    }
+
+    /// The name of the element that began last.
+    fn name(&self) -> &[u8] {
+        &self.names[self.begins.last().copied().unwrap_or_default()..]
+    }
+
+    /// The text of the element that has just begun, if it stands there as it is and its end follows.
+    fn plain<'p>(&self, rest: &'p [u8]) -> Option<&'p [u8]> {
+        let (text, markup) = rest.split_at(memchr::memchr3(b'<', b'&', b'\r', rest)?);
+        let end = markup.strip_prefix(b"</")?.strip_prefix(self.name())?;
+        (self.text.is_empty() && end.first() == Some(&b'>')).then_some(text)
+    }
+
+    /// What is left when the element of no interest ends that has begun: without more than a look at where markup begins. Comments in which elements
+    /// begin or end are none of AWS's.
     fn pass<'p>(&mut self, rest: &'p [u8]) -> &'p [u8] {
         let name = &self.names[self.begins.last().copied().unwrap_or_default()..];
         for at in memchr::memchr_iter(b'<', rest) {
@@ -150,10 +179,14 @@ impl<S: Shape> Walk<S> {
             let Some(after) = named.strip_prefix(name).filter(|after| after.first().is_some_and(|byte| b"/> \t\r\n".contains(byte))) else {
                 continue;
             };
+            // A piece ends behind a `>`.
+            let end = memchr::memchr(b'>', after).unwrap_or(after.len() - 1);
             if ends && self.passed == 1 {
-                return &rest[at..];
+                self.passed = 0;
+                self.forget();
+                return &after[end + 1..];
             }
-            let empty = memchr::memchr(b'>', after).is_some_and(|end| after[..end].ends_with(b"/"));
+            let empty = after[..end].ends_with(b"/");
             match (ends, empty) {
                 (true, _) => self.passed -= 1,
                 (false, false) => self.passed += 1,
@@ -187,15 +220,28 @@ impl<S: Shape> Walk<S> {
     }
 
     fn close(&mut self, name: &[u8], told: &mut S) -> Result<(), BoxError> {
-        let begin = self.begins.pop().ok_or("an element ends that did not begin")?;
-        if &self.names[begin..] != name {
+        if self.begins.is_empty() {
+            return Err("an element ends that did not begin".into());
+        }
+        if self.name() != name {
             return Err("an element ends with another name than it began with".into());
         }
-        self.names.truncate(begin);
         if self.passed > 0 {
-            self.passed -= 1;
+            self.passed = 0;
+            self.forget();
             return Ok(());
         }
+        self.closed(told)
+    }
+
+    /// The name of who began last is of no use any more.
+    fn forget(&mut self) {
+        self.names.truncate(self.begins.pop().unwrap_or_default());
+    }
+
+    /// The element of interest that began last has ended.
+    fn closed(&mut self, told: &mut S) -> Result<(), BoxError> {
+        self.forget();
         let closed = self.open.pop();
         self.over = self.open.is_empty();
         match closed {
