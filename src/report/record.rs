@@ -201,7 +201,7 @@ impl RunRecord {
             .entry(victim.id.clone())
             .and_modify(|known| {
                 if armed && !known.armed {
-                    *known = called()
+                    *known = called();
                 }
             })
             .or_insert_with(called);

@@ -198,10 +198,11 @@ impl Platform for AwsPlatform {
     async fn prepare(&self, act: &Act) -> Result<Undo, PlatformError> {
         let instance = || act.target.instance().ok_or_else(|| PlatformError::Refused(format!("{} needs an instance", act.fault.kind())));
         match On::of(act) {
-            On::Group(group) => group::prepare(&self.reach, act, group).await,
-            On::HealthCheck(region) => names::prepare(&self.reach, act, region).await,
-            On::Users(group) => shift::prepare(&self.reach, act, group).await,
-            On::Store => store::prepare(&self.reach, act, instance()?).await,
+            // In boxes: hundreds of instances are prepared at once, each in what the largest of these takes.
+            On::Group(group) => Box::pin(group::prepare(&self.reach, act, group)).await,
+            On::HealthCheck(region) => Box::pin(names::prepare(&self.reach, act, region)).await,
+            On::Users(group) => Box::pin(shift::prepare(&self.reach, act, group)).await,
+            On::Store => Box::pin(store::prepare(&self.reach, act, instance()?)).await,
             On::Instance => self.prepare_on(act, instance()?).await,
         }
     }

@@ -110,7 +110,7 @@ async fn groups_asked(place: &Place, ask: DescribeAutoScalingGroupsFluentBuilder
         let page = Taken::into(Groups::of(&place.region));
         place.calls.call(DESCRIBE_GROUPS, || ask.clone().customize().interceptor(page.clone()).send()).await?;
         let told = page.told();
-        all.extend(told.groups.into_iter().map(|group| (group.name.clone(), group)));
+        all.extend(told.all.into_iter().map(|group| (group.name.clone(), group)));
         token = told.next;
         if token.is_none() {
             return Ok(all);

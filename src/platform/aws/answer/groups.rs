@@ -13,7 +13,7 @@ use crate::model::ids::Region;
 /// What a page said.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Groups {
-    pub(in super::super) groups: Vec<AutoGroup>,
+    pub(in super::super) all: Vec<AutoGroup>,
     /// Where the next page begins; none on the last one.
     pub(in super::super) next: Option<String>,
     /// The one that is being told.
@@ -98,7 +98,7 @@ const RESULT: &[Node<What>] =
 impl Groups {
     /// Nothing yet, of this region.
     pub(in super::super) fn of(region: &Region) -> Self {
-        Self { groups: Vec::new(), next: None, group: nothing(region.clone()), member: Told::default(), tag: Default::default() }
+        Self { all: Vec::new(), next: None, group: nothing(region.clone()), member: Told::default(), tag: Default::default() }
     }
 }
 
@@ -189,7 +189,7 @@ impl Shape for Groups {
             What::Group => {
                 let next = nothing(self.group.region.clone());
                 let group = std::mem::replace(&mut self.group, next);
-                self.groups.extend(Some(group).filter(|group| !group.name.is_empty()));
+                self.all.extend(Some(group).filter(|group| !group.name.is_empty()));
             }
             _ => {}
         }
@@ -268,7 +268,7 @@ mod tests {
             ..nothing.clone()
         };
         let ending = AutoGroup { name: "ending".to_owned(), status: Some("Delete in progress".to_owned()), ..nothing.clone() };
-        let whole = Groups { groups: vec![shop, ending], next: Some("further".to_owned()), ..Groups::of(&nothing.region) };
+        let whole = Groups { all: vec![shop, ending], next: Some("further".to_owned()), ..Groups::of(&nothing.region) };
         assert_eq!(told, whole);
     }
 

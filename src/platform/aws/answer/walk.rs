@@ -81,14 +81,24 @@ impl<S: Shape> Walk<S> {
     /// # Errors
     /// When this is no answer to the call.
     pub(super) fn piece(&mut self, piece: &[u8], told: &mut S) -> Result<(), BoxError> {
-        self.rest.extend_from_slice(piece);
-        // Behind a markup there is no half of a text, of an entity or of a character.
-        if let Some(last) = self.rest.iter().rposition(|byte| *byte == b'>') {
-            let rest = std::mem::take(&mut self.rest);
-            let read = self.read(&rest[..=last], told)?;
-            self.rest = rest;
-            self.rest.drain(..read);
+        let (mut held, mut piece) = (std::mem::take(&mut self.rest), piece);
+        if !held.is_empty() {
+            // The markup that was cut, alone: what follows it is read where it lies.
+            let (first, further) = piece.split_at(memchr::memchr(b'>', piece).map_or(piece.len(), |at| at + 1));
+            held.extend_from_slice(first);
+            piece = further;
+            let read = self.whole(&held, told)?;
+            held.drain(..read);
+            if !held.is_empty() {
+                // It goes on behind that, as a comment may.
+                held.extend_from_slice(std::mem::take(&mut piece));
+                let read = self.whole(&held, told)?;
+                held.drain(..read);
+            }
         }
+        let read = self.whole(piece, told)?;
+        held.extend_from_slice(&piece[read..]);
+        self.rest = held;
         if self.rest.len() > LONGEST {
             return Err(format!("an element of the answer to {} has no end", S::CALL).into());
         }
@@ -103,7 +113,14 @@ impl<S: Shape> Walk<S> {
         if self.over && self.rest.iter().all(u8::is_ascii_whitespace) { Ok(()) } else { Err("the answer ends in the middle".into()) }
     }
 
-    /// Reads, and says how far.
+    /// Reads up to the last markup that is there: behind it there is no half of a text, of an entity or of a character. Says how far.
+    fn whole(&mut self, pieces: &[u8], told: &mut S) -> Result<usize, BoxError> {
+        match memchr::memrchr(b'>', pieces) {
+            Some(last) => self.read(&pieces[..=last], told),
+            None => Ok(0),
+        }
+    }
+
     fn read(&mut self, pieces: &[u8], told: &mut S) -> Result<usize, BoxError> {
         let mut reader = Reader::from_reader(pieces);
         let config = reader.config_mut();
