@@ -135,15 +135,9 @@ fn ended<E: std::fmt::Display>(result: Result<(), E>) -> u8 {
     }
 }
 
-/// The verb is a task of the workers, so that what wakes it is mostly the thread that it then runs on: one that waits in `block_on` is woken from
-/// elsewhere for each answer and each tick.
-fn on_runtime(verb: impl Future<Output = u8> + Send + 'static) -> u8 {
+fn on_runtime(verb: impl Future<Output = u8>) -> u8 {
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => match runtime.block_on(runtime.spawn(verb)) {
-            Ok(code) => code,
-            // Nobody ends the task but itself.
-            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
-        },
+        Ok(runtime) => runtime.block_on(verb),
         Err(error) => {
             say::problem(format!("the runtime cannot be started: {error}"));
             Verdict::Error.exit_code()

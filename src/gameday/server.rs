@@ -26,6 +26,8 @@ use super::{
 const MOST: usize = 64;
 /// How long a client may take to ask, or to take an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last events may take to reach who watches.
+const LAST: Duration = Duration::from_secs(3);
 /// How much of the file is read at a time: more than the longest line of it.
 const CHUNK: u64 = 8 << 20;
 
@@ -49,12 +51,19 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves clients until it is dropped. `file` holds the day's events; `written` is the number of the last one in it.
+/// Serves clients until the sender of `written` is dropped, and then who watches until it has everything. `file` holds the day's events; `written`
+/// is the number of the last one in it.
 pub async fn serve(listener: UnixListener, orders: mpsc::Sender<Order>, file: PathBuf, written: watch::Receiver<u64>) {
     let mut clients = JoinSet::new();
     let free = Arc::new(Semaphore::new(MOST));
+    let mut ending = written.clone();
+    let mut ended = std::pin::pin!(async { while ending.changed().await.is_ok() {} });
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut ended => break,
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -68,6 +77,7 @@ pub async fn serve(listener: UnixListener, orders: mpsc::Sender<Order>, file: Pa
             drop(place);
         });
     }
+    let _ = tokio::time::timeout(LAST, async { while clients.join_next().await.is_some() {} }).await;
 }
 
 async fn client(stream: UnixStream, orders: &mpsc::Sender<Order>, file: PathBuf, written: watch::Receiver<u64>) -> io::Result<()> {

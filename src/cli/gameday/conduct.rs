@@ -147,6 +147,9 @@ async fn begin(args: RunDay, agenda: agenda::Agenda) -> Result<Verdict, String> 
     let verdict = conductor.play(began).await;
     conductor.report(&folder);
     seat.leave();
+    // It was the one to write: the server ends when everybody has read that.
+    drop(conductor);
+    while tasks.join_next().await.is_some() {}
     Ok(verdict)
 }
 

@@ -165,7 +165,8 @@ impl<S: Shape> Walk<S> {
     fn ahead<'p>(&mut self, mut rest: &'p [u8], told: &mut S) -> Result<&'p [u8], BoxError> {
         if self.passed > 0 {
             rest = self.pass(rest);
-        } else if self.reads() {
+        }
+        if self.reads() {
             let Some(text) = self.plain(rest) else { return Ok(rest) };
             self.text.push_str(std::str::from_utf8(text)?);
             rest = &rest[text.len() + self.name().len() + b"</>".len()..];
@@ -323,9 +324,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_of_no_interest_is_passed_over_whole() {
         let answer = "<look><list><item><x:set a=\"1\"><x:set><setter/></x:set ><x:set/><x:set\n/><name>no</name></x:set>\
-                      <name>a</name><name2>no</name2><settle></settle></item></list><list2><list><item/></list></list2></look>";
+                      <name>a</name><name2>no</name2><settle></settle><name>b<c>no</c>c<c/>d</name><name><c>no</c>e</name></item></list><list2><list><item/></list></list2></look>";
         for size in 1..=answer.len() {
-            assert_eq!(seen(answer, size).as_deref(), Ok("name=a item"), "{size}");
+            assert_eq!(seen(answer, size).as_deref(), Ok("name=a name=bcd name=e item"), "{size}");
         }
     }
 
