@@ -97,17 +97,17 @@ fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Whether an event is the same for a later reader of the file whatever it says: nothing in it is computed.
+/// Whether an event is the same for a later reader of the file whatever it says: nothing in it is computed, and no secret is left out.
 pub fn reads_back(kind: &EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::Armed { .. }
-            | EventKind::Acted { .. }
-            | EventKind::Reverting { .. }
-            | EventKind::Reverted { .. }
-            | EventKind::NothingToUndo { .. }
-            | EventKind::Observed { .. }
-    )
+    match kind {
+        EventKind::Armed { undo, .. } => !undo.restores(),
+        EventKind::Acted { .. }
+        | EventKind::Reverting { .. }
+        | EventKind::Reverted { .. }
+        | EventKind::NothingToUndo { .. }
+        | EventKind::Observed { .. } => true,
+        _ => false,
+    }
 }
 
 /// The event as a later reader of the file will see it: a float may differ from ours in its last bit after it was printed
