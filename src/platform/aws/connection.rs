@@ -6,22 +6,20 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_sts::config::SharedCredentialsProvider;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
-
 use super::{
+    answer::{Kept, Named},
     batch::Batch,
     calls::{Action, Calls, Count, TRY_LIMIT},
     names::Names,
+    web,
+    world::Machine,
 };
 use crate::{
     model::{aws::AwsSpec, ids::Region},
     platform::PlatformError,
 };
+use aws_config::{Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::SharedCredentialsProvider;
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
@@ -64,6 +62,9 @@ pub(super) struct Place {
     pub(super) calls: Calls,
     /// Instances that are to be started again, together.
     pub(super) starts: Batch,
+    /// What the last lists said of instances and of members of groups.
+    pub(super) instances: Kept<Arc<Machine>>,
+    pub(super) members: Kept<Arc<Named>>,
 }
 
 impl Connection {
@@ -132,10 +133,7 @@ impl Connection {
 /// The SDK's configuration. Its own retries are off: ours know which call may be done twice.
 async fn configuration(spec: &AwsSpec) -> Result<SdkConfig, PlatformError> {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_LIMIT).operation_attempt_timeout(TRY_LIMIT).build();
-    let mut loader: ConfigLoader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
+    let mut loader = web::defaults().retry_config(RetryConfig::disabled()).timeout_config(timeouts);
     if let Some(profile) = &spec.profile {
         loader = loader.profile_name(profile);
     }
@@ -177,6 +175,8 @@ fn place(config: &SdkConfig, region: &Region) -> Place {
         alarm_calls: Calls::guard(region.as_str()),
         calls: Calls::new(region.as_str()),
         starts: Batch::default(),
+        instances: Kept::default(),
+        members: Kept::default(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     inventory::{around, fleet},
     read::{self, FILTER_VALUES},
     trouble::Trouble,
-    world::{AutoGroup, Machine, Machines, Member, Phase, Pool, World},
+    world::{Machine, Machines, Member, Memberships, Phase, Pool, World},
 };
 use crate::model::aws::{AwsMembers, AwsSpec};
 
@@ -70,19 +70,22 @@ fn kept_by_groups(spec: &AwsSpec) -> bool {
     !spec.groups.is_empty() || (!spec.services.is_empty() && spec.services.values().all(groups))
 }
 
+/// What the group of an instance says of it.
+fn said<'a>(of: &Memberships<'a>, machine: &Machine) -> Option<&'a Member> {
+    of.get(machine.id.as_str()).map(|(_, member)| *member)
+}
+
 /// The instances that may be otherwise than they are known to be.
 fn changed(before: &World, now: &World, doubtful: &BTreeSet<String>) -> BTreeSet<String> {
-    fn member<'a>(groups: &'a BTreeMap<String, AutoGroup>, id: &str) -> Option<&'a Member> {
-        groups.values().find_map(|group| group.members.get(id))
-    }
     let serves = |member: &Member| member.healthy && member.lifecycle == "InService";
+    let (then, at_present) = (before.memberships(), now.memberships());
     let mut ask: BTreeSet<String> = now
         .machines
         .values()
         .filter(|machine| !machine.state.ended())
         .filter(|machine| {
-            let is = member(&now.groups, &machine.id);
-            let worse = || !is.is_some_and(serves) && (is.is_none() || is != member(&before.groups, &machine.id));
+            let is = said(&at_present, machine);
+            let worse = || !is.is_some_and(serves) && (is.is_none() || is != said(&then, machine));
             machine.state != Phase::Running || doubtful.contains(&machine.id) || worse()
         })
         .map(|machine| machine.id.clone())
@@ -118,7 +121,7 @@ mod tests {
     use super::*;
     use crate::{
         model::ids::Region,
-        platform::aws::world::{GROUP_TAG, PoolTarget},
+        platform::aws::world::{AutoGroup, GROUP_TAG, PoolTarget},
     };
 
     fn machine(id: &str, state: Phase) -> (String, Arc<Machine>) {
@@ -152,7 +155,7 @@ mod tests {
             zones: vec![],
             subnets: vec![],
             suspended: BTreeSet::new(),
-            members: members.iter().map(|(id, lifecycle)| ((*id).to_owned(), member(lifecycle))).collect(),
+            members: members.iter().map(|(id, lifecycle)| ((*id).to_owned(), Arc::new(member(lifecycle)))).collect(),
             pools: vec![],
             tags: BTreeMap::new(),
             status: None,
@@ -199,7 +202,7 @@ mod tests {
         let over = world(&[("i-1", Phase::ShuttingDown), up[1], up[2], up[3]], &all[1..], &healthy[1..]);
         assert_eq!(ask(&over, &["i-1"]), "i-4", "who is ending has ended");
         let mut better = before.clone();
-        better.groups.get_mut("fleet").unwrap().members.insert("i-1".to_owned(), member("Pending"));
+        better.groups.get_mut("fleet").unwrap().members.insert("i-1".to_owned(), Arc::new(member("Pending")));
         better.pools.get_mut("arn").unwrap().targets[1].state = "initial".to_owned();
         assert_eq!(changed(&better, &before, &BTreeSet::new()).into_iter().collect::<Vec<_>>(), ["i-4"], "who serves now");
         let mut new = world(&up, &[&all[..], &[("i-5", "Pending"), ("i-0", "InService")]].concat(), &healthy);

@@ -16,7 +16,7 @@ use super::{
     service::{Named, service_of, service_of_store},
     store::{Store, stores},
     trouble::Trouble,
-    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Membership, Phase, Pool, PoolTarget, World},
+    world::{AutoGroup, BEANSTALK_TAG, GROUP_TAG, Machine, Membership, Memberships, Phase, Pool, PoolTarget, World},
 };
 use crate::{
     clock,
@@ -57,19 +57,8 @@ impl Listed {
     }
 
     /// A target.
-    pub(super) fn instance(&self, id: &InstanceId) -> Option<&Arc<Instance>> {
-        self.instances.binary_search_by(|instance| instance.id.cmp(id)).ok().map(|at| &self.instances[at])
-    }
-
-    /// The same target as it was seen before, if neither it nor what its group says of it (now `member`) has changed since.
-    fn as_before(&self, before: &World, machine: &Arc<Machine>, member: Option<Membership<'_>>) -> Option<Arc<Instance>> {
-        let was = before.machines.get(&machine.id)?;
-        let same = Arc::ptr_eq(was, machine)
-            && match (before.group_of(machine), member) {
-                (Some((in_then, then)), Some((in_now, now))) => in_then.name == in_now.name && then == now,
-                (then, now) => then.is_none() && now.is_none(),
-            };
-        same.then(|| self.instance(&InstanceId(machine.id.clone())).cloned()).flatten()
+    pub(super) fn instance(&self, id: &str) -> Option<&Arc<Instance>> {
+        self.instances.binary_search_by(|instance| instance.id.as_str().cmp(id)).ok().map(|at| &self.instances[at])
     }
 
     /// An instance with its region's world.
@@ -125,30 +114,63 @@ fn put_together(
 ) -> Result<Listed, PlatformError> {
     let (mut instances, mut wanted) = (Vec::new(), BTreeMap::new());
     for (region, world) in &worlds {
-        let before = before.and_then(|before| Some((before, before.worlds.get(region)?))).filter(|(_, was)| was.alike_around(world));
-        let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+        let known = Before::of(before, region, world);
+        let members = world.memberships();
+        let mut serve = Serve::new();
         let registrations = registrations(world);
         for machine in world.machines.values() {
-            let member = world.group_of(machine);
+            let member = members.get(machine.id.as_str()).copied();
             let group = member.map(|(group, _)| group);
             if !narrowed(spec, group) {
                 continue;
             }
             let Some(service) = service_of(spec, world, machine, group)? else { continue };
-            services.insert(&machine.id, service.clone());
-            let as_before = before.and_then(|(before, was)| before.as_before(was, machine, member));
+            if let Some(group) = group {
+                let of = serve.entry(&group.name).or_default();
+                if !of.contains(&service) {
+                    of.insert(service.clone());
+                }
+            }
+            let as_before = known.as_ref().and_then(|known| known.of_machine(machine, member));
             instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, &registrations, machine, member, service))));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
             instances.push(Arc::new(store.instance(region, service, store_kept_out(spec, store))));
         }
-        for (service, desired) in desired(spec, world, &services) {
+        for (service, desired) in desired(spec, world, &serve) {
             *wanted.entry(service).or_default() += desired;
         }
     }
     instances.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(Listed { asked, whole, worlds, instances, desired: wanted })
+}
+
+/// A region as it was seen before.
+struct Before<'a> {
+    listed: &'a Listed,
+    world: &'a World,
+    members: Memberships<'a>,
+}
+
+impl<'a> Before<'a> {
+    /// None when what is said of instances by others than themselves and their groups has changed since.
+    fn of(listed: Option<&'a Listed>, region: &Region, now: &World) -> Option<Self> {
+        let listed = listed?;
+        let world = listed.worlds.get(region).filter(|was| was.alike_around(now))?;
+        Some(Self { listed, world, members: world.memberships() })
+    }
+
+    /// The target that a machine was, if neither it nor what its group says of it (now `member`) has changed since.
+    fn of_machine(&self, machine: &Arc<Machine>, member: Option<Membership<'_>>) -> Option<Arc<Instance>> {
+        let was = self.world.machines.get(&machine.id)?;
+        let same = Arc::ptr_eq(was, machine)
+            && match (self.members.get(machine.id.as_str()), member) {
+                (Some((in_then, then)), Some((in_now, now))) => in_then.name == in_now.name && *then == now,
+                (then, now) => then.is_none() && now.is_none(),
+            };
+        same.then(|| self.listed.instance(&machine.id).cloned()).flatten()
+    }
 }
 
 /// Reads what a region shows of the environment.
@@ -380,11 +402,14 @@ pub(super) fn protected(tags: &BTreeMap<String, String>) -> bool {
     [PROTECTED, PROTECTED_TAG].iter().any(|key| tags.get(*key).is_some_and(|value| value == "true"))
 }
 
+/// The services that the members of each group are of.
+type Serve<'a> = BTreeMap<&'a str, BTreeSet<Service>>;
+
 /// How many instances the services want: the sum over the groups whose members are all of one service.
-fn desired(spec: &AwsSpec, world: &World, services: &BTreeMap<&str, Service>) -> BTreeMap<Service, u32> {
+fn desired(spec: &AwsSpec, world: &World, serve: &Serve<'_>) -> BTreeMap<Service, u32> {
     let mut all = BTreeMap::new();
     for group in world.groups.values() {
-        let mut of: BTreeSet<&Service> = group.members.keys().filter_map(|id| services.get(id.as_str())).collect();
+        let mut of: BTreeSet<&Service> = serve.get(group.name.as_str()).into_iter().flatten().collect();
         // A group that has lost all of its members still wants them.
         let named = spec.services.iter().find(|(_, m)| matches!(m, AwsMembers::Groups(names) if names.contains(&group.name)));
         let own = Service(group.name.clone());

@@ -1,6 +1,6 @@
 //! AWS: instances of one account in one or several regions, through its API.
 //!
-//! * Who asks: `connection` (credentials, account, regions), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
+//! * Who asks: `connection` (credentials, account, regions), `web` (TLS where it is needed), `calls` (the one way out: turns, deadlines, tries, counts), `bucket`, `batch`,
 //!   `trouble` (the one place that reads AWS's errors).
 //! * What is there: `read` (pages become our own types), `answer` (long lists without what nobody reads), `world` (those types), `inventory`, `service`, `own` (the instance that we run on),
 //!   `sight` (what was seen a moment ago), `glance` (of a large fleet only what may have changed), `observe` and `activity` (what changes by itself).
@@ -48,6 +48,7 @@ mod sight;
 mod store;
 mod trouble;
 mod undo;
+mod web;
 mod world;
 
 pub use calls::Count;

@@ -140,7 +140,7 @@ impl Watcher {
 
     async fn instances(&self, known: &Listed, listed: &Listed, at: Mono) -> Result<(), Unheard> {
         for was in &known.instances {
-            let now = listed.instance(&was.id);
+            let now = listed.instance(was.id.as_str());
             if now.is_some_and(|now| Arc::ptr_eq(was, now)) {
                 continue;
             }
@@ -153,7 +153,7 @@ impl Watcher {
             }
         }
         for i in &listed.instances {
-            let was = known.instance(&i.id);
+            let was = known.instance(i.id.as_str());
             // Most are as they were.
             if was.is_some_and(|was| Arc::ptr_eq(was, i)) {
                 continue;
@@ -211,7 +211,7 @@ impl Watcher {
     async fn pool(&self, pool: &Pool, seen: (&Listed, &Listed), at: Mono) -> Result<(), Unheard> {
         let Some(before) = self.admitted.get(&pool.arn) else { return Ok(()) };
         let after = admitted(pool);
-        let known = |id: &str| [seen.0, seen.1].iter().any(|listed| listed.instance(&InstanceId(id.to_owned())).is_some());
+        let known = |id: &str| [seen.0, seen.1].iter().any(|listed| listed.instance(id).is_some());
         for id in before.difference(&after).filter(|id| known(id)) {
             let why = pool.targets.iter().find(|target| target.id == **id);
             let why = why.map_or("deregistered".to_owned(), |target| format!("{} {}", target.state, super::trouble::short(&target.reason)));

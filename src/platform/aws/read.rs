@@ -7,13 +7,13 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::future::try_join_all;
 
 use super::{
-    answer::{Groups, Instances, Taken},
+    answer::{Groups, Instances, Known, Named, Taken},
     calls::Action,
     connection::Place,
     inventory::Listed,
     mark::MARK,
     trouble::Trouble,
-    world::{AutoGroup, Machines, Pool, PoolTarget, pool_name},
+    world::{AutoGroup, Machine, Machines, Pool, PoolTarget, pool_name},
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
@@ -41,18 +41,33 @@ pub(super) fn too_many(what: &str) -> Trouble {
 
 /// The instances that all filters let through.
 pub(super) async fn machines(place: &Place, filters: Vec<Filter>) -> Result<Machines, Trouble> {
-    machines_after(place, filters, None).await
+    pages_of_machines(place, filters, None, &mut Known::default()).await
 }
 
-/// The same, where those that are as a look before has them are that look's.
+/// The same of an environment's whole list: those that are as a look before has them are that look's, and those that the list before tells with the same
+/// bytes are not read.
 pub(super) async fn machines_after(place: &Place, filters: Vec<Filter>, before: Option<&Arc<Listed>>) -> Result<Machines, Trouble> {
+    let mut known = Known::after(place.instances.get());
+    let all = pages_of_machines(place, filters, before, &mut known).await?;
+    place.instances.put(known);
+    Ok(all)
+}
+
+async fn pages_of_machines(
+    place: &Place,
+    filters: Vec<Filter>,
+    before: Option<&Arc<Listed>>,
+    known: &mut Known<Arc<Machine>>,
+) -> Result<Machines, Trouble> {
     let mut all = Machines::new();
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let ask = place.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(PAGE).set_next_token(token);
-        let page = Taken::into(Instances::after(before.map(|before| (Arc::clone(before), place.region.clone()))));
+        let before = before.map(|before| (Arc::clone(before), place.region.clone()));
+        let page = Taken::into(Instances::after(before, known.page()));
         place.calls.call(DESCRIBE_INSTANCES, || ask.clone().customize().interceptor(page.clone()).send()).await?;
         let told = page.told();
+        known.extend(told.known);
         all.extend(told.machines.into_iter().map(|machine| (machine.id.clone(), machine)));
         token = told.next;
         if token.is_none() {
@@ -82,34 +97,39 @@ pub(super) async fn machines_of<'a>(
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
 }
 
-/// The Auto Scaling groups of these names; all of the region when none is named.
+/// The Auto Scaling groups of these names; all of the region when none is named. Members that the list before tells with the same bytes are not read.
 pub(super) async fn groups(place: &Place, names: &[String]) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
-    if names.is_empty() {
-        return groups_page(place, &[]).await;
+    let ask =
+        |names: Option<&[String]>| place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names.map(<[_]>::to_vec));
+    if names.len() > GROUP_PAGE {
+        let parts = names.chunks(GROUP_PAGE).map(|part| async { pages_of_groups(place, ask(Some(part)), &mut Known::default()).await });
+        return Ok(try_join_all(parts).await?.into_iter().flatten().collect());
     }
-    let parts = names.chunks(GROUP_PAGE).map(|part| groups_page(place, part));
-    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
-}
-
-async fn groups_page(place: &Place, names: &[String]) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
-    let names = (!names.is_empty()).then(|| names.to_vec());
-    groups_asked(place, place.scaling.describe_auto_scaling_groups().set_auto_scaling_group_names(names)).await
+    let mut known = Known::after(place.members.get());
+    let all = pages_of_groups(place, ask(Some(names).filter(|names| !names.is_empty())), &mut known).await?;
+    place.members.put(known);
+    Ok(all)
 }
 
 /// The groups that carry a mark of ours.
 pub(super) async fn marked_groups(place: &Place) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
     let marked = aws_sdk_autoscaling::types::Filter::builder().name("tag-key").values(MARK).build();
-    groups_asked(place, place.scaling.describe_auto_scaling_groups().filters(marked)).await
+    pages_of_groups(place, place.scaling.describe_auto_scaling_groups().filters(marked), &mut Known::default()).await
 }
 
-async fn groups_asked(place: &Place, ask: DescribeAutoScalingGroupsFluentBuilder) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
+async fn pages_of_groups(
+    place: &Place,
+    ask: DescribeAutoScalingGroupsFluentBuilder,
+    known: &mut Known<Arc<Named>>,
+) -> Result<BTreeMap<String, AutoGroup>, Trouble> {
     let mut all = BTreeMap::new();
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let ask = ask.clone().max_records(100).set_next_token(token);
-        let page = Taken::into(Groups::of(&place.region));
+        let page = Taken::into(Groups::of(&place.region, known.page()));
         place.calls.call(DESCRIBE_GROUPS, || ask.clone().customize().interceptor(page.clone()).send()).await?;
         let told = page.told();
+        known.extend(told.known);
         all.extend(told.all.into_iter().map(|group| (group.name.clone(), group)));
         token = told.next;
         if token.is_none() {

@@ -1,7 +1,7 @@
 //! What a region shows, in our own words: machines, the groups that keep them, the balancers' target groups. Only what a drill needs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -106,8 +106,8 @@ pub(super) struct AutoGroup {
     pub(super) subnets: Vec<String>,
     /// The processes that are suspended.
     pub(super) suspended: BTreeSet<String>,
-    /// Its members by instance id.
-    pub(super) members: BTreeMap<String, Member>,
+    /// Its members by instance id. Shared among looks.
+    pub(super) members: BTreeMap<String, Arc<Member>>,
     /// The ARNs of its target groups.
     pub(super) pools: Vec<String>,
     pub(super) tags: BTreeMap<String, String>,
@@ -130,9 +130,12 @@ pub(super) struct Member {
 /// A group with what it says of one of its members.
 pub(super) type Membership<'a> = (&'a AutoGroup, &'a Member);
 
+/// All of a world's, by the member's id.
+pub(super) type Memberships<'a> = HashMap<&'a str, Membership<'a>>;
+
 impl AutoGroup {
     fn membership(&self, id: &str) -> Option<Membership<'_>> {
-        self.members.get(id).map(|member| (self, member))
+        self.members.get(id).map(|member| (self, member.as_ref()))
     }
 }
 
@@ -178,6 +181,16 @@ impl World {
     pub(super) fn alike_around(&self, other: &Self) -> bool {
         let groups = |world: &Self| world.groups.values().map(|g| (g.name.clone(), g.tags.clone(), g.pools.clone())).collect::<Vec<_>>();
         self.pools == other.pools && groups(self) == groups(other)
+    }
+
+    /// Who is a member of which group: for whoever asks of each of thousands.
+    pub(super) fn memberships(&self) -> Memberships<'_> {
+        let members = |group: &'_ AutoGroup| group.members.len();
+        let mut all = Memberships::with_capacity(self.groups.values().map(members).sum());
+        for group in self.groups.values() {
+            all.extend(group.members.iter().map(|(id, member)| (id.as_str(), (group, member.as_ref()))));
+        }
+        all
     }
 
     /// The group that an instance is a member of.

@@ -1,17 +1,21 @@
 //! A page of `DescribeAutoScalingGroups`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_sdk_ec2::error::BoxError;
 
 use super::{
     super::world::{AutoGroup, Member},
+    known::Known,
     walk::{Node, Shape},
 };
 use crate::model::ids::Region;
 
 /// What a page said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Groups {
     pub(in super::super) all: Vec<AutoGroup>,
     /// Where the next page begins; none on the last one.
@@ -20,7 +24,14 @@ pub(in super::super) struct Groups {
     group: AutoGroup,
     member: Told,
     tag: (String, String),
+    /// The member that was told last.
+    last: Option<Arc<Named>>,
+    /// What was told before with the same bytes.
+    pub(in super::super) known: Known<Arc<Named>>,
 }
+
+/// A member with its id.
+pub(in super::super) type Named = (String, Arc<Member>);
 
 /// What is told of a member.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,7 +87,7 @@ const GROUP: &[Node<What>] = &[
     Node::way("TargetGroupARNs", &[Node::text("member", What::Pool)]),
     Node::text("Status", What::Status),
     Node::way("Tags", &[Node::item("member", What::Tag, TAG)]),
-    Node::way("Instances", &[Node::item("member", What::Member, MEMBER)]),
+    Node::way("Instances", &[Node::kept("member", What::Member, MEMBER)]),
 ];
 const TAG: &[Node<What>] = &[Node::text("Key", What::Key), Node::text("Value", What::Value)];
 const MEMBER: &[Node<What>] = &[
@@ -96,9 +107,21 @@ const RESULT: &[Node<What>] =
     &[Node::way("AutoScalingGroups", &[Node::item("member", What::Group, GROUP)]), Node::text("NextToken", What::Next)];
 
 impl Groups {
-    /// Nothing yet, of this region.
-    pub(in super::super) fn of(region: &Region) -> Self {
-        Self { all: Vec::new(), next: None, group: nothing(region.clone()), member: Told::default(), tag: Default::default() }
+    /// Nothing yet, of this region. `known` is what the last list said of members.
+    pub(in super::super) fn of(region: &Region, known: Known<Arc<Named>>) -> Self {
+        Self {
+            all: Vec::new(),
+            next: None,
+            group: nothing(region.clone()),
+            member: Told::default(),
+            tag: Default::default(),
+            last: None,
+            known,
+        }
+    }
+
+    fn joins(&mut self, member: &Named) {
+        self.group.members.insert(member.0.clone(), Arc::clone(&member.1));
     }
 }
 
@@ -120,14 +143,14 @@ fn nothing(region: Region) -> AutoGroup {
 }
 
 impl Told {
-    fn member(self) -> (String, Member) {
+    fn member(self) -> Named {
         let member = Member {
             lifecycle: self.lifecycle,
             healthy: !self.unhealthy,
             protected: self.protected,
             template: self.template.or(self.configuration).unwrap_or_default(),
         };
-        (self.id, member)
+        (self.id, Arc::new(member))
     }
 }
 
@@ -183,8 +206,11 @@ impl Shape for Groups {
                 member.template = Some(format!("{id}:{}", std::mem::take(&mut member.version)));
             }
             What::Member => {
-                let (id, member) = std::mem::take(&mut self.member).member();
-                self.group.members.extend(Some((id, member)).filter(|(id, _)| !id.is_empty()));
+                let member = Some(std::mem::take(&mut self.member).member()).filter(|(id, _)| !id.is_empty());
+                self.last = member.map(Arc::new);
+                if let Some(member) = self.last.clone() {
+                    self.joins(&member);
+                }
             }
             What::Group => {
                 let next = nothing(self.group.region.clone());
@@ -192,6 +218,18 @@ impl Shape for Groups {
                 self.all.extend(Some(group).filter(|group| !group.name.is_empty()));
             }
             _ => {}
+        }
+    }
+
+    fn known(&mut self, rest: &[u8]) -> Option<usize> {
+        let (length, member) = self.known.same(rest)?;
+        self.joins(&member);
+        Some(length)
+    }
+
+    fn bytes(&mut self, bytes: Option<&[u8]>) {
+        if let Some(member) = self.last.take() {
+            self.known.learn(bytes, Arc::clone(&member), |was| was.0 == member.0);
         }
     }
 }
@@ -236,7 +274,7 @@ mod tests {
 "#;
 
     fn read(list: &str) -> Result<Groups, String> {
-        tests::read(Groups::of(&Region("eu-west-1".to_owned())), list, 64)
+        tests::read(Groups::of(&Region("eu-west-1".to_owned()), Known::default()), list, 64)
     }
 
     #[test]
@@ -262,14 +300,13 @@ mod tests {
             zones: ["eu-west-1a", "eu-west-1b"].map(str::to_owned).into(),
             subnets: ["subnet-1", "subnet-2"].map(str::to_owned).into(),
             suspended: BTreeSet::from(["Launch".to_owned()]),
-            members: members.map(|(id, member)| (id.to_owned(), member)).into(),
+            members: members.map(|(id, member)| (id.to_owned(), Arc::new(member))).into(),
             pools: vec!["arn:1".to_owned()],
             tags: BTreeMap::from([("firedrill:allowed".to_owned(), "true".to_owned())]),
             ..nothing.clone()
         };
         let ending = AutoGroup { name: "ending".to_owned(), status: Some("Delete in progress".to_owned()), ..nothing.clone() };
-        let whole = Groups { all: vec![shop, ending], next: Some("further".to_owned()), ..Groups::of(&nothing.region) };
-        assert_eq!(told, whole);
+        assert_eq!((told.all, told.next.as_deref()), (vec![shop, ending], Some("further")));
     }
 
     #[test]

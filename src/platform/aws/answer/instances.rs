@@ -10,6 +10,7 @@ use super::{
         inventory::Listed,
         world::{Machine, Phase},
     },
+    known::Known,
     walk::{Node, Shape},
 };
 use crate::model::ids::Region;
@@ -23,20 +24,31 @@ pub(in super::super) struct Instances {
     /// The one that is being told.
     machine: Machine,
     tag: (String, String),
+    /// The one that was told last.
+    last: Option<Arc<Machine>>,
     /// An earlier look, and the region of it.
     before: Option<(Arc<Listed>, Region)>,
+    /// What was told before with the same bytes.
+    pub(in super::super) known: Known<Arc<Machine>>,
 }
 
 impl Instances {
     /// Nothing yet. Of an instance that is as this look has it, that look's is taken: so thousands of them are there but once, and whoever
-    /// compares looks sees it at once.
-    pub(in super::super) fn after(before: Option<(Arc<Listed>, Region)>) -> Self {
-        Self { before, ..Self::default() }
+    /// compares looks sees it at once. `known` is what the last list said.
+    pub(in super::super) fn after(before: Option<(Arc<Listed>, Region)>, known: Known<Arc<Machine>>) -> Self {
+        Self { before, known, ..Self::default() }
     }
 
-    fn known(&self) -> Option<&Arc<Machine>> {
-        let (before, region) = self.before.as_ref()?;
-        before.worlds.get(region)?.machines.get(&self.machine.id).filter(|known| ***known == self.machine)
+    /// The earlier look's, if that is alike.
+    fn shared(&self, machine: Arc<Machine>) -> Arc<Machine> {
+        let before = || {
+            let (before, region) = self.before.as_ref()?;
+            before.worlds.get(region)?.machines.get(&machine.id)
+        };
+        match before() {
+            Some(known) if Arc::ptr_eq(known, &machine) || **known == *machine => Arc::clone(known),
+            _ => machine,
+        }
     }
 }
 
@@ -72,7 +84,7 @@ const MACHINE: &[Node<What>] = &[
     Node::way("tagSet", &[Node::item("item", What::Tag, TAG)]),
 ];
 const TAG: &[Node<What>] = &[Node::text("key", What::Key), Node::text("value", What::Value)];
-const RESERVATION: &[Node<What>] = &[Node::way("instancesSet", &[Node::item("item", What::Machine, MACHINE)])];
+const RESERVATION: &[Node<What>] = &[Node::way("instancesSet", &[Node::kept("item", What::Machine, MACHINE)])];
 
 impl Shape for Instances {
     type What = What;
@@ -111,12 +123,24 @@ impl Shape for Instances {
                 self.machine.tags.insert(key, value);
             }
             What::Machine => {
-                let known = self.known().cloned();
-                let told = std::mem::take(&mut self.machine);
-                let machine = known.unwrap_or_else(|| Arc::new(told));
-                self.machines.extend(Some(machine).filter(|machine| !machine.id.is_empty()));
+                let told = Some(std::mem::take(&mut self.machine)).filter(|machine| !machine.id.is_empty());
+                self.last = told.map(|told| self.shared(Arc::new(told)));
+                self.machines.extend(self.last.clone());
             }
             _ => {}
+        }
+    }
+
+    fn known(&mut self, rest: &[u8]) -> Option<usize> {
+        let (length, machine) = self.known.same(rest)?;
+        let machine = self.shared(machine);
+        self.machines.push(machine);
+        Some(length)
+    }
+
+    fn bytes(&mut self, bytes: Option<&[u8]>) {
+        if let Some(machine) = self.last.take() {
+            self.known.learn(bytes, Arc::clone(&machine), |was| was.id == machine.id);
         }
     }
 }
@@ -126,7 +150,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{
-        super::{super::world::World, walk::tests},
+        super::{super::world::World, known::Kept, walk::tests},
         *,
     };
     use crate::model::time::Mono;
@@ -213,7 +237,8 @@ mod tests {
         };
         let shared = |list: &str| {
             let before = before(list);
-            let told = tests::read(Instances::after(Some((Arc::clone(&before), region.clone()))), LIST, 64).unwrap().machines;
+            let told =
+                tests::read(Instances::after(Some((Arc::clone(&before), region.clone())), Known::default()), LIST, 64).unwrap().machines;
             assert_eq!(told, read(LIST).unwrap().machines);
             let was = |machine: &&Arc<Machine>| before.worlds[&region].machines.values().any(|was| Arc::ptr_eq(was, machine));
             told.iter().filter(was).map(|machine| machine.id.clone()).collect::<Vec<_>>().join(" ")
@@ -221,6 +246,32 @@ mod tests {
         assert_eq!(shared(LIST), "i-1 i-2 i-3");
         assert_eq!(shared(&LIST.replace("User initiated", "Server initiated")), "i-1 i-3");
         assert_eq!(shared(&LIST.replace("<value/>", "<value>full</value>").replace("i-3", "i-4")), "i-2");
+    }
+
+    #[test]
+    fn what_is_told_with_the_same_bytes_is_not_read_again() {
+        let kept = Kept::default();
+        let read = |list: &str, size: usize| {
+            let told = tests::read(Instances::after(None, Known::after(kept.get())), list, size).unwrap();
+            kept.put(told.known);
+            told.machines
+        };
+        let same = |list: &str, size: usize| {
+            let before = read(LIST, LIST.len());
+            let now = read(list, size);
+            assert_eq!(now, self::read(list).unwrap().machines, "{size}");
+            let was = |machine: &&Arc<Machine>| before.iter().any(|was| Arc::ptr_eq(was, machine));
+            now.iter().filter(was).map(|machine| machine.id.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(same(LIST, LIST.len()), "i-1 i-2 i-3");
+        assert_eq!(same(&LIST.replace("10.0.0.1", "10.0.0.2"), LIST.len()), "i-2 i-3");
+        assert_eq!(same(&LIST.replace("<instanceId>i-2</instanceId>", ""), LIST.len()), "i-1", "who has no id is nobody");
+        let without = LIST.replace("<instancesSet><item><instanceId>i-3</instanceId></item></instancesSet>", "");
+        assert_eq!(same(&without, LIST.len()), "i-1 i-2");
+        assert_eq!(same(&LIST.replace("i-2</", "i-4</"), LIST.len()), "i-1", "who comes in another's place, and after whom we are lost");
+        for size in 1..LIST.len() {
+            same(LIST, size);
+        }
     }
 
     #[test]

@@ -16,22 +16,29 @@ pub(in super::super) struct Node<W: 'static> {
     pub(super) what: Option<W>,
     /// None in one whose text is read.
     pub(super) children: &'static [Node<W>],
+    /// One of a long list, which may be known from an earlier answer.
+    kept: bool,
 }
 
 impl<W> Node<W> {
     /// Leads to others.
     pub(super) const fn way(name: &'static str, children: &'static [Self]) -> Self {
-        Self { name, what: None, children }
+        Self { name, what: None, children, kept: false }
     }
 
     /// One of a list: its end is told.
     pub(super) const fn item(name: &'static str, what: W, children: &'static [Self]) -> Self {
-        Self { name, what: Some(what), children }
+        Self { name, what: Some(what), children, kept: false }
+    }
+
+    /// One of a long list: whoever reads may know it, and is told the bytes that it had. There is none in another one.
+    pub(super) const fn kept(name: &'static str, what: W, children: &'static [Self]) -> Self {
+        Self { name, what: Some(what), children, kept: true }
     }
 
     /// Its text is told.
     pub(super) const fn text(name: &'static str, what: W) -> Self {
-        Self { name, what: Some(what), children: &[] }
+        Self { name, what: Some(what), children: &[], kept: false }
     }
 }
 
@@ -52,6 +59,17 @@ pub(in super::super) trait Shape: std::fmt::Debug + Clone + Send + Sync + 'stati
 
     /// All of an item was told.
     fn item(&mut self, what: Self::What);
+
+    /// One that is kept has begun, and these bytes follow. If it is known it is taken as if it were told; the answer is how long it is, with its end.
+    fn known(&mut self, rest: &[u8]) -> Option<usize> {
+        let _ = rest;
+        None
+    }
+
+    /// All that followed the beginning of the one that is kept and was told last, with its end; none when it came in more than one piece.
+    fn bytes(&mut self, bytes: Option<&[u8]>) {
+        let _ = bytes;
+    }
 }
 
 /// How far one answer is read.
@@ -66,12 +84,23 @@ pub(super) struct Walk<S: Shape> {
     names: Vec<u8>,
     begins: Vec<usize>,
     text: String,
+    /// How much was left to read where the kept item began that is open; none when it was in an earlier piece.
+    kept: Option<usize>,
     over: bool,
 }
 
 impl<S: Shape> Default for Walk<S> {
     fn default() -> Self {
-        Self { rest: Vec::new(), open: Vec::new(), passed: 0, names: Vec::new(), begins: Vec::new(), text: String::new(), over: false }
+        Self {
+            rest: Vec::new(),
+            open: Vec::new(),
+            passed: 0,
+            names: Vec::new(),
+            begins: Vec::new(),
+            text: String::new(),
+            kept: None,
+            over: false,
+        }
     }
 }
 
@@ -122,6 +151,7 @@ impl<S: Shape> Walk<S> {
     }
 
     fn read(&mut self, pieces: &[u8], told: &mut S) -> Result<usize, BoxError> {
+        self.kept = None;
         let mut reader = Reader::from_reader(pieces);
         let config = reader.config_mut();
         // What is open began in an earlier piece, perhaps: `close` checks it.
@@ -131,7 +161,7 @@ impl<S: Shape> Walk<S> {
         let (mut ahead, mut may) = (0, true);
         loop {
             if may {
-                let to = self.ahead(reader.get_ref(), told)?;
+                let to = self.ahead(reader.get_ref(), pieces, told)?;
                 ahead += reader.get_ref().len() - to.len();
                 *reader.get_mut() = to;
             }
@@ -160,19 +190,60 @@ impl<S: Shape> Walk<S> {
         }
     }
 
-    /// Goes ahead to where there is something for the reader: nearly all that AWS lists is elements that nobody asks for, plain texts, and line ends
-    /// between elements.
-    fn ahead<'p>(&mut self, mut rest: &'p [u8], told: &mut S) -> Result<&'p [u8], BoxError> {
-        if self.passed > 0 {
-            rest = self.pass(rest);
+    /// Goes ahead to where there is something for the reader: nearly all that AWS lists is elements without attributes, plain texts, and line ends
+    /// between elements. `rest` is the end of `pieces`.
+    fn ahead<'p>(&mut self, mut rest: &'p [u8], pieces: &'p [u8], told: &mut S) -> Result<&'p [u8], BoxError> {
+        loop {
+            if self.passed > 0 {
+                rest = self.pass(rest);
+            }
+            if self.reads() {
+                let Some(text) = self.plain(rest) else { return Ok(rest) };
+                self.text.push_str(std::str::from_utf8(text)?);
+                rest = &rest[text.len() + self.name().len() + b"</>".len()..];
+                self.closed(told, None)?;
+            }
+            rest = &rest[memchr::memchr(b'<', rest).unwrap_or(rest.len())..];
+            let Some(further) = self.markup(rest, pieces, told)? else { return Ok(rest) };
+            rest = further;
         }
-        if self.reads() {
-            let Some(text) = self.plain(rest) else { return Ok(rest) };
-            self.text.push_str(std::str::from_utf8(text)?);
-            rest = &rest[text.len() + self.name().len() + b"</>".len()..];
-            self.closed(told)?;
+    }
+
+    /// Takes the markup that stands here, if it is a name and nothing else. What comes after it.
+    fn markup<'p>(&mut self, rest: &'p [u8], pieces: &'p [u8], told: &mut S) -> Result<Option<&'p [u8]>, BoxError> {
+        let Some(markup) = rest.get(1..) else { return Ok(None) };
+        if let Some(end) = markup.strip_prefix(b"/") {
+            let after = end.strip_prefix(self.name()).and_then(|after| after.strip_prefix(b">"));
+            let Some(after) = after.filter(|_| !self.begins.is_empty()) else { return Ok(None) };
+            let bytes = self.kept.map(|left| &pieces[pieces.len() - left..pieces.len() - after.len()]);
+            self.closed(told, bytes)?;
+            return Ok(Some(after));
         }
-        Ok(&rest[memchr::memchr(b'<', rest).unwrap_or(rest.len())..])
+        let Some(length) = markup.iter().position(|byte| !byte.is_ascii_alphanumeric()).filter(|length| *length > 0) else {
+            return Ok(None);
+        };
+        let (name, after) = markup.split_at(length);
+        if let Some(after) = after.strip_prefix(b"/>") {
+            self.begin(name, name)?;
+            if std::mem::take(&mut self.passed) > 0 {
+                self.forget();
+            } else {
+                self.closed(told, None)?;
+            }
+            return Ok(Some(after));
+        }
+        let Some(after) = after.strip_prefix(b">") else { return Ok(None) };
+        self.begin(name, name)?;
+        if self.passed > 0 || !self.open.last().is_some_and(|node| node.kept) {
+            return Ok(Some(after));
+        }
+        if let Some(length) = told.known(after) {
+            self.forget();
+            self.open.pop();
+            return Ok(Some(&after[length..]));
+        }
+        self.kept = Some(after.len());
+        Ok(Some(after))
     }
 
     /// The name of the element that began last.
@@ -229,6 +300,9 @@ impl<S: Shape> Walk<S> {
         };
         match found {
             Some(node) => {
+                if node.kept {
+                    self.kept = None;
+                }
                 self.open.push(node);
                 self.text.clear();
             }
@@ -249,7 +323,7 @@ impl<S: Shape> Walk<S> {
             self.forget();
             return Ok(());
         }
-        self.closed(told)
+        self.closed(told, None)
     }
 
     /// The name of who began last is of no use any more.
@@ -257,15 +331,18 @@ impl<S: Shape> Walk<S> {
         self.names.truncate(self.begins.pop().unwrap_or_default());
     }
 
-    /// The element of interest that began last has ended.
-    fn closed(&mut self, told: &mut S) -> Result<(), BoxError> {
+    /// The element of interest that began last has ended. These are the bytes of the kept item that is open or ends, as far as they are at hand.
+    fn closed(&mut self, told: &mut S, bytes: Option<&[u8]>) -> Result<(), BoxError> {
         self.forget();
         let closed = self.open.pop();
         self.over = self.open.is_empty();
         match closed {
             Some(Node { what: Some(what), children: [], .. }) => told.text(*what, &self.text),
-            Some(Node { what: Some(what), .. }) => {
+            Some(Node { what: Some(what), kept, .. }) => {
                 told.item(*what);
+                if *kept {
+                    told.bytes(bytes);
+                }
                 Ok(())
             }
             _ => Ok(()),
