@@ -6,16 +6,17 @@ use super::{
     loading::{self, Purpose},
     runner::{self, Job, Ran},
     say, signals,
+    threads::Threads,
 };
 use crate::{
     engine::{halt::Halt, mitigated::Mitigated},
     file,
-    model::verdict::Verdict,
+    model::{environment::Environment, experiment::Experiment, verdict::Verdict},
     report::words::whole,
 };
 
 /// Runs an ad-hoc drill.
-pub async fn drill(args: Drill) -> u8 {
+pub fn drill(args: Drill) -> u8 {
     let experiment = match drill_experiment::experiment(&args) {
         Ok(experiment) => experiment,
         Err(errors) => {
@@ -46,6 +47,11 @@ pub async fn drill(args: Drill) -> u8 {
             return Verdict::Invalid.exit_code();
         }
     };
+    let threads = Threads::of([&environment]);
+    threads.run(begun(args, experiment, environment))
+}
+
+async fn begun(args: Drill, experiment: Experiment, environment: Environment) -> u8 {
     let done = Box::pin(async {
         let seed = args.seed.map_or_else(fresh::seed, Ok)?;
         let job = Job { experiment, file: None, environment, plan: None, seed, run: None, mitigated: Mitigated::default() };

@@ -45,10 +45,11 @@ mod serve;
 mod shell;
 mod signals;
 mod targets;
+mod threads;
 mod trial;
 mod up;
 
-use std::{ffi::OsString, future::Future};
+use std::ffi::OsString;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -56,6 +57,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{balancer, model::verdict::Verdict, platform::local, sample_app};
 use args::{Cli, LogFormat, Verb};
 use sample::Sample;
+use threads::Threads;
 
 /// Runs the command line; gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -79,24 +81,24 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         #[cfg(feature = "aws")]
         Verb::Aws(args::Aws::Policy(args)) => aws::policy(&args),
         #[cfg(feature = "daemon")]
-        Verb::Serve(args) => on_runtime(serve::serve(args)),
+        Verb::Serve(args) => Threads::Workers.run(serve::serve(args)),
         #[cfg(feature = "history")]
         Verb::History(args) => history::history(&args),
         #[cfg(feature = "notify")]
-        Verb::Notify(verb) => on_runtime(notify::notify(verb)),
+        Verb::Notify(verb) => Threads::Workers.run(notify::notify(verb)),
         Verb::Schedule(verb) => schedule::schedule(&verb),
-        Verb::Gameday(verb) => on_runtime(gameday::gameday(verb)),
+        Verb::Gameday(verb) => Threads::Workers.run(gameday::gameday(verb)),
         Verb::Halt(args) => halt::halt(&args),
-        Verb::Plan(args) => on_runtime(plan::plan(args)),
-        Verb::Run(args) => on_runtime(run::run(args)),
-        Verb::Drill(args) => on_runtime(drill::drill(*args)),
-        Verb::Targets(args) => on_runtime(targets::targets(args)),
-        Verb::Recover(args) => on_runtime(recover::recover(args)),
-        Verb::Init(args) => on_runtime(init::init(args)),
-        Verb::Demo(args) => on_runtime(demo::demo(args)),
-        Verb::Deployer(args) => on_runtime(deployer::deployer(args)),
+        Verb::Plan(args) => Threads::Workers.run(plan::plan(args)),
+        Verb::Run(args) => run::run(args),
+        Verb::Drill(args) => drill::drill(*args),
+        Verb::Targets(args) => Threads::Workers.run(targets::targets(args)),
+        Verb::Recover(args) => Threads::Workers.run(recover::recover(args)),
+        Verb::Init(args) => Threads::Workers.run(init::init(args)),
+        Verb::Demo(args) => Threads::Workers.run(demo::demo(args)),
+        Verb::Deployer(args) => Threads::Workers.run(deployer::deployer(args)),
         #[cfg(feature = "docker")]
-        Verb::Keeper(args) => on_runtime(keeper::keeper(args)),
+        Verb::Keeper(args) => Threads::Workers.run(keeper::keeper(args)),
         // These bring a runtime of their own: what they do must come before any thread.
         Verb::Up(args) => up::up(args),
         Verb::Deadman(args) => deadman::deadman(&args),
@@ -131,16 +133,6 @@ fn ended<E: std::fmt::Display>(result: Result<(), E>) -> u8 {
         Err(error) => {
             say::problem(error);
             Verdict::NotStarted.exit_code()
-        }
-    }
-}
-
-fn on_runtime(verb: impl Future<Output = u8>) -> u8 {
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(verb),
-        Err(error) => {
-            say::problem(format!("the runtime cannot be started: {error}"));
-            Verdict::Error.exit_code()
         }
     }
 }

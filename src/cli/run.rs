@@ -8,6 +8,7 @@ use super::{
     ask, chaostoolkit, ci, connect, fresh, history, loading,
     runner::{self, Job, Ran},
     say, signals,
+    threads::Threads,
 };
 use crate::{
     engine::{
@@ -15,13 +16,13 @@ use crate::{
         mitigated::Mitigated,
     },
     file::Diagnostics,
-    model::{experiment::Experiment, ids::RunId, plan::Plan, verdict::Verdict},
+    model::{environment::Environment, experiment::Experiment, ids::RunId, plan::Plan, verdict::Verdict},
     plan::file as plan_file,
     report::{self, words, worst},
 };
 
 /// Runs files one after another.
-pub async fn run(args: Run) -> u8 {
+pub fn run(args: Run) -> u8 {
     let mitigated = Mitigated::default();
     let jobs = match jobs(&args, &mitigated) {
         Ok(jobs) => jobs,
@@ -35,6 +36,12 @@ pub async fn run(args: Run) -> u8 {
     if let Err(code) = earlier.beside(&titles) {
         return code;
     }
+    let environments: Option<Vec<&Environment>> = jobs.iter().map(Ready::environment).collect();
+    let threads = Threads::of(environments.unwrap_or_default());
+    threads.run(all(args, jobs, earlier, mitigated))
+}
+
+async fn all(args: Run, jobs: Vec<Ready>, earlier: Earlier, mitigated: Mitigated) -> u8 {
     let halt = Halt::default();
     let _signals = match signals::listen(&halt) {
         Ok(listeners) => listeners,
@@ -109,6 +116,14 @@ impl Ready {
     fn title(&self) -> Option<&str> {
         match self {
             Self::Ours(job) => Some(&job.experiment.title),
+            Self::Toolkit(_) => None,
+        }
+    }
+
+    /// Where it runs, as far as that is told beforehand.
+    fn environment(&self) -> Option<&Environment> {
+        match self {
+            Self::Ours(job) => Some(&job.environment),
             Self::Toolkit(_) => None,
         }
     }
