@@ -19,6 +19,8 @@ use crate::{
 const TICKS_UP_TO: usize = 256;
 /// Anything else waits up to this length; what comes then is lost for this reporter, and said at the end.
 const QUEUE: usize = 65_536;
+/// Whoever is woken lets so much time go by first: events come in crowds, and it would else wake, and wait again, for each of them.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Shows or stores events.
 pub trait Reporter: Send {
@@ -36,6 +38,11 @@ pub trait Reporter: Send {
     /// Whether it shows clocks, and so wants `idle` ten times a second; who does not sleeps until something comes.
     fn live(&self) -> bool {
         false
+    }
+
+    /// How many ticks wait for it, if nothing else comes, before it is woken: who makes nothing of them sleeps through a minute's.
+    fn ticks(&self) -> usize {
+        1
     }
 
     /// Nothing has come for a while: redraw clocks.
@@ -62,6 +69,8 @@ pub struct ReporterFailure {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<Arc<Event>>,
+    /// There is something to do for it; until it has done that nobody needs to tell it so again.
+    woken: bool,
     lost: u64,
     closed: bool,
     done: Option<Result<(), String>>,
@@ -69,6 +78,8 @@ struct Queue {
 
 struct Lane {
     name: &'static str,
+    /// See `Reporter::ticks`.
+    ticks: usize,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -90,7 +101,8 @@ impl FanOut {
         let lanes = reporters
             .into_iter()
             .map(|reporter| {
-                let lane = Arc::new(Lane { name: reporter.name(), queue: Mutex::default(), changed: Condvar::new() });
+                let lane =
+                    Arc::new(Lane { name: reporter.name(), ticks: reporter.ticks(), queue: Mutex::default(), changed: Condvar::new() });
                 let theirs = Arc::clone(&lane);
                 let started = thread::Builder::new().name(format!("report {}", lane.name)).spawn(move || work(reporter, &theirs));
                 if let Err(error) = started {
@@ -116,8 +128,8 @@ impl FanOut {
                 queue.lost += u64::from(!tick);
             } else {
                 queue.events.push_back(Arc::clone(&event));
-                // It waits for the first of those that wait only.
-                if queue.events.len() == 1 {
+                if !queue.woken && (!tick || queue.events.len() >= lane.ticks) {
+                    queue.woken = true;
                     lane.changed.notify_all();
                 }
             }
@@ -174,12 +186,20 @@ fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
             reporter.caught_up()?;
             continue;
         }
-        if queue.events.is_empty() && !queue.closed {
+        if queue.events.is_empty() {
+            queue.woken = false;
+        }
+        if !queue.woken && !queue.closed {
             queue = if reporter.live() {
                 lane.changed.wait_timeout(queue, Duration::from_millis(100)).unwrap_or_else(PoisonError::into_inner).0
             } else {
                 lane.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
             };
+            if queue.woken && !queue.closed {
+                drop(queue);
+                thread::sleep(GATHER);
+                queue = lane.lock();
+            }
         }
         match queue.events.pop_front() {
             Some(event) => {
@@ -253,9 +273,45 @@ mod tests {
         drop(hold);
     }
 
+    /// Ticks of which it makes nothing.
+    struct Sleeps(mpsc::Sender<u64>);
+
+    impl Reporter for Sleeps {
+        fn name(&self) -> &'static str {
+            "sleeps"
+        }
+        fn event(&mut self, event: &Event) -> io::Result<()> {
+            self.0.send(event.number).map_err(io::Error::other)
+        }
+        fn ticks(&self) -> usize {
+            3
+        }
+    }
+
+    #[test]
+    fn who_makes_nothing_of_ticks_gets_them_together_with_what_comes_after_them() {
+        let (out, told) = mpsc::channel();
+        let fan = FanOut::start(vec![Box::new(Sleeps(out))]);
+        let next = || told.recv_timeout(Duration::from_secs(20));
+        fan.send(tick(1));
+        fan.send(tick(2));
+        assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
+        fan.send(tick(3));
+        assert_eq!([next(), next(), next()], [Ok(1), Ok(2), Ok(3)]);
+        fan.send(tick(4));
+        fan.send(warning(5));
+        assert_eq!([next(), next()], [Ok(4), Ok(5)]);
+        fan.send(tick(6));
+        assert_eq!(fan.finish(Duration::from_secs(20)), []);
+        assert_eq!(next(), Ok(6), "the end is worth waking for");
+    }
+
+    fn tick(number: u64) -> Event {
+        Event { kind: EventKind::Tick { probes: std::collections::BTreeMap::new() }, ..warning(number) }
+    }
+
     #[test]
     fn ticks_give_way_without_a_loss_and_other_events_with_one() {
-        let tick = |number| Event { kind: EventKind::Tick { probes: std::collections::BTreeMap::new() }, ..warning(number) };
         let failures = |events: Vec<Event>| {
             let (hold, held) = mpsc::channel();
             let fan = FanOut::start(vec![Box::new(Stalls(held))]);

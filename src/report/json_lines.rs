@@ -15,9 +15,14 @@ pub const FILE_NAME: &str = "events.jsonl";
 /// The longest line that is read: a plan over 100,000 instances fits.
 const LONGEST_LINE: u64 = 512 << 20;
 
+/// How much is written at once: hundreds of instances that end are told at once.
+const BUFFER: usize = 64 << 10;
+
 /// Writes events.
 pub struct JsonLines<W: Write + Send> {
     out: W,
+    /// Of the event before: room for the next one.
+    line: Vec<u8>,
     /// An act was armed, and what is written of it is not flushed yet.
     armed: bool,
 }
@@ -25,14 +30,14 @@ pub struct JsonLines<W: Write + Send> {
 impl JsonLines<BufWriter<File>> {
     /// Creates `events.jsonl` in a run folder; it must not exist yet.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self::to(BufWriter::new(super::write::create_new(folder, FILE_NAME)?)))
+        Ok(Self::to(BufWriter::with_capacity(BUFFER, super::write::create_new(folder, FILE_NAME)?)))
     }
 }
 
 impl<W: Write + Send> JsonLines<W> {
     /// Writes to anything (`--format jsonl` on standard output).
     pub fn to(out: W) -> Self {
-        Self { out, armed: false }
+        Self { out, line: Vec::new(), armed: false }
     }
 }
 
@@ -42,9 +47,13 @@ impl<W: Write + Send> Reporter for JsonLines<W> {
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        let line = serde_json::to_string(event)?;
-        self.out.write_all(words::json(&line).as_bytes())?;
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, event)?;
+        let line = std::str::from_utf8(&self.line).map_err(io::Error::other)?;
+        self.out.write_all(words::json(line).as_bytes())?;
         self.out.write_all(b"\n")?;
+        // A plan's is a hundred times as long as any after it.
+        self.line.shrink_to(BUFFER);
         match event.kind {
             EventKind::Tick { .. } | EventKind::RunEnded { .. } => self.out.flush()?,
             EventKind::Armed { .. } => self.armed = true,
@@ -97,9 +106,11 @@ fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Whether an event is the same for a later reader of the file whatever it says: nothing in it is computed, and no secret is left out.
+/// Whether an event is the same for a later reader of the file: nothing in it is computed, and no secret is left out.
 pub fn reads_back(kind: &EventKind) -> bool {
     match kind {
+        // The shares in a plan are as somebody wrote them.
+        EventKind::Planned { plan } => plan.acts().all(|prepared| !prepared.undo.restores()),
         EventKind::Armed { undo, .. } => !undo.restores(),
         EventKind::Acted { .. }
         | EventKind::Reverting { .. }
@@ -114,4 +125,50 @@ pub fn reads_back(kind: &EventKind) -> bool {
 /// and read. Rendering from this makes the first rendering equal to every later one.
 pub fn as_read_back(event: &Event) -> io::Result<Event> {
     Ok(serde_json::from_slice(&serde_json::to_vec(event)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::model::{
+        act::{Act, Group, Target},
+        fault::Fault,
+        ids::ActId,
+        time::{Mono, Wall},
+        undo::Undo,
+    };
+
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Seen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_armed_is_there_before_the_next_tick() {
+        let seen = Seen::default();
+        let mut lines = JsonLines::to(BufWriter::with_capacity(BUFFER, seen.clone()));
+        let event = |number, kind| Event { number, at: Mono(number), wall: Wall(0), kind };
+        let written = || seen.0.lock().unwrap().lines().count();
+        lines.event(&event(1, EventKind::StepEnded { step: 1 })).unwrap();
+        lines.caught_up().unwrap();
+        assert_eq!(written(), 0, "nobody waits for it");
+        let act = Act { id: ActId { step: 1, act: 1 }, fault: Fault::SuspendReplacement, target: Target::Group(Group::default()) };
+        let undo = Undo::Nothing { why: "it comes back by itself".to_owned() };
+        lines.event(&event(2, EventKind::Armed { act: Box::new(act), undo })).unwrap();
+        assert_eq!(written(), 0, "there may be hundreds");
+        lines.caught_up().unwrap();
+        assert_eq!(written(), 2);
+        lines.event(&event(3, EventKind::StepEnded { step: 1 })).unwrap();
+        lines.event(&event(4, EventKind::Tick { probes: std::collections::BTreeMap::new() })).unwrap();
+        assert_eq!(written(), 4);
+    }
 }

@@ -53,6 +53,10 @@ impl Reporter for Notices {
         "notify"
     }
 
+    fn ticks(&self) -> usize {
+        usize::MAX
+    }
+
     fn event(&mut self, event: &Event) -> io::Result<()> {
         // Ticks are many, and nothing here comes from them.
         if matches!(event.kind, EventKind::Tick { .. }) {

@@ -108,6 +108,11 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.style.live
     }
 
+    fn ticks(&self) -> usize {
+        // Lines come of them every five seconds: of those of a second at once.
+        if self.style.live { 1 } else { 4 }
+    }
+
     fn idle(&mut self) -> io::Result<()> {
         if self.record.events == 0 {
             return Ok(());

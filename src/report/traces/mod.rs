@@ -31,6 +31,10 @@ impl Reporter for Traces {
         "traces"
     }
 
+    fn ticks(&self) -> usize {
+        usize::MAX
+    }
+
     fn event(&mut self, event: &Event) -> io::Result<()> {
         if !matches!(event.kind, EventKind::Tick { .. }) {
             self.spans.apply(event);
