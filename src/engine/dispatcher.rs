@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Clock,
     event::EventKind,
-    measure::Live,
+    measure::{BUCKET_NS, Live},
     model::{
         observation::{Observation, Observed},
         steady_state::Phase,
@@ -27,16 +27,16 @@ use crate::{
     probe::RunningProber,
 };
 
-/// How often samples are folded and guardrails looked at.
-const FOLD_EVERY: Duration = Duration::from_millis(50);
+/// How often samples are folded and guardrails looked at: as often as there is something new to see, which is once a bucket of `Live`.
+const FOLD_EVERY: Duration = Duration::from_nanos(BUCKET_NS);
 /// Folds between two ticks for the reporters.
-const FOLDS_A_TICK: u32 = 5;
+const FOLDS_A_TICK: u32 = 3;
 
 /// A fact the script tells: when, and what.
 pub(crate) type Fact = (Mono, EventKind);
 
 /// What the dispatcher tells the script.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Status {
     /// Everything due before this is known.
     pub(crate) known_to: Mono,
@@ -178,7 +178,14 @@ impl Dispatcher {
             (Phase::Recovery, since) => status.recovered = self.live.recovered(since, now),
             _ => {}
         }
-        self.status.send_replace(status);
+        // Who waits is woken by news only.
+        self.status.send_if_modified(|known| {
+            let news = *known != status;
+            if news {
+                *known = status;
+            }
+            news
+        });
         self.folds += 1;
         if self.folds.is_multiple_of(FOLDS_A_TICK) {
             let mut probes = self.live.tick();

@@ -9,7 +9,7 @@ use super::{
     capacity::Capacity,
     halt::Urgency,
     inject::{self, Looked},
-    script::{LOOK_EVERY, Script, Waited, not_happened},
+    script::{Script, Waited, not_happened},
     undo,
 };
 use crate::{
@@ -130,7 +130,7 @@ impl Script<'_> {
             if now >= give_up {
                 return Fate::Not(format!("{} after the end of {}: {missing}", show_duration(wait), victim.name));
             }
-            match self.wait_until(now.plus(LOOK_EVERY).min(give_up), Urgency::Undo).await {
+            match self.wait_until(now.plus(self.platform.look_every()).min(give_up), Urgency::Undo).await {
                 Waited::Whole => {}
                 Waited::Halted => return Fate::Halted,
                 Waited::Lost => return Fate::Lost,

@@ -42,9 +42,6 @@ use crate::{
 /// work then, and early enough to hold up nothing.
 const ROOM_ASKED: Duration = Duration::from_secs(2);
 
-/// Between two looks at the capacity.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(100);
-
 /// Everything the script works with.
 pub(crate) struct Script<'a> {
     pub(crate) clock: Clock,
@@ -365,7 +362,7 @@ impl Script<'_> {
             if now >= give_up || (!whole && capacity.missing(self.platform).await.is_none()) {
                 return Waited::Whole;
             }
-            let next = now.plus(LOOK_EVERY).min(give_up);
+            let next = now.plus(self.platform.look_every()).min(give_up);
             match self.wait_until(next, Urgency::Undo).await {
                 Waited::Whole => {}
                 other => return other,
@@ -386,7 +383,7 @@ impl Script<'_> {
                 }
                 Some(_) => {}
             }
-            match self.wait_until(self.clock.now().plus(LOOK_EVERY), Urgency::UndoOnly).await {
+            match self.wait_until(self.clock.now().plus(self.platform.look_every()).min(give_up), Urgency::UndoOnly).await {
                 Waited::Whole => {}
                 other => return other,
             }
@@ -397,15 +394,12 @@ impl Script<'_> {
     async fn recovery(&self) -> Waited {
         let recovery = self.experiment.recovery;
         let give_up = self.clock.now().plus(recovery.limit + recovery.hold);
-        loop {
-            let now = self.clock.now();
-            if now >= give_up || self.status.borrow().recovered.is_some() {
-                return Waited::Whole;
-            }
-            match self.wait_until(now.plus(Duration::from_millis(50)), Urgency::UndoOnly).await {
-                Waited::Whole => {}
-                other => return other,
-            }
+        let mut status = self.status.clone();
+        tokio::select! {
+            biased;
+            waited = self.wait_until(give_up, Urgency::UndoOnly) => waited,
+            // An error means that the dispatcher is gone, and with it this very future.
+            _ = status.wait_for(|status| status.recovered.is_some()) => Waited::Whole,
         }
     }
 }

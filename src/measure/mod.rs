@@ -72,4 +72,5 @@ pub use live::Live;
 pub use rates::{needed_without_failures, wilson};
 pub use run::{Input, measure};
 pub use showing::shown;
+pub use sliding::BUCKET_NS;
 pub use windows::{Tracker, Window};

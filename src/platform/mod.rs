@@ -113,6 +113,11 @@ pub trait Platform: Send + Sync {
         Ok(serving(self.inventory().await?.each()))
     }
 
+    /// Between two looks of who waits for something: sooner it would be told what it was told before.
+    fn look_every(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
     /// The acts that make up a fault on its victims, in the order in which they are to be done. Pure. One act a victim, unless
     /// the platform says otherwise (an outage first stops replacement). `group` describes where the victims were chosen.
     fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &crate::model::act::Group) -> Vec<(Fault, Target)> {

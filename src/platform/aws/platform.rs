@@ -1,6 +1,6 @@
 //! The platform: only dispatch. Acts on instances go to their deed, all of a kind together; acts on groups to `group`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ use super::{
     effect::effect,
     group, names, observe, preflight,
     reach::Reach,
-    shift, store,
+    shift, sight, store,
     trouble::Trouble,
     undo::{Before, Owed},
 };
@@ -156,11 +156,15 @@ impl Platform for AwsPlatform {
     }
 
     async fn seen(&self) -> Result<Inventory, PlatformError> {
-        Ok(self.reach.now().await?.inventory(self.scope().await?))
+        Ok(self.reach.lately().await?.inventory(self.scope().await?))
     }
 
     async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
-        Ok(serving(self.reach.now().await?.targets()))
+        Ok(serving(self.reach.lately().await?.targets()))
+    }
+
+    fn look_every(&self) -> Duration {
+        sight::FRESH
     }
 
     fn acts(&self, fault: &Fault, victims: &[Arc<Instance>], group: &Group) -> Vec<(Fault, Target)> {

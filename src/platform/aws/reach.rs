@@ -128,9 +128,9 @@ impl Reach {
         self.sight.all(&self.connection, &self.spec).await
     }
 
-    /// Everything, for who only watches.
-    pub(super) async fn now(&self) -> Result<Arc<Listed>, PlatformError> {
-        self.sight.now(&self.connection, &self.spec).await
+    /// Everything, for who waits for something while the watch looks.
+    pub(super) async fn lately(&self) -> Result<Arc<Listed>, PlatformError> {
+        self.sight.lately(&self.connection, &self.spec).await
     }
 
     /// The network ACLs of a VPC, as they were a moment ago.

@@ -30,7 +30,9 @@ use crate::{
 
 /// How long a look stands for another one. Counted from its answer: a list of a large fleet takes seconds, and whoever waited for it
 /// meanwhile would else ask again, one after another.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+/// The same for who only waits: a little more than there is between two looks of who watches (`observe`).
+const LATELY: Duration = Duration::from_secs(4);
 
 /// When it was answered, how many changes of ours had been made when it was asked for, and what was seen.
 type Seen<T> = (Mono, u64, Arc<T>);
@@ -58,8 +60,17 @@ impl Sight {
 
     /// The same for who watches, and decides nothing by it: of a large fleet only what may have changed is asked for.
     pub(super) async fn now(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
+        self.within(FRESH, connection, spec).await
+    }
+
+    /// The same for who waits for something while somebody watches: what was seen there will do.
+    pub(super) async fn lately(&self, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
+        self.within(LATELY, connection, spec).await
+    }
+
+    async fn within(&self, age: Duration, connection: &Connection, spec: &AwsSpec) -> Result<Arc<Listed>, PlatformError> {
         let mut latest = self.all.lock().await;
-        if let Some(seen) = self.fresh(latest.as_ref()) {
+        if let Some(seen) = self.aged(latest.as_ref(), age) {
             return Ok(seen);
         }
         let Some((_, _, before)) = latest.as_ref() else { return Box::pin(self.whole(&mut latest, connection, spec)).await };
@@ -150,7 +161,12 @@ impl Sight {
     }
 
     fn fresh<T>(&self, look: Option<&Seen<T>>) -> Option<Arc<T>> {
+        self.aged(look, FRESH)
+    }
+
+    /// A look that is no older than this, and was asked for after all that we did.
+    fn aged<T>(&self, look: Option<&Seen<T>>, age: Duration) -> Option<Arc<T>> {
         let (answered, changes, seen) = look?;
-        (clock::now().since(*answered) <= FRESH && *changes == self.changes()).then(|| Arc::clone(seen))
+        (clock::now().since(*answered) <= age && *changes == self.changes()).then(|| Arc::clone(seen))
     }
 }
