@@ -198,7 +198,9 @@ async fn act(script: &Script<'_>, ready: &[Prepared]) -> Vec<Effect> {
     match ready {
         [] => Vec::new(),
         [only] if matches!(only.act.target, Target::Command) => {
-            vec![command::run(&only.act, &script.platform.command_env(), script.clock, script.halt).await]
+            let effect = command::run(&only.act, &script.platform.command_env(), script.clock, script.halt).await;
+            script.platform.stirred();
+            vec![effect]
         }
         _ => script.platform.inject(ready).await,
     }

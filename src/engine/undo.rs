@@ -103,7 +103,11 @@ pub(crate) async fn revert(platform: &dyn Platform, prepared: &Prepared, clock: 
         tries += 1;
         let tried = match (&prepared.act.target, &prepared.undo) {
             (_, Undo::Impossible { why } | Undo::Nothing { why }) => Ok(Reverted::NothingToUndo { why: why.clone() }),
-            (Target::Command, Undo::Restore { .. }) => command::revert(prepared, &platform.command_env()).await,
+            (Target::Command, Undo::Restore { .. }) => {
+                let reverted = command::revert(prepared, &platform.command_env()).await;
+                platform.stirred();
+                reverted
+            }
             _ => platform.revert(prepared).await,
         };
         let error = match tried {

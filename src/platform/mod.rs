@@ -104,6 +104,10 @@ pub trait Platform: Send + Sync {
         self.inventory().await
     }
 
+    /// Something that this platform did not do may have changed what is there, as a command of the experimenter's: what was seen before it stands for
+    /// nothing now.
+    fn stirred(&self) {}
+
     /// How many instances of each service serve. Asked many times while a run waits for capacity: a platform of many instances counts them
     /// without handing them out.
     ///

@@ -14,8 +14,8 @@ use crate::{
     event::{Event, EventKind},
 };
 
-/// Ticks wait in a queue only up to this length: they are for the live view, and the numbers do not come from them. One that finds the
-/// queue longer, as when a thousand instances end at once, is no loss.
+/// So many ticks wait in a queue: they are for the live view, and the numbers do not come from them. What finds more of them there is no loss, as
+/// its reporter stands still.
 const TICKS_UP_TO: usize = 256;
 /// Anything else waits up to this length; what comes then is lost for this reporter, and said at the end.
 const QUEUE: usize = 65_536;
@@ -69,6 +69,8 @@ pub struct ReporterFailure {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<Arc<Event>>,
+    /// How many of them are ticks.
+    ticks: usize,
     /// There is something to do for it; until it has done that nobody needs to tell it so again.
     woken: bool,
     lost: u64,
@@ -116,18 +118,19 @@ impl FanOut {
 
     /// Gives an event to every reporter. Never waits.
     pub fn send(&self, event: Event) {
-        let tick = matches!(event.kind, EventKind::Tick { .. });
-        let limit = if tick { TICKS_UP_TO } else { QUEUE };
+        let tick = is_tick(&event);
         let event = Arc::new(event);
         for lane in &self.lanes {
             let mut queue = lane.lock();
             if queue.done.is_some() {
                 continue;
             }
-            if queue.events.len() >= limit {
+            let full = if tick { queue.ticks >= TICKS_UP_TO } else { queue.events.len() >= QUEUE };
+            if full {
                 queue.lost += u64::from(!tick);
             } else {
                 queue.events.push_back(Arc::clone(&event));
+                queue.ticks += usize::from(tick);
                 if !queue.woken && (!tick || queue.events.len() >= lane.ticks) {
                     queue.woken = true;
                     lane.changed.notify_all();
@@ -162,6 +165,10 @@ impl FanOut {
         }
         failures
     }
+}
+
+fn is_tick(event: &Event) -> bool {
+    matches!(event.kind, EventKind::Tick { .. })
 }
 
 fn work(mut reporter: Box<dyn Reporter>, lane: &Lane) {
@@ -203,6 +210,7 @@ fn drain(reporter: &mut dyn Reporter, lane: &Lane) -> io::Result<()> {
         }
         match queue.events.pop_front() {
             Some(event) => {
+                queue.ticks -= usize::from(is_tick(&event));
                 drop(queue);
                 behind = true;
                 reporter.event(&event)?;
@@ -304,6 +312,17 @@ mod tests {
         fan.send(tick(6));
         assert_eq!(fan.finish(Duration::from_secs(20)), []);
         assert_eq!(next(), Ok(6), "the end is worth waking for");
+    }
+
+    #[test]
+    fn a_tick_among_hundreds_of_events_is_not_lost() {
+        let (out, told) = mpsc::channel();
+        let fan = FanOut::start(vec![Box::new(Forward(out, None))]);
+        for number in 1..=2_000 {
+            fan.send(if number % 1_000 == 0 { tick(number) } else { warning(number) });
+        }
+        assert_eq!(fan.finish(Duration::from_secs(20)), []);
+        assert_eq!(told.iter().count(), 2_000);
     }
 
     fn tick(number: u64) -> Event {

@@ -159,6 +159,10 @@ impl Platform for AwsPlatform {
         Ok(self.reach.lately().await?.inventory(self.scope().await?))
     }
 
+    fn stirred(&self) {
+        self.reach.sight.forget();
+    }
+
     async fn serving(&self) -> Result<BTreeMap<Service, usize>, PlatformError> {
         Ok(serving(self.reach.lately().await?.targets()))
     }

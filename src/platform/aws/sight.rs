@@ -170,3 +170,20 @@ impl Sight {
         (clock::now().since(*answered) <= age && *changes == self.changes()).then(|| Arc::clone(seen))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_stands_for_a_while_and_for_nothing_after_something_was_done() {
+        let sight = Sight::default();
+        let look = Some((clock::now(), sight.changes(), Arc::new(7)));
+        assert_eq!(sight.fresh(look.as_ref()).as_deref(), Some(&7));
+        let old = look.clone().map(|(answered, changes, seen)| (answered.minus(Duration::from_secs(2)), changes, seen));
+        assert_eq!(sight.fresh(old.as_ref()), None);
+        assert_eq!(sight.aged(old.as_ref(), LATELY).as_deref(), Some(&7), "who only waits takes it");
+        sight.forget();
+        assert_eq!((sight.fresh(look.as_ref()), sight.aged(look.as_ref(), LATELY)), (None, None));
+    }
+}

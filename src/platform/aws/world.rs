@@ -1,7 +1,7 @@
 //! What a region shows, in our own words: machines, the groups that keep them, the balancers' target groups. Only what a drill needs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -187,8 +187,21 @@ impl World {
     pub(super) fn memberships(&self) -> Memberships<'_> {
         let members = |group: &'_ AutoGroup| group.members.len();
         let mut all = Memberships::with_capacity(self.groups.values().map(members).sum());
+        let by_tag =
+            |id: &str, group: &AutoGroup| self.machines.get(id).is_some_and(|machine| machine.tags.get(GROUP_TAG) == Some(&group.name));
         for group in self.groups.values() {
-            all.extend(group.members.iter().map(|(id, member)| (id.as_str(), (group, member.as_ref()))));
+            for (id, member) in &group.members {
+                match all.entry(id) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert((group, member.as_ref()));
+                    }
+                    // It goes over from one to the other while they are listed.
+                    Entry::Occupied(mut other) if by_tag(id, group) => {
+                        other.insert((group, member.as_ref()));
+                    }
+                    Entry::Occupied(_) => {}
+                }
+            }
         }
         all
     }
@@ -214,6 +227,39 @@ pub(super) fn pool_name(arn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_listed_by_two_groups_is_a_member_of_the_one_that_its_tag_names() {
+        let member = Member { lifecycle: "InService".to_owned(), healthy: true, protected: false, template: String::new() };
+        let group = |name: &str| AutoGroup {
+            name: name.to_owned(),
+            region: Region("eu-west-1".to_owned()),
+            min: 0,
+            max: 1,
+            desired: 1,
+            zones: vec![],
+            subnets: vec![],
+            suspended: BTreeSet::new(),
+            members: ["i-1", "i-2"].map(|id| (id.to_owned(), Arc::new(member.clone()))).into(),
+            pools: vec![],
+            tags: BTreeMap::new(),
+            status: None,
+        };
+        let machine = |id: &str, group: &str| {
+            let tags = BTreeMap::from([(GROUP_TAG.to_owned(), group.to_owned())]);
+            (id.to_owned(), Arc::new(Machine { id: id.to_owned(), tags, ..Machine::default() }))
+        };
+        let world = World {
+            machines: [machine("i-1", "a"), machine("i-2", "b")].into(),
+            groups: ["a", "b"].map(|name| (name.to_owned(), group(name))).into(),
+            ..World::default()
+        };
+        let members = world.memberships();
+        for machine in world.machines.values() {
+            assert_eq!(members.get(machine.id.as_str()).copied(), world.group_of(machine), "{}", machine.id);
+        }
+        assert_eq!((members["i-1"].0.name.as_str(), members["i-2"].0.name.as_str()), ("a", "b"));
+    }
 
     #[test]
     fn a_target_groups_name_is_in_its_arn() {
