@@ -15,7 +15,7 @@ pub(super) enum Threads {
     /// Two workers: who watches processes or containers sees an end when it comes, whatever the verb is at.
     Workers,
     /// Nobody. Where everything that is seen is asked for every few seconds, another thread sees nothing earlier; and each answer would wake a
-    /// worker, which wakes the verb: a tenth of what a drill on AWS costs.
+    /// worker, which wakes the verb.
     Alone,
 }
 

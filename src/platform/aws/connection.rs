@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+use aws_config::{Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::SharedCredentialsProvider;
+
 use super::{
     answer::{Kept, Named},
     batch::Batch,
@@ -18,8 +21,6 @@ use crate::{
     model::{aws::AwsSpec, ids::Region},
     platform::PlatformError,
 };
-use aws_config::{Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_sts::config::SharedCredentialsProvider;
 
 /// How long a connection may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
