@@ -1,5 +1,6 @@
 """The figures of the platform `aws`: ending one zone of a fleet of 1,000 instances, and a zone outage with its undo, beside what Chaos Toolkit
-with its AWS extension needs for the same on the same account. Started by scripts/aws-figures, which gives it both programs."""
+with its AWS extensions (chaostoolkit-aws to end the zone, aws-az-failure-chaostoolkit for the outage) needs for the same on the same account.
+Started by scripts/aws-figures, which gives it both programs."""
 
 from __future__ import annotations
 
@@ -24,6 +25,8 @@ REGION = "eu-west-1"
 ZONES = [f"{REGION}{letter}" for letter in "abc"]
 FLEET = 1000
 IMAGE = "ami-12c6146b"
+# What their zone failure asks for on groups and subnets.
+OUTAGE = {"Key": "AZ_FAILURE", "Value": "True"}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "laboratory",
     "AWS_SECRET_ACCESS_KEY": "laboratory",
@@ -56,6 +59,7 @@ def fleet(endpoint: str) -> str:
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{16 * n}.0/20", AvailabilityZone=zone)["Subnet"]["SubnetId"] for n, zone in enumerate(ZONES)
     ]
+    ec2.create_tags(Resources=subnets, Tags=[OUTAGE])
     ec2.create_launch_template(LaunchTemplateName="fleet", LaunchTemplateData={"ImageId": IMAGE, "InstanceType": "t4g.nano"})
     scaling.create_auto_scaling_group(
         AutoScalingGroupName="fleet",
@@ -64,7 +68,10 @@ def fleet(endpoint: str) -> str:
         DesiredCapacity=FLEET,
         VPCZoneIdentifier=",".join(subnets),
         LaunchTemplate={"LaunchTemplateName": "fleet", "Version": "1"},
-        Tags=[{"Key": "firedrill:allowed", "Value": "true", "PropagateAtLaunch": True, "ResourceId": "fleet", "ResourceType": "auto-scaling-group"}],
+        Tags=[
+            {"Key": "firedrill:allowed", "Value": "true", "PropagateAtLaunch": True},
+            {**OUTAGE, "PropagateAtLaunch": False},
+        ],
     )
     ask(endpoint, "/lab/settled?within=590")
     return "fleet"
@@ -190,20 +197,17 @@ def main() -> int:
         ours = firedrill(options.firedrill, folder, endpoint, users, "A zone ends", f"  - kill: {{ zone: {ZONES[0]}, take: all }}\n    hold: 1s")
         met = show("Ending one zone: 333 of 1,000 instances", ours, theirs)
         ask(endpoint, "/lab/settled?within=590")
-        theirs = chaos(options.chaos, folder, endpoint, [
-            action("chaosaws.asg.actions", "change_subnets", asg_names=["fleet"], subnets=subnets_without(endpoint, ZONES[1])),
-        ], [
-            action("chaosaws.asg.actions", "change_subnets", asg_names=["fleet"], subnets=subnets_without(endpoint, "")),
-        ])
+        theirs = chaos(
+            options.chaos,
+            folder,
+            endpoint,
+            [action(f"azchaosaws.{what}.actions", "fail_az", az=ZONES[1], dry_run=False) for what in ("asg", "ec2")],
+            [action(f"azchaosaws.{what}.actions", "recover_az") for what in ("ec2", "asg")],
+        )
         ask(endpoint, "/lab/settled?within=590")
         ours = firedrill(options.firedrill, folder, endpoint, users, "A zone outage", f"  - zone-outage: {{ zone: {ZONES[1]}, mechanism: blackhole }}\n    hold: 1s")
-        met = show("A zone outage with its undo (theirs: the group's subnets alone, no ACL)", ours, theirs) and met
+        met = show("A zone outage with its undo: the group's subnets and a network ACL", ours, theirs) and met
     return 0 if met else 1
-
-
-def subnets_without(endpoint: str, zone: str) -> list[str]:
-    found = client("ec2", endpoint).describe_subnets(Filters=[{"Name": "cidr-block", "Values": [f"10.0.{16 * n}.0/20" for n in range(3)]}])
-    return [subnet["SubnetId"] for subnet in found["Subnets"] if subnet["AvailabilityZone"] != zone]
 
 
 if __name__ == "__main__":
