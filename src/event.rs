@@ -1,7 +1,7 @@
 //! Events: owned, serialised, numbered. The same event is the JSON line, the history row, the page's stream, and the input of
 //! `report` on an old run. Every layer above the model may use this module.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub enum EventKind {
     /// The run began. Always the first.
     RunStarted { version: u32, run: RunId, tool: String, file: Option<String>, environment: Option<String>, experiment: Box<Experiment> },
     /// The victims are known. Nothing has been touched.
-    Planned { plan: Box<Plan> },
+    Planned { plan: Arc<Plan> },
     /// A phase began.
     PhaseStarted { phase: Phase },
     /// A step of the method began.

@@ -99,7 +99,7 @@ pub async fn run(
 
 /// What a run holds before its first act.
 struct Ready {
-    plan: Plan,
+    plan: Arc<Plan>,
     ledger: Ledger,
     store: Store,
     /// Held until the end of the run: dropping it frees the scope.
@@ -137,7 +137,8 @@ async fn set_up(request: &Request, platform: &dyn Platform, clock: Clock, emitte
         }
     };
     let mut state = RunState::default();
-    let planned = EventKind::Planned { plan: Box::new(plan.clone()) };
+    let plan = Arc::new(plan);
+    let planned = EventKind::Planned { plan: Arc::clone(&plan) };
     state.apply(clock.now(), &planned);
     emitter.emit(clock.now(), planned);
     Ok(Ready { plan, ledger, store, lock, lease, state })

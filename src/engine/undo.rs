@@ -104,7 +104,8 @@ pub(crate) async fn revert(platform: &dyn Platform, prepared: &Prepared, clock: 
         let tried = match (&prepared.act.target, &prepared.undo) {
             (_, Undo::Impossible { why } | Undo::Nothing { why }) => Ok(Reverted::NothingToUndo { why: why.clone() }),
             (Target::Command, Undo::Restore { .. }) => {
-                let reverted = command::revert(prepared, &platform.command_env()).await;
+                // In a box: hundreds of acts are undone at once, and few of them by a command.
+                let reverted = Box::pin(command::revert(prepared, &platform.command_env())).await;
                 platform.stirred();
                 reverted
             }

@@ -1,6 +1,6 @@
 //! Samples made by hand, for the tests of this layer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::model::{
     act::{Act, Effect, EffectStatus, Target},
@@ -55,7 +55,7 @@ pub fn act_on(step: u32, service: &str, took: Bracket) -> (Act, Effect) {
         region: "local".into(),
         state: InstanceState::Running,
         healthy: Some(true),
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         address: None,
         identity: "1".into(),
         fingerprint: "f".into(),

@@ -24,8 +24,8 @@ pub struct Instance {
     pub state: InstanceState,
     /// What its health check says; `None` without one.
     pub healthy: Option<bool>,
-    /// Labels or tags.
-    pub labels: BTreeMap<String, String>,
+    /// Labels or tags. Those of one service are mostly the same, and thousands of instances share them.
+    pub labels: Arc<BTreeMap<String, String>>,
     /// `host:port` where it serves, when known.
     pub address: Option<String>,
     /// Which incarnation this is: pid and start time, container id and `StartedAt`. A name that was reused has another one.

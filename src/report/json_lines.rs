@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{fan_out::Reporter, words};
-use crate::event::{EVENT_VERSION, Event, EventKind};
+use crate::{
+    event::{EVENT_VERSION, Event, EventKind},
+    model::undo::Undo,
+};
 
 /// The name in a run folder.
 pub const FILE_NAME: &str = "events.jsonl";
@@ -110,14 +113,30 @@ fn invalid(text: String) -> io::Error {
 pub fn reads_back(kind: &EventKind) -> bool {
     match kind {
         // The shares in a plan are as somebody wrote them.
-        EventKind::Planned { plan } => plan.acts().all(|prepared| !prepared.undo.restores()),
-        EventKind::Armed { undo, .. } => !undo.restores(),
+        EventKind::Planned { plan } => plan.acts().all(|prepared| undo_reads_back(&prepared.undo)),
+        EventKind::Armed { undo, .. } => undo_reads_back(undo),
         EventKind::Acted { .. }
         | EventKind::Reverting { .. }
         | EventKind::Reverted { .. }
         | EventKind::NothingToUndo { .. }
         | EventKind::Observed { .. } => true,
         _ => false,
+    }
+}
+
+/// The same of an undo: what a platform wrote down of the state before is words and whole numbers, mostly.
+fn undo_reads_back(undo: &Undo) -> bool {
+    fn exact(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Number(number) => !number.is_f64(),
+            serde_json::Value::Array(all) => all.iter().all(exact),
+            serde_json::Value::Object(all) => all.values().all(exact),
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::String(_) => true,
+        }
+    }
+    match undo {
+        Undo::Restore { before, secret, .. } => secret.is_none() && exact(before),
+        Undo::Impossible { .. } | Undo::Nothing { .. } => true,
     }
 }
 
@@ -137,7 +156,7 @@ mod tests {
         fault::Fault,
         ids::ActId,
         time::{Mono, Wall},
-        undo::Undo,
+        undo::Secret,
     };
 
     #[derive(Clone, Default)]
@@ -150,6 +169,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn an_undo_is_the_same_for_a_reader_unless_it_holds_a_secret_or_what_is_computed() {
+        let undo = |before: &str| Undo::restore("put it back", serde_json::from_str(before).unwrap());
+        assert!(undo_reads_back(&undo(r#"{ "launched": "17", "ports": [80, -1], "was": { "running": true, "by": null } }"#)));
+        assert!(!undo_reads_back(&undo(r#"{ "ports": [80, { "cpus": 0.5 }] }"#)));
+        let mut hidden = undo("{}");
+        if let Undo::Restore { secret, .. } = &mut hidden {
+            *secret = Some(Secret(serde_json::Value::Null));
+        }
+        assert!(!undo_reads_back(&hidden));
+        assert!(undo_reads_back(&Undo::Nothing { why: "it comes back by itself".to_owned() }));
     }
 
     #[test]

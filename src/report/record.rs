@@ -38,7 +38,7 @@ pub struct RunRecord {
     /// The experiment.
     pub experiment: Option<Box<Experiment>>,
     /// The plan.
-    pub plan: Option<Box<Plan>>,
+    pub plan: Option<Arc<Plan>>,
     /// When each phase began, on the monotonic clock.
     pub phases: Vec<(Phase, Mono)>,
     /// When each step of the method began, and what it does.
@@ -161,7 +161,7 @@ impl RunRecord {
             }
             EventKind::Planned { plan } => {
                 plan.acts().for_each(|planned| self.called(planned.act.target.instance(), false));
-                self.plan = Some(plan.clone());
+                self.plan = Some(Arc::clone(plan));
             }
             EventKind::PhaseStarted { phase } => self.phases.push((*phase, event.at)),
             EventKind::StepStarted { step, says } => self.steps.push((event.at, *step, says.clone())),

@@ -180,7 +180,7 @@ async fn what_became_protected_and_what_supervises_is_refused() {
     let mut chosen = find(&platform, "web-local-1").await.unwrap();
     assert!(chosen.protected());
     // As it was when it was chosen: without the label.
-    Arc::make_mut(&mut chosen).labels.clear();
+    Arc::make_mut(&mut Arc::make_mut(&mut chosen).labels).clear();
     let kill = Fault::Kill { signal: None };
     let act = on(&platform, kill.clone(), chosen.clone()).await;
     let effect = platform.inject(&[act]).await.remove(0);

@@ -261,7 +261,7 @@ async fn the_plan_file_is_read_back_and_shown() {
     let mut now = platform.inventory().await.expect("an inventory");
     assert_eq!(plan::recheck(victim, &now), Ok(()));
     let at = now.instances.iter().position(|i| i.id == victim.id).expect("there");
-    Arc::make_mut(&mut now.instances[at]).labels.insert(PROTECTED.into(), "true".into());
+    Arc::make_mut(&mut Arc::make_mut(&mut now.instances[at]).labels).insert(PROTECTED.into(), "true".into());
     assert!(matches!(plan::recheck(victim, &now), Err(plan::recheck::Skipped::Protected { .. })));
     Arc::make_mut(&mut now.instances[at]).identity = "another".into();
     assert!(matches!(plan::recheck(victim, &now), Err(plan::recheck::Skipped::Replaced { .. })));
@@ -287,7 +287,7 @@ proptest! {
         let mut inventory = World::builder("s").service("web", "r", &["a", "b", "c"], replicas).build().inventory();
         let n = inventory.instances.len();
         for p in protect {
-            Arc::make_mut(&mut inventory.instances[p % n]).labels.insert(PROTECTED.into(), "true".into());
+            Arc::make_mut(&mut Arc::make_mut(&mut inventory.instances[p % n]).labels).insert(PROTECTED.into(), "true".into());
         }
         let mut e = experiment(steps.iter().map(|(take, hold)| kill(web(*take), *hold)).collect());
         e.caps.service = Share(cap);

@@ -100,7 +100,7 @@ fn instance(b: &mut Bytes<'_>, n: usize) -> Instance {
         region: (*b.of(&REGIONS)).into(),
         state: *b.of(&STATES),
         healthy: *b.of(&[Some(true), None, Some(false)]),
-        labels,
+        labels: labels.into(),
         address: None,
         identity: n.to_string(),
         fingerprint: "f".to_owned(),

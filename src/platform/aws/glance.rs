@@ -136,7 +136,7 @@ mod tests {
             subnet: None,
             vpc: None,
             address: None,
-            tags,
+            tags: Arc::new(tags),
         };
         (id.to_owned(), Arc::new(machine))
     }

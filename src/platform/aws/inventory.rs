@@ -1,7 +1,7 @@
 //! What is there, in few calls: instances and the named groups at once, then what the balancers say, one call a target group.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -118,6 +118,7 @@ fn put_together(
         let members = world.memberships();
         let mut serve = Serve::new();
         let registrations = registrations(world);
+        let mut shared = Shared::new();
         for machine in world.machines.values() {
             let member = members.get(machine.id.as_str()).copied();
             let group = member.map(|(group, _)| group);
@@ -132,7 +133,13 @@ fn put_together(
                 }
             }
             let as_before = known.as_ref().and_then(|known| known.of_machine(machine, member));
-            instances.push(as_before.unwrap_or_else(|| Arc::new(instance(spec, region, &registrations, machine, member, service))));
+            instances.push(as_before.unwrap_or_else(|| {
+                let labels = labels(machine, &mut shared);
+                let now = instance(spec, region, &registrations, machine, member, service, labels);
+                // Thousands of them are there but once.
+                let was = before.and_then(|before| before.instance(&machine.id)).filter(|was| ***was == now);
+                was.map_or_else(|| Arc::new(now), Arc::clone)
+            }));
         }
         for store in world.stores.values() {
             let Some(service) = service_of_store(spec, &store.kind) else { continue };
@@ -294,15 +301,10 @@ fn instance(
     machine: &Machine,
     member: Option<Membership<'_>>,
     service: Service,
+    labels: Arc<BTreeMap<String, String>>,
 ) -> Instance {
     let by = |name: &str| registrations.get(name).into_iter().flatten().copied();
     let targets: Vec<&PoolTarget> = by(&machine.id).chain(machine.address.iter().flat_map(|address| by(address))).collect();
-    let mut labels = machine.tags.clone();
-    for (key, value) in [("aws:vpc-id", &machine.vpc), ("aws:subnet-id", &machine.subnet)] {
-        if let Some(value) = value {
-            labels.insert(key.to_owned(), value.clone());
-        }
-    }
     let port = targets.iter().find_map(|target| target.port);
     let name = machine.tags.get("Name").filter(|name| !name.is_empty());
     Instance {
@@ -321,6 +323,21 @@ fn instance(
         kept_out: kept_out(spec, machine, member),
         labels,
     }
+}
+
+/// Labels by what they are made of: the place of the tags in memory, which members of a group share, a VPC and a subnet.
+type Shared<'a> = HashMap<(*const BTreeMap<String, String>, Option<&'a str>, Option<&'a str>), Arc<BTreeMap<String, String>>>;
+
+/// An instance's tags, and what a selector may ask of its network.
+fn labels<'a>(machine: &'a Machine, shared: &mut Shared<'a>) -> Arc<BTreeMap<String, String>> {
+    let (vpc, subnet) = (machine.vpc.as_deref(), machine.subnet.as_deref());
+    let made = shared.entry((Arc::as_ptr(&machine.tags), vpc, subnet)).or_insert_with(|| {
+        let mut labels = machine.tags.as_ref().clone();
+        labels
+            .extend([("aws:vpc-id", vpc), ("aws:subnet-id", subnet)].into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?.to_owned()))));
+        Arc::new(labels)
+    });
+    Arc::clone(made)
 }
 
 /// What is registered at balancers, by the name that it has there: an instance's id, or its address.

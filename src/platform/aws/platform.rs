@@ -312,12 +312,13 @@ impl Platform for AwsPlatform {
         }
         let owed = Owed::read(&act.undo)?;
         self.reach.owns(&owed.account)?;
+        // In boxes, as in `prepare`.
         let reverted = if matches!(owed.before, Before::Launching { .. }) {
-            group::revert(&self.reach, act).await
+            Box::pin(group::revert(&self.reach, act)).await
         } else if let Before::Checked(failing) = &owed.before {
-            names::revert(&self.reach, failing, &owed.region).await
+            Box::pin(names::revert(&self.reach, failing, &owed.region)).await
         } else if let Before::Sent { balancers } = &owed.before {
-            shift::revert(&self.reach, balancers, &owed.region).await
+            Box::pin(shift::revert(&self.reach, balancers, &owed.region)).await
         } else {
             let deed = deed_of(&act.act.fault)
                 .ok_or_else(|| PlatformError::Refused(format!("the platform aws cannot undo {}", act.act.fault.kind())))?;

@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::future::try_join_all;
 
 use super::{
-    answer::{Groups, Instances, Known, Named, Taken},
+    answer::{Groups, Instances, Interfaces, Known, Named, Taken},
     calls::Action,
     connection::Place,
     inventory::Listed,
@@ -17,11 +17,12 @@ use super::{
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
+pub(super) const DESCRIBE_INTERFACES: Action = Action::read("ec2:DescribeNetworkInterfaces");
 pub(super) const DESCRIBE_GROUPS: Action = Action::read("autoscaling:DescribeAutoScalingGroups");
 pub(super) const DESCRIBE_POOLS: Action = Action::read("elasticloadbalancing:DescribeTargetGroups");
 pub(super) const DESCRIBE_HEALTH: Action = Action::read("elasticloadbalancing:DescribeTargetHealth");
 
-/// Instances on a page.
+/// Instances on a page, or interfaces.
 const PAGE: i32 = 1000;
 /// Groups on a page.
 const GROUP_PAGE: usize = 50;
@@ -95,6 +96,26 @@ pub(super) async fn machines_of<'a>(
         machines(place, filters)
     });
     Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+}
+
+/// The network interfaces in a subnet that are no instance's: how many there are of each kind.
+pub(super) async fn interfaces(place: &Place, subnet: &str) -> Result<BTreeMap<String, usize>, Trouble> {
+    let mut all = BTreeMap::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let ask = place.ec2.describe_network_interfaces().filters(filter("subnet-id", [subnet])).max_results(PAGE).set_next_token(token);
+        let page = Taken::into(Interfaces::default());
+        place.calls.call(DESCRIBE_INTERFACES, || ask.clone().customize().interceptor(page.clone()).send()).await?;
+        let told = page.told();
+        for (kind, number) in told.others {
+            *all.entry(kind).or_default() += number;
+        }
+        token = told.next;
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    Err(too_many("network interfaces"))
 }
 
 /// The Auto Scaling groups of these names; all of the region when none is named. Members that the list before tells with the same bytes are not read.

@@ -75,7 +75,7 @@ impl Owed {
         let Undo::Restore { before, .. } = undo else {
             return Err(PlatformError::Refused("the act was prepared without a way back".to_owned()));
         };
-        serde_json::from_value(before.clone()).map_err(|e| PlatformError::Refused(format!("the undo data is not this platform's: {e}")))
+        Self::deserialize(before).map_err(|e| PlatformError::Refused(format!("the undo data is not this platform's: {e}")))
     }
 }
 

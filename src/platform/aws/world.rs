@@ -45,7 +45,7 @@ pub(super) struct Machine {
     pub(super) subnet: Option<String>,
     pub(super) vpc: Option<String>,
     pub(super) address: Option<String>,
-    pub(super) tags: BTreeMap<String, String>,
+    pub(super) tags: Arc<BTreeMap<String, String>>,
 }
 
 /// Where an instance is in its life.
@@ -247,7 +247,7 @@ mod tests {
         };
         let machine = |id: &str, group: &str| {
             let tags = BTreeMap::from([(GROUP_TAG.to_owned(), group.to_owned())]);
-            (id.to_owned(), Arc::new(Machine { id: id.to_owned(), tags, ..Machine::default() }))
+            (id.to_owned(), Arc::new(Machine { id: id.to_owned(), tags: Arc::new(tags), ..Machine::default() }))
         };
         let world = World {
             machines: [machine("i-1", "a"), machine("i-2", "b")].into(),

@@ -1,6 +1,9 @@
 //! What is there: one list call for each engine, whatever the number of containers; nothing is inspected.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use bollard::{
     models::{ContainerSummary, ContainerSummaryStateEnum, PortSummaryTypeEnum},
@@ -131,7 +134,7 @@ impl Scan<'_> {
             fingerprint: fingerprint(found.image_id, defined),
             managed: true,
             kept_out: self.kept_out(&id, &labels),
-            labels,
+            labels: Arc::new(labels),
             name,
             id: InstanceId(id),
         })

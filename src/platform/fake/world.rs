@@ -108,7 +108,7 @@ impl World {
     /// Protects an instance.
     pub fn protect(&mut self, id: &InstanceId) {
         if let Some(i) = self.instances.get_mut(id) {
-            i.labels.insert(PROTECTED.to_owned(), "true".to_owned());
+            Arc::make_mut(&mut i.labels).insert(PROTECTED.to_owned(), "true".to_owned());
         }
     }
 
@@ -226,7 +226,7 @@ impl WorldBuilder {
                     region: region.into(),
                     state: InstanceState::Running,
                     healthy: Some(true),
-                    labels: BTreeMap::new(),
+                    labels: Arc::default(),
                     address: None,
                     identity: format!("incarnation {}", self.0.incarnations),
                     fingerprint: format!("fake {name}"),
@@ -265,7 +265,7 @@ impl WorldBuilder {
     #[must_use]
     pub fn label(mut self, service: &str, key: &str, value: &str) -> Self {
         for i in self.0.instances.values_mut().filter(|i| i.service.as_str() == service) {
-            i.labels.insert(key.to_owned(), value.to_owned());
+            Arc::make_mut(&mut i.labels).insert(key.to_owned(), value.to_owned());
         }
         self
     }

@@ -1,7 +1,7 @@
 //! Processes that the tool did not start: found by pid file, or by executable and arguments, and never one of those that must not
 //! be touched.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 use globset::{Glob, GlobMatcher};
 use regex_lite::Regex;
@@ -60,7 +60,8 @@ pub fn find(matches: &[ProcessMatch], also: &[i32]) -> Result<Vec<Instance>, Pla
                 continue;
             }
             let line = wanted.to_string();
-            let known = found.iter_mut().find(|i| i.identity == stat.identity()).and_then(|i| i.labels.get_mut(PROCESS));
+            let known =
+                found.iter_mut().find(|i| i.identity == stat.identity()).and_then(|i| Arc::make_mut(&mut i.labels).get_mut(PROCESS));
             match known {
                 Some(lines) if lines.lines().all(|other| other != line) => *lines = format!("{lines}\n{line}"),
                 Some(_) => {}
@@ -135,7 +136,7 @@ fn instance(wanted: &ProcessMatch, stat: &Stat) -> Instance {
         region: Region::from("local"),
         state: if stat.stopped() { InstanceState::Paused } else { InstanceState::Running },
         healthy: None,
-        labels: [(PROCESS.to_owned(), wanted.to_string())].into(),
+        labels: Arc::new([(PROCESS.to_owned(), wanted.to_string())].into()),
         address: None,
         identity: stat.identity(),
         fingerprint: super::fingerprint::found(stat.pid, &process::arguments(stat.pid)),

@@ -82,7 +82,7 @@ async fn what_a_container_is() {
         region: "docker".into(),
         state: InstanceState::Running,
         healthy: Some(true),
-        labels: serde_json::from_value::<BTreeMap<_, _>>(labels).unwrap(),
+        labels: Arc::new(serde_json::from_value(labels).unwrap()),
         address: Some("10.1.0.7:8080".to_owned()),
         identity: format!("container:{}", id(7)),
         fingerprint: "sha256:abc".to_owned(),

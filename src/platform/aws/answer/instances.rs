@@ -1,6 +1,6 @@
 //! A page of `DescribeInstances`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_ec2::error::BoxError;
 use jiff::Timestamp;
@@ -21,9 +21,10 @@ pub(in super::super) struct Instances {
     pub(in super::super) machines: Vec<Arc<Machine>>,
     /// Where the next page begins; none on the last one.
     pub(in super::super) next: Option<String>,
-    /// The one that is being told.
+    /// The one that is being told, and its tags.
     machine: Machine,
     tag: (String, String),
+    tags: BTreeMap<String, String>,
     /// The one that was told last.
     last: Option<Arc<Machine>>,
     /// An earlier look, and the region of it.
@@ -48,6 +49,16 @@ impl Instances {
         match before() {
             Some(known) if Arc::ptr_eq(known, &machine) || **known == *machine => Arc::clone(known),
             _ => machine,
+        }
+    }
+}
+
+impl Instances {
+    /// Members of a group have the same tags, mostly: those are there but once.
+    fn shared_tags(&self, tags: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
+        match self.machines.last() {
+            Some(before) if *before.tags == tags => Arc::clone(&before.tags),
+            _ => Arc::new(tags),
         }
     }
 }
@@ -120,11 +131,15 @@ impl Shape for Instances {
         match what {
             What::Tag => {
                 let (key, value) = std::mem::take(&mut self.tag);
-                self.machine.tags.insert(key, value);
+                self.tags.insert(key, value);
             }
             What::Machine => {
+                let tags = std::mem::take(&mut self.tags);
                 let told = Some(std::mem::take(&mut self.machine)).filter(|machine| !machine.id.is_empty());
-                self.last = told.map(|told| self.shared(Arc::new(told)));
+                self.last = told.map(|told| {
+                    let tags = self.shared_tags(tags);
+                    self.shared(Arc::new(Machine { tags, ..told }))
+                });
                 self.machines.extend(self.last.clone());
             }
             _ => {}
@@ -147,8 +162,6 @@ impl Shape for Instances {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::{
         super::{super::world::World, known::Kept, walk::tests},
         *,
@@ -213,7 +226,11 @@ mod tests {
             subnet: Some("subnet-1".to_owned()),
             vpc: Some("vpc-1".to_owned()),
             address: Some("10.0.0.1".to_owned()),
-            tags: [("Name", "cart & <shop> A"), ("empty", "")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            tags: [("Name", "cart & <shop> A"), ("empty", "")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>()
+                .into(),
         };
         let two = Machine {
             id: "i-2".to_owned(),

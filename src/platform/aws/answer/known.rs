@@ -17,7 +17,7 @@ static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 const LOOKS: usize = 16;
 
 /// One item: how many bytes it had and their hash, unless they came in two pieces; and what they said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Item<T> {
     bytes: Option<(usize, u64)>,
     said: T,
@@ -47,7 +47,7 @@ impl<T> Kept<T> {
 }
 
 /// An answer that is being read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Known<T> {
     earlier: Earlier<T>,
     /// Where in it we are.

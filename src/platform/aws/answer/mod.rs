@@ -4,7 +4,7 @@
 //! whole answer and make a tree of all of it: most of what a drill of a thousand instances costs. So the SDK signs, sends and reads what
 //! AWS has against it; the list itself is read here (`walk`), in the pieces that arrive, and the SDK is given an empty one.
 //!
-//! What is read of a list is a tree of names: `instances`, `groups`. What is told with the same bytes as in the list before is not read at all: `known`.
+//! What is read of a list is a tree of names: `instances`, `groups`, `interfaces`. What is told with the same bytes as in the list before is not read at all: `known`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,11 +22,13 @@ use self::walk::{Shape, Walk};
 
 mod groups;
 mod instances;
+mod interfaces;
 mod known;
 mod walk;
 
 pub(super) use groups::{Groups, Named};
 pub(super) use instances::Instances;
+pub(super) use interfaces::Interfaces;
 pub(super) use known::{Kept, Known};
 
 /// Takes the list from one call's answer: an interceptor of it.

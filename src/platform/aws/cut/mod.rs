@@ -81,23 +81,25 @@ impl Deed for Blackhole {
 
     async fn inject(&self, reach: &Reach, acts: &[&Prepared]) -> Vec<Effect> {
         let requested = clock::now();
-        let mut vpcs: BTreeMap<(Region, String), BTreeSet<Cut>> = BTreeMap::new();
-        for (region, cut) in acts.iter().filter_map(|prepared| cut_of(prepared)) {
-            vpcs.entry((region, cut.vpc.clone())).or_default().insert(cut);
+        let wanted = cuts_of(acts);
+        let mut vpcs: BTreeMap<(&Region, &str), BTreeSet<&Cut>> = BTreeMap::new();
+        for (region, cut) in wanted.iter().flatten() {
+            vpcs.entry((region, &cut.vpc)).or_default().insert(cut);
         }
         let victims: BTreeSet<&str> = acts.iter().filter_map(|p| p.act.target.instance()).map(|i| i.id.as_str()).collect();
         let victims = &victims;
         let done = join_all(vpcs.into_iter().map(|((region, vpc), cuts)| async move {
-            let cuts: Vec<Cut> = cuts.into_iter().collect();
-            let answer = match reach.connection.place(&region) {
-                Ok(place) => cut_off(reach, place, &vpc, &cuts, victims).await,
+            let cuts: Vec<&Cut> = cuts.into_iter().collect();
+            let answer = match reach.connection.place(region) {
+                Ok(place) => cut_off(reach, place, vpc, &cuts, victims).await,
                 Err(error) => Err(Trouble::Refused(error.to_string())),
             };
             ((region, vpc), answer)
         }));
-        let done: BTreeMap<(Region, String), Result<(), Trouble>> = done.await.into_iter().collect();
+        let done: BTreeMap<(&Region, &str), Result<(), Trouble>> = done.await.into_iter().collect();
         acts.iter()
-            .map(|prepared| match cut_of(prepared).and_then(|(region, cut)| done.get(&(region, cut.vpc))) {
+            .zip(&wanted)
+            .map(|(prepared, wanted)| match wanted.as_ref().and_then(|(region, cut)| done.get(&(region, cut.vpc.as_str()))) {
                 Some(answer) => answered(prepared, requested, answer),
                 None => effect(prepared, requested, EffectStatus::Refused { why: "it was prepared without a way back".to_owned() }),
             })
@@ -105,26 +107,28 @@ impl Deed for Blackhole {
     }
 
     async fn verify(&self, reach: &Reach, acts: &[&Prepared], mut effects: Vec<Effect>) -> Vec<Effect> {
-        let wanted: BTreeSet<(Region, String)> =
-            acts.iter().filter_map(|prepared| cut_of(prepared)).map(|(region, cut)| (region, cut.vpc)).collect();
-        let found = join_all(wanted.into_iter().map(|(region, vpc)| async move {
-            let acls = match reach.connection.place(&region) {
+        let wanted = cuts_of(acts);
+        let mut vpcs: BTreeMap<(&Region, &str), BTreeSet<&Cut>> = BTreeMap::new();
+        for (region, cut) in wanted.iter().flatten() {
+            vpcs.entry((region, &cut.vpc)).or_default().insert(cut);
+        }
+        let found = join_all(vpcs.into_iter().map(|((region, vpc), cuts)| async move {
+            let acls = match reach.connection.place(region) {
                 Ok(place) => {
-                    let cuts: Vec<Cut> = acts.iter().filter_map(|prepared| cut_of(prepared)).map(|(_, cut)| cut).collect();
-                    let cut = |acls: &[Acl]| cuts.iter().filter(|cut| cut.vpc == vpc).all(|cut| is_cut(acls, cut));
-                    until(place, &vpc, cut).await.map_err(|trouble| trouble.to_string())
+                    let cut = |acls: &[Acl]| cuts.iter().all(|cut| is_cut(acls, cut));
+                    until(place, vpc, cut).await.map_err(|trouble| trouble.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             };
             ((region, vpc), acls)
         }));
-        let found: BTreeMap<(Region, String), Result<Vec<Acl>, String>> = found.await.into_iter().collect();
-        for (prepared, effect) in acts.iter().zip(&mut effects) {
+        let found: BTreeMap<(&Region, &str), Result<Vec<Acl>, String>> = found.await.into_iter().collect();
+        for (wanted, effect) in wanted.iter().zip(&mut effects) {
             if !matches!(effect.status, EffectStatus::Happened | EffectStatus::Unknown { .. }) {
                 continue;
             }
-            let Some((region, cut)) = cut_of(prepared) else { continue };
-            match found.get(&(region, cut.vpc.clone())) {
+            let Some((region, cut)) = wanted else { continue };
+            match found.get(&(region, cut.vpc.as_str())) {
                 Some(Ok(acls)) => match Subnet::of(acls, &cut.subnet) {
                     Some(now) if now.acl.is_of(&cut.mark) && now.acl.denies_all() => {
                         seen(effect, format!("DescribeNetworkAcls: {} has {}", cut.subnet, now.acl.id));
@@ -148,7 +152,7 @@ impl Deed for Blackhole {
             return Ok(Reverted::NothingToUndo { why: format!("{} has its network ACL back, with another act", cut.subnet) });
         }
         reach.keeper.let_go(&owed.region, &cut.mark).await;
-        let reverted = reach_again(place, cut).await?;
+        let reverted = Box::pin(reach_again(place, cut)).await?;
         back.insert(cut.clone());
         Ok(reverted)
     }
@@ -171,21 +175,22 @@ async fn until(place: &Place, vpc: &str, expected: impl Fn(&[Acl]) -> bool) -> R
     }
 }
 
-/// What an act cuts off.
-fn cut_of(prepared: &Prepared) -> Option<(Region, Cut)> {
-    match Owed::read(&prepared.undo) {
+/// What each act cuts off.
+fn cuts_of(acts: &[&Prepared]) -> Vec<Option<(Region, Cut)>> {
+    let cut = |prepared: &&Prepared| match Owed::read(&prepared.undo) {
         Ok(Owed { region, before: Before::Reached(cut), .. }) => Some((region, cut)),
         _ => None,
-    }
+    };
+    acts.iter().map(cut).collect()
 }
 
 /// Cuts subnets of one VPC off. Everything is looked at before anything is touched.
-async fn cut_off(reach: &Reach, place: &Place, vpc: &str, cuts: &[Cut], victims: &BTreeSet<&str>) -> Result<(), Trouble> {
+async fn cut_off(reach: &Reach, place: &Place, vpc: &str, cuts: &[&Cut], victims: &BTreeSet<&str>) -> Result<(), Trouble> {
     let subnets: Vec<&str> = cuts.iter().map(|cut| cut.subnet.as_str()).collect();
     neighbours::only_victims(place, &subnets, victims).await?;
     let acls = acl::of_vpc(place, vpc).await?;
     let mut to_do = Vec::new();
-    for cut in cuts {
+    for &cut in cuts {
         let now =
             Subnet::of(&acls, &cut.subnet).ok_or_else(|| Trouble::Refused(format!("no network ACL is associated with {}", cut.subnet)))?;
         if now.acl.is_of(&cut.mark) {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::platform::{
     PlatformError,
     aws::{
-        calls::Action,
         connection::Place,
         reach::Reach,
         read::{self, filter},
@@ -14,8 +13,6 @@ use crate::platform::{
     },
 };
 
-const INTERFACES: Action = Action::read("ec2:DescribeNetworkInterfaces");
-
 /// Words about the interfaces of a subnet that are no instance's: ` (this also cuts off 2 interfaces: nat_gateway, load_balancer)`.
 /// Nothing where there are none, or where these credentials may not ask.
 pub(super) async fn says(reach: &Reach, place: &Place, subnet: &str) -> Result<String, PlatformError> {
@@ -23,9 +20,8 @@ pub(super) async fn says(reach: &Reach, place: &Place, subnet: &str) -> Result<S
     if let Some(known) = known.get(subnet) {
         return Ok(known.clone());
     }
-    let ask = place.ec2.describe_network_interfaces().filters(filter("subnet-id", [subnet]));
-    let says = match place.calls.call(INTERFACES, || ask.clone().send()).await {
-        Ok(answer) => words(&answer.network_interfaces.unwrap_or_default()),
+    let says = match read::interfaces(place, subnet).await {
+        Ok(others) => words(&others),
         Err(Trouble::Denied { .. }) => String::new(),
         Err(trouble) => return Err(trouble.into()),
     };
@@ -33,12 +29,7 @@ pub(super) async fn says(reach: &Reach, place: &Place, subnet: &str) -> Result<S
     Ok(says)
 }
 
-fn words(interfaces: &[aws_sdk_ec2::types::NetworkInterface]) -> String {
-    let mut others: BTreeMap<String, usize> = BTreeMap::new();
-    for interface in interfaces.iter().filter(|i| i.attachment.as_ref().is_none_or(|a| a.instance_id.is_none())) {
-        let kind = interface.interface_type.as_ref().map_or("interface", |kind| kind.as_str()).to_owned();
-        *others.entry(kind).or_default() += 1;
-    }
+fn words(others: &BTreeMap<String, usize>) -> String {
     if others.is_empty() {
         return String::new();
     }

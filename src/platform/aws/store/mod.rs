@@ -7,7 +7,7 @@ mod read;
 pub(super) use failover::{inject, prepare, verify};
 pub(super) use read::stores;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
     ids::{InstanceId, Region, Service, Zone},
@@ -96,7 +96,7 @@ impl Store {
             region: region.clone(),
             state: if self.serves() { InstanceState::Running } else { InstanceState::Starting },
             healthy: None,
-            labels,
+            labels: Arc::new(labels),
             address: None,
             identity: format!("store:{}", self.kind.id()),
             fingerprint: self.engine.clone(),

@@ -1,6 +1,6 @@
 //! What clients ask for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -223,7 +223,7 @@ impl Supervisor {
                 region: live.region.clone(),
                 state,
                 healthy: (checked || !behind.is_empty()).then_some(live.serving),
-                labels,
+                labels: Arc::new(labels),
                 address: Some(live.address.to_string()),
                 identity: live.identity(),
                 fingerprint: live.fingerprint.clone(),
