@@ -77,8 +77,8 @@ def fleet(endpoint: str) -> str:
     return "fleet"
 
 
-def measured(command: list[str], folder: Path, endpoint: str) -> dict[str, Any]:
-    """What a command costs: CPU seconds, the most memory, wall time, calls by name."""
+def measured(command: list[str], folder: Path, endpoint: str, demanded: dict[str, int]) -> dict[str, Any]:
+    """What a command costs: CPU seconds, the most memory, wall time, calls by name. It must have made the demanded ones."""
     ask(endpoint, "/lab/calls", "DELETE")
     began = time.monotonic()
     done = subprocess.run(
@@ -88,8 +88,10 @@ def measured(command: list[str], folder: Path, endpoint: str) -> dict[str, Any]:
     last = done.stdout.rstrip().rsplit("\n", 1)[-1]
     cost = json.loads(last)
     calls = Counter(call["name"] + (" (dry run)" if call["dry_run"] else "") for call in ask(endpoint, "/lab/calls")["calls"])
-    if cost["code"] not in (0, 1):
-        sys.exit(f"{' '.join(command)} ended with {cost['code']}:\n{done.stdout}\n{done.stderr}")
+    # Their program ends with 0 when an action of it has failed: what was to be done must have been called for, too.
+    missing = {name: number for name, number in demanded.items() if calls[name] != number}
+    if cost["code"] != 0 or missing:
+        sys.exit(f"{' '.join(command)} ended with {cost['code']}, not called for: {missing or 'nothing'}:\n{done.stdout}\n{done.stderr}")
     return {"cpu": cost["cpu"], "memory": cost["memory"], "wall": wall, "calls": calls, "code": cost["code"]}
 
 
@@ -121,6 +123,15 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps({"code": code, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}))
 """
 
+# What ends a zone, and what cuts it off and undoes that: once there and once back.
+END = {"ec2:TerminateInstances": 1}
+OUTAGE_AND_BACK = {
+    "autoscaling:UpdateAutoScalingGroup": 2,
+    "ec2:CreateNetworkAcl": 1,
+    "ec2:ReplaceNetworkAclAssociation": 2,
+    "ec2:DeleteNetworkAcl": 1,
+}
+
 EXPERIMENT = """
 title: {title}
 probes:
@@ -136,16 +147,18 @@ method:
 """
 
 
-def firedrill(program: Path, folder: Path, endpoint: str, users: str, title: str, method: str) -> dict[str, Any]:
+def firedrill(program: Path, folder: Path, endpoint: str, users: str, title: str, method: str, demanded: dict[str, int]) -> dict[str, Any]:
     (folder / "firedrill.yaml").write_text(
         f'environments:\n  here:\n    platform: {{ aws: {{ region: {REGION}, endpoint: "{endpoint}", groups: fleet }} }}\n'
     )
     (folder / "experiment.yaml").write_text(EXPERIMENT.format(title=title, users=users, method=method))
     os.environ["FIREDRILL_STATE_DIR"] = str(folder / "state")
-    return measured([str(program), "run", "experiment.yaml", "--yes"], folder, endpoint)
+    return measured([str(program), "run", "experiment.yaml", "--yes"], folder, endpoint, demanded)
 
 
-def chaos(program: Path, folder: Path, endpoint: str, method: list[dict[str, Any]], rollbacks: list[dict[str, Any]]) -> dict[str, Any]:
+def chaos(
+    program: Path, folder: Path, endpoint: str, method: list[dict[str, Any]], rollbacks: list[dict[str, Any]], demanded: dict[str, int]
+) -> dict[str, Any]:
     experiment = {
         "title": "the same",
         "description": "the same",
@@ -154,7 +167,7 @@ def chaos(program: Path, folder: Path, endpoint: str, method: list[dict[str, Any
         "rollbacks": rollbacks,
     }
     (folder / "experiment.json").write_text(json.dumps(experiment))
-    return measured([str(program), "run", "--rollback-strategy", "always", "experiment.json"], folder, endpoint)
+    return measured([str(program), "run", "--rollback-strategy", "always", "experiment.json"], folder, endpoint, demanded)
 
 
 def action(module: str, func: str, **arguments: Any) -> dict[str, Any]:
@@ -192,9 +205,12 @@ def main() -> int:
             endpoint,
             [action("chaosaws.ec2.actions", "terminate_instances", az=ZONES[0], filters=[{"Name": "tag:aws:autoscaling:groupName", "Values": ["fleet"]}])],
             [],
+            END,
         )
         ask(endpoint, "/lab/settled?within=590")
-        ours = firedrill(options.firedrill, folder, endpoint, users, "A zone ends", f"  - kill: {{ zone: {ZONES[0]}, take: all }}\n    hold: 1s")
+        ours = firedrill(
+            options.firedrill, folder, endpoint, users, "A zone ends", f"  - kill: {{ zone: {ZONES[0]}, take: all }}\n    hold: 1s", END
+        )
         met = show("Ending one zone: 333 of 1,000 instances", ours, theirs)
         ask(endpoint, "/lab/settled?within=590")
         theirs = chaos(
@@ -203,9 +219,11 @@ def main() -> int:
             endpoint,
             [action(f"azchaosaws.{what}.actions", "fail_az", az=ZONES[1], dry_run=False) for what in ("asg", "ec2")],
             [action(f"azchaosaws.{what}.actions", "recover_az") for what in ("ec2", "asg")],
+            OUTAGE_AND_BACK,
         )
         ask(endpoint, "/lab/settled?within=590")
-        ours = firedrill(options.firedrill, folder, endpoint, users, "A zone outage", f"  - zone-outage: {{ zone: {ZONES[1]}, mechanism: blackhole }}\n    hold: 1s")
+        outage = f"  - zone-outage: {{ zone: {ZONES[1]}, mechanism: blackhole }}\n    hold: 1s"
+        ours = firedrill(options.firedrill, folder, endpoint, users, "A zone outage", outage, OUTAGE_AND_BACK)
         met = show("A zone outage with its undo: the group's subnets and a network ACL", ours, theirs) and met
     return 0 if met else 1
 
