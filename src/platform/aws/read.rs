@@ -17,7 +17,7 @@ use super::{
 };
 
 pub(super) const DESCRIBE_INSTANCES: Action = Action::read("ec2:DescribeInstances");
-pub(super) const DESCRIBE_INTERFACES: Action = Action::read("ec2:DescribeNetworkInterfaces");
+const DESCRIBE_INTERFACES: Action = Action::read("ec2:DescribeNetworkInterfaces");
 pub(super) const DESCRIBE_GROUPS: Action = Action::read("autoscaling:DescribeAutoScalingGroups");
 pub(super) const DESCRIBE_POOLS: Action = Action::read("elasticloadbalancing:DescribeTargetGroups");
 pub(super) const DESCRIBE_HEALTH: Action = Action::read("elasticloadbalancing:DescribeTargetHealth");

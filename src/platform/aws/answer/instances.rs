@@ -51,9 +51,7 @@ impl Instances {
             _ => machine,
         }
     }
-}
 
-impl Instances {
     /// Members of a group have the same tags, mostly: those are there but once.
     fn shared_tags(&self, tags: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
         match self.machines.last() {
